@@ -56,8 +56,12 @@ pub mod port {
     /// A 32-bit write of N ends the machine; the monitor exits with status `N & 0xff`.
     ///
     /// A guest finds out whether it has this port from CPUID leaf
-    /// [`cpuid::FEATURES`](super::cpuid::FEATURES).
+    /// [`cpuid::TIMING`](super::cpuid::TIMING).
     pub const EXIT: u16 = 0xf4;
+    /// An 8-bit write of a [`milestone`](super::milestone) is noted with its time for `--stats`.
+    ///
+    /// Exists where the exit port exists.
+    pub const MILESTONE: u16 = 0xf0;
     /// The i8042 command port; writing [`I8042_RESET`] resets the machine (Firecracker, PC).
     pub const I8042_COMMAND: u16 = 0x64;
     /// Pulse the reset line.
@@ -90,12 +94,9 @@ pub mod exit {
     pub const PANIC: u32 = 0xfd;
     /// Set in the 32-bit value so that a kernel panic is told from a program's status.
     pub const PANIC_FLAG: u32 = 0x8000_0000;
-    /// Boot milestones, written to the exit port without ending the machine: the top byte of the
-    /// value is this, the low byte one of [`milestone`](super::milestone).
-    pub const MILESTONE_FLAG: u32 = 0x4000_0000;
 }
 
-/// Boot milestones that the guest reports through [`port::EXIT`] for `vmm --stats`.
+/// Boot milestones that the guest reports through [`port::MILESTONE`] for `vmm --stats`.
 pub mod milestone {
     /// The kernel's first Rust statement.
     pub const KERNEL_ENTRY: u8 = 1;
