@@ -1,0 +1,179 @@
+//! System call numbers.
+//!
+//! "→" is what RAX holds on success. Pointers are user addresses, checked; `deadline` is in
+//! monotonic nanoseconds ([`FOREVER`](crate::ipc::FOREVER): none). A `process` argument is a
+//! process handle, or 0 for the caller. Unknown numbers give `NoSystemCall`.
+
+use num_enum::{IntoPrimitive, TryFromPrimitive};
+
+/// A system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoPrimitive, TryFromPrimitive)]
+#[repr(u8)]
+pub enum Call {
+    /// Does nothing → 0.
+    Null = 0,
+    /// See [`ipc`](crate::ipc).
+    Call = 1,
+    /// See [`ipc`](crate::ipc).
+    Send = 2,
+    /// See [`ipc`](crate::ipc).
+    Receive = 3,
+    /// See [`ipc`](crate::ipc).
+    Reply = 4,
+    /// See [`ipc`](crate::ipc).
+    ReplyReceive = 5,
+
+    /// () → port handle (`SEND | RECEIVE | DUP | TRANSFER`).
+    PortCreate = 8,
+    /// (port, badge: u32, ready: u32) → session handle (`SEND | DUP | TRANSFER`); `Exists` if the
+    /// badge is taken on this port. The session dies with the process that made it.
+    SessionCreate = 9,
+    /// (port, badge: u32, set: u32, clear: u32) → 0. Changes a session's readiness bits, wakes waiters.
+    SessionSignal = 10,
+    /// (items: *mut [`WaitItem`](crate::ipc::WaitItem), count, deadline) → items ready (0: timed out).
+    /// Interrupted by signals. A stale session reports `ERROR | HANG_UP`.
+    WaitMany = 11,
+    /// (port, badge: u32, deadline) → 0. Sends the port one NOTIFY (word 0 = 1) at the deadline; a
+    /// new deadline for the same badge replaces the old, `FOREVER` removes it.
+    PortTimer = 12,
+    /// (port or session handle) → id of the port, unique since boot: which server is behind it.
+    PortId = 13,
+
+    /// (handle) → 0.
+    HandleClose = 16,
+    /// (handle, rights) → new handle with those of its rights.
+    HandleDup = 17,
+    /// (process, handle, rights) → the number in that process's table. The caller keeps its own.
+    HandleGrant = 18,
+
+    /// (kind, bytes, physical address or 0, resource or 0) → object handle
+    /// (`READ | WRITE | DUP | TRANSFER`).
+    ObjectCreate = 24,
+    /// (object, offset, resource) → physical address of the page (contiguous and physical objects).
+    ObjectPhysical = 25,
+    /// (object) → size in bytes.
+    ObjectSize = 26,
+
+    /// (process, address, length, prot | flags << 32, object or 0 for fresh anonymous memory,
+    /// offset) → address.
+    VmMap = 28,
+    /// (process, address, length) → 0. Holes in the range are no error.
+    VmUnmap = 29,
+    /// (process, address, length, prot) → 0; `NoMemory` where nothing is mapped.
+    VmProtect = 30,
+    /// (process, address, *mut [`Region`](crate::vm::Region)) → 0: the first mapping that ends above
+    /// the address; `NotFound` beyond the last.
+    VmQuery = 31,
+    /// (old address, old length, new length, may move: 0 or 1) → address. Anonymous private memory.
+    VmRemap = 32,
+    /// (address, length) → 0. Drops the pages of private anonymous memory: they read as zero again.
+    VmDiscard = 33,
+
+    /// (arguments, length, resource) → handle (`READ | WRITE | DUP | TRANSFER`) | pid << 32. An empty process, child of
+    /// the caller, without personality.
+    ProcessCreate = 40,
+    /// (process, entry, stack, argument, priority) → tid. Its first thread: RDI = argument.
+    ProcessStart = 41,
+    /// (*const [`Personality`](crate::process::Personality), process) → 0.
+    PersonalitySet = 42,
+    /// () → child's pid in the parent, 0 in the child. Copies address space (copy-on-write), handles,
+    /// dispositions, mask, identity; only the calling thread.
+    Fork = 43,
+    /// (arguments, length) → 0. The kernel's part of `exec`: ends the other threads, sets caught
+    /// signals to default, keeps the pid, notes the arguments. Unmaps nothing.
+    ExecCommit = 44,
+    /// (status as `wait4` encodes it: `code << 8`, or a signal number) never returns.
+    Exit = 45,
+    /// ([`WaitFor`](crate::process::WaitFor), id, options, *mut
+    /// [`WaitResult`](crate::process::WaitResult)) → pid, or 0 with `NO_HANG`.
+    Wait = 46,
+    /// (pid or 0) → parent's pid.
+    ParentPid = 47,
+    /// (pid or 0) → process group.
+    GetGroup = 48,
+    /// (pid or 0, group or 0) → 0. POSIX `setpgid`.
+    SetGroup = 49,
+    /// (pid or 0) → session id.
+    GetSession = 50,
+    /// () → session id. POSIX `setsid`.
+    NewSession = 51,
+    /// (previous pid, *mut [`ProcessInfo`](crate::process::ProcessInfo)) → pid: the live process with
+    /// the smallest pid above `previous`; `NotFound` beyond the last.
+    ProcessNext = 52,
+    /// (pid or 0, *mut [`Identity`](crate::process::Identity)) → 0.
+    GetIdentity = 53,
+    /// (*const [`Identity`](crate::process::Identity)) → 0. Effective user 0 may set any, others permute.
+    SetIdentity = 54,
+
+    /// (entry, stack, argument, fs base, flags: 0) → tid. RDI = argument; inherits the mask.
+    ThreadCreate = 60,
+    /// (address or 0) never returns. Once the thread no longer touches user memory the kernel writes a
+    /// 32-bit 0 to the address and wakes one futex waiter there. The last thread's end is `Exit(0)`.
+    ThreadExit = 61,
+    /// (base) → 0. FS base of the calling thread.
+    SetFsBase = 62,
+    /// () → 0. Gives up the rest of the slice.
+    Yield = 63,
+    /// (tid or 0, policy, priority, resource or 0) → 0.
+    SchedSet = 64,
+    /// (tid or 0) → policy << 8 | base priority.
+    SchedGet = 65,
+    /// (tid or 0, mask) → 0; bit n = CPU n.
+    SetAffinity = 66,
+    /// (tid or 0) → mask.
+    GetAffinity = 67,
+    /// () → CPU that the caller runs on.
+    GetCpu = 68,
+    /// (pid or 0 / tid, which: 0 process, 1 thread) → user ns; RDX = system ns.
+    CpuTime = 69,
+
+    /// (signal, [`Disposition`](crate::signal::Disposition)) → the old one. `Invalid` for SIGKILL, SIGSTOP.
+    SigAction = 76,
+    /// ([`MaskHow`](crate::signal::MaskHow), set) → 0; RDX = the old mask.
+    SigMask = 77,
+    /// () → 0; RDX = the pending set.
+    SigPending = 78,
+    /// (mask) → always an error: waits under the mask until a caught signal is there, then
+    /// `Interrupted`; the old mask is restored when `SigTake` has taken the signal (the slot's `mask` is
+    /// the old one).
+    SigSuspend = 79,
+    /// (*mut [`SignalInfo`](crate::signal::SignalInfo), *mut mask: u64) → 1 and the next deliverable caught signal, with
+    /// the mask to restore after its handler; or 0 and `pending` cleared.
+    SigTake = 80,
+    /// (set, *mut [`SignalInfo`](crate::signal::SignalInfo), deadline) → signal number; `WouldBlock` at the deadline.
+    SigWait = 81,
+    /// (target, [`SignalInfo`](crate::signal::SignalInfo) pointer, kind) → 0. Kinds: 0 process (pid; 0: own
+    /// group; -1: all; -n: group n), 1 thread (tid). Signal 0 probes. The kernel stamps pid and uid
+    /// unless the code is negative (`sigqueue`) and the target is another's.
+    SigSend = 82,
+
+    /// (address, expected: u32, deadline, bitset: u32) → 0; `WouldBlock` if the word differs.
+    FutexWait = 88,
+    /// (address, count, bitset: u32) → woken.
+    FutexWake = 89,
+    /// (address, wake, requeue, address2, expected: u32 | 1 << 32 to compare) → woken + requeued.
+    FutexRequeue = 90,
+
+    /// (deadline) → 0 when it passed; `Interrupted`.
+    SleepUntil = 92,
+    /// (first expiry or `FOREVER` to disarm, interval ns) → ns left of the old; RDX = old interval.
+    /// The process's real-time interval timer: SIGALRM.
+    AlarmSet = 93,
+    /// (nanoseconds since 1970, resource or 0) → 0. Sets the wall clock.
+    ClockSet = 94,
+
+    /// (gsi, port, badge: u32, resource) → irq handle. Each interrupt masks the line and sends the port a
+    /// NOTIFY (word 0 = count since the last).
+    IrqBind = 100,
+    /// (irq) → 0. Unmasks.
+    IrqAck = 101,
+
+    /// (text, length) → 0. Appends to the kernel's log.
+    Log = 108,
+    /// (status, resource) never returns. Ends the machine.
+    PowerOff = 109,
+    /// (milestone) → 0. For the monitor's statistics.
+    Milestone = 110,
+    /// (*mut [`SystemStats`](crate::info::SystemStats)) → 0.
+    SystemStats = 111,
+}
