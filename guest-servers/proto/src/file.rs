@@ -1,0 +1,64 @@
+//! An open file: what is asked on a session that is an open file description.
+//!
+//! The description's state (offset, status flags) lives in the server; `dup` and `fork` copy the
+//! handle and so share it; the last close arrives as `SESSION_CLOSED`. Readiness for `poll` is the
+//! session's readiness bits.
+
+use crate::request::FILE_BASE;
+
+/// Reads up to `length` bytes. Word 1 = [`position`], word 2 = [`io`] flags, word 3 = window offset. Status = bytes
+/// (0 at the end of the file). Inline up to 256 bytes.
+pub const READ: u16 = FILE_BASE;
+/// Writes the payload. Words as [`READ`]. Status = bytes taken.
+pub const WRITE: u16 = FILE_BASE + 1;
+/// Word 1 = signed offset, word 2 = whence (0 set, 1 current, 2 end, 3 data, 4 hole). Reply word 1 = new offset.
+pub const SEEK: u16 = FILE_BASE + 2;
+/// Attributes → LONG bytes ([`Attributes`](crate::attributes::Attributes)).
+pub const GET_ATTRIBUTES: u16 = FILE_BASE + 3;
+/// Word 1 = [`Change`](crate::attributes::Change) bits, payload = `Attributes`.
+pub const SET_ATTRIBUTES: u16 = FILE_BASE + 4;
+/// Makes the file's data (word 1 = 1) or data and attributes (0) durable.
+pub const SYNC: u16 = FILE_BASE + 5;
+/// Directory entries as `linux_dirent64` records, as many as fit `length`, from the description's
+/// offset on, which moves. Word 3 = window offset. Status = bytes (0 at the end).
+pub const READ_DIRECTORY: u16 = FILE_BASE + 6;
+/// Word 1 = request, word 2 = integer argument, payload = structure argument.
+/// Reply: status = the call's result, LONG bytes = structure result.
+pub const IOCTL: u16 = FILE_BASE + 7;
+/// → word 1 = status flags (`O_APPEND`, `O_NONBLOCK`, access mode).
+pub const GET_FLAGS: u16 = FILE_BASE + 8;
+/// Word 1 = `O_APPEND | O_NONBLOCK` to set, the others are cleared.
+pub const SET_FLAGS: u16 = FILE_BASE + 9;
+/// → handle 0 = memory object with the file's bytes (`READ`, and for execution), word 1 = file size. The
+/// object holds what the file held when asked; later changes of the file go to a new object.
+pub const GET_OBJECT: u16 = FILE_BASE + 10;
+/// → LONG bytes = [`FilesystemInfo`](crate::attributes::FilesystemInfo).
+pub const FILESYSTEM_INFO: u16 = FILE_BASE + 11;
+
+/// Word 1 of [`READ`] and [`WRITE`].
+pub mod position {
+    /// At the description's offset, which moves.
+    pub const CURRENT: u64 = u64::MAX;
+}
+
+/// Flags in word 2 of [`READ`] and [`WRITE`].
+pub mod io {
+    /// Do not wait, whatever the status flags say.
+    pub const NON_BLOCKING: u64 = 1;
+}
+
+/// Kinds of open files, in the reply of [`path::OPEN`](crate::path::OPEN).
+pub mod kind {
+    /// A regular file.
+    pub const REGULAR: u64 = 0;
+    /// A directory; its session also understands [`path`](crate::path).
+    pub const DIRECTORY: u64 = 1;
+    /// A pipe or FIFO.
+    pub const PIPE: u64 = 2;
+    /// A terminal.
+    pub const TERMINAL: u64 = 3;
+    /// Another character device.
+    pub const CHARACTER: u64 = 4;
+    /// A block device.
+    pub const BLOCK: u64 = 5;
+}
