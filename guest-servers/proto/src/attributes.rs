@@ -35,7 +35,7 @@ pub struct Attributes {
     /// Last change of the attributes.
     pub changed: i64,
     /// Fills 128 bytes.
-    pub padding: [u64; 4],
+    pub padding: [u64; 5],
 }
 
 const _: () = assert!(size_of::<Attributes>() == 128);
