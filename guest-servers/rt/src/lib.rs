@@ -1,1 +1,40 @@
+//! The runtime of Ferrix's native programs.
+//!
+//! [`sys`] holds one typed stub per system call and is all that the personality uses. With the feature
+//! `server` there is also what a server binary needs: its entry ([`server!`]), heap, panic handler, and
+//! the receiving side of the protocols ([`service`]).
+//!
+//! A server is: `server!(main)`, take your port from [`Startup`](ferrix_proto::startup::Startup),
+//! loop on [`service::Port::serve`].
+
 #![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "server")]
+extern crate alloc;
+
+pub mod client;
+pub mod clock;
+#[expect(
+    unsafe_code,
+    reason = "the system call instruction and the thread's UTCB"
+)]
+pub mod sys;
+#[expect(unsafe_code, reason = "memory shared with another process")]
+pub mod window;
+
+#[cfg(feature = "server")]
+pub mod connections;
+#[cfg(feature = "server")]
+#[expect(unsafe_code, reason = "program entry")]
+pub mod entry;
+#[cfg(feature = "server")]
+#[expect(unsafe_code, reason = "the global allocator's memory")]
+mod heap;
+#[cfg(feature = "server")]
+pub mod log;
+#[cfg(feature = "server")]
+pub mod service;
+
+pub use ferrix_abi as abi;
+pub use ferrix_proto as proto;

@@ -1,0 +1,175 @@
+//! Memory objects and mappings.
+
+use super::ipc::handle;
+use super::raw::{call6, plain};
+use ferrix_abi::Call;
+use ferrix_abi::error::Result;
+use ferrix_abi::handle::Handle;
+use ferrix_abi::vm::{MapFlags, ObjectKind, Prot, Region};
+
+/// The calling process, where a process is asked for.
+pub const SELF: Handle = Handle::NONE;
+
+/// Makes an anonymous object of `bytes`.
+pub fn object_create(bytes: u64) -> Result<Handle> {
+    plain(
+        Call::ObjectCreate,
+        [ObjectKind::Anonymous as u64, bytes, 0, 0],
+    )
+    .map(handle)
+}
+
+/// Makes an object of physically contiguous pages.
+pub fn object_contiguous(bytes: u64, resource: Handle) -> Result<Handle> {
+    let args = [ObjectKind::Contiguous as u64, bytes, 0, resource.0.into()];
+    plain(Call::ObjectCreate, args).map(handle)
+}
+
+/// Makes an object of the physical addresses from `base` (device registers).
+pub fn object_physical(base: u64, bytes: u64, resource: Handle) -> Result<Handle> {
+    let args = [ObjectKind::Physical as u64, bytes, base, resource.0.into()];
+    plain(Call::ObjectCreate, args).map(handle)
+}
+
+/// Physical address of a page of a contiguous or physical object.
+pub fn physical_address(object: Handle, offset: u64, resource: Handle) -> Result<u64> {
+    plain(
+        Call::ObjectPhysical,
+        [object.0.into(), offset, resource.0.into()],
+    )
+}
+
+/// Size of an object in bytes.
+pub fn object_size(object: Handle) -> Result<u64> {
+    plain(Call::ObjectSize, [object.0.into()])
+}
+
+/// What to map where.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping {
+    /// Whose address space ([`SELF`], or a process handle).
+    pub process: Handle,
+    /// Address, as `flags` say; 0 for any.
+    pub address: u64,
+    /// Bytes.
+    pub length: u64,
+    /// Protection.
+    pub prot: Prot,
+    /// How.
+    pub flags: MapFlags,
+    /// The object, or [`Handle::NONE`] for fresh memory.
+    pub object: Handle,
+    /// Offset in the object in bytes.
+    pub offset: u64,
+}
+
+impl Mapping {
+    /// Fresh private memory anywhere.
+    pub const fn anonymous(length: u64, prot: Prot) -> Mapping {
+        let (process, object) = (SELF, Handle::NONE);
+        Mapping {
+            process,
+            address: 0,
+            length,
+            prot,
+            flags: MapFlags::PRIVATE,
+            object,
+            offset: 0,
+        }
+    }
+
+    /// All of an object, shared, anywhere.
+    pub const fn shared(object: Handle, length: u64, prot: Prot) -> Mapping {
+        let process = SELF;
+        Mapping {
+            process,
+            address: 0,
+            length,
+            prot,
+            flags: MapFlags::empty(),
+            object,
+            offset: 0,
+        }
+    }
+}
+
+/// Maps; returns the address.
+///
+/// # Safety
+/// With [`MapFlags::FIXED`] in the own address space: Rust code uses nothing that the mapping replaces.
+pub unsafe fn map(mapping: &Mapping) -> Result<u64> {
+    let mode = u64::from(mapping.prot.bits()) | u64::from(mapping.flags.bits()) << 32;
+    let Mapping {
+        process,
+        address,
+        length,
+        object,
+        offset,
+        ..
+    } = *mapping;
+    let args = [
+        process.0.into(),
+        address,
+        length,
+        mode,
+        object.0.into(),
+        offset,
+    ];
+    // SAFETY: the caller's condition.
+    unsafe { call6(Call::VmMap, args) }
+}
+
+/// Maps where it can replace nothing: the kernel picks the place, or the process is another one.
+///
+/// # Panics
+/// If the request is a `FIXED` one for the own address space.
+pub fn map_anywhere(mapping: &Mapping) -> Result<u64> {
+    assert!(mapping.process != SELF || !mapping.flags.contains(MapFlags::FIXED));
+    // SAFETY: nothing of this address space is replaced.
+    unsafe { map(mapping) }
+}
+
+/// Unmaps.
+///
+/// # Safety
+/// Rust code no longer uses the range (if it is the own address space).
+pub unsafe fn unmap(process: Handle, address: u64, length: u64) -> Result<()> {
+    // SAFETY: the caller's condition.
+    unsafe { call6(Call::VmUnmap, [process.0.into(), address, length, 0, 0, 0]) }.map(drop)
+}
+
+/// Changes protection.
+///
+/// # Safety
+/// Rust code uses the range only as the new protection allows.
+pub unsafe fn protect(process: Handle, address: u64, length: u64, prot: Prot) -> Result<()> {
+    let args = [process.0.into(), address, length, prot.bits().into(), 0, 0];
+    // SAFETY: the caller's condition.
+    unsafe { call6(Call::VmProtect, args) }.map(drop)
+}
+
+/// The first mapping that ends above the address.
+pub fn query(process: Handle, address: u64) -> Result<Region> {
+    let mut region = Region::default();
+    let args = [process.0.into(), address, &raw mut region as u64, 0, 0, 0];
+    // SAFETY: the kernel writes one `Region` to where `region` is.
+    unsafe { call6(Call::VmQuery, args) }.map(|_| region)
+}
+
+/// Grows, shrinks or moves private anonymous memory; returns the address.
+///
+/// # Safety
+/// Rust code no longer uses what is cut off or moved away.
+pub unsafe fn remap(address: u64, old: u64, new: u64, may_move: bool) -> Result<u64> {
+    // SAFETY: the caller's condition.
+    unsafe { call6(Call::VmRemap, [address, old, new, may_move.into(), 0, 0]) }
+}
+
+/// Drops the pages of private anonymous memory; they read as zero again.
+///
+/// # Safety
+/// Rust code expects nothing of the old contents.
+pub unsafe fn discard(address: u64, length: u64) -> Result<()> {
+    // SAFETY: the caller's condition.
+    unsafe { call6(Call::VmDiscard, [address, length, 0, 0, 0, 0]) }.map(drop)
+}

@@ -1,0 +1,102 @@
+//! Interrupts, the log, statistics, the machine.
+
+use super::ipc::handle;
+use super::raw::{call6, plain};
+use ferrix_abi::Call;
+use ferrix_abi::error::Result;
+use ferrix_abi::handle::Handle;
+use ferrix_abi::info::{BootInfo, KernelInfo, SystemStats};
+use ferrix_abi::layout::{BOOT_INFO, KERNEL_INFO};
+
+/// Does nothing: the cost of a system call.
+pub fn null() -> Result<u64> {
+    plain(Call::Null, [])
+}
+
+/// Binds an interrupt line to a port; its irq handle.
+pub fn irq_bind(gsi: u32, port: Handle, badge: u32, resource: Handle) -> Result<Handle> {
+    let args = [gsi.into(), port.0.into(), badge.into(), resource.0.into()];
+    plain(Call::IrqBind, args).map(handle)
+}
+
+/// Unmasks the line after the device was served.
+pub fn irq_ack(irq: Handle) -> Result<()> {
+    plain(Call::IrqAck, [irq.0.into()]).map(drop)
+}
+
+/// Appends to the kernel's log.
+pub fn log(text: &str) {
+    // SAFETY: the kernel reads the text.
+    let _ = unsafe {
+        call6(
+            Call::Log,
+            [text.as_ptr() as u64, text.len() as u64, 0, 0, 0, 0],
+        )
+    };
+}
+
+/// Ends the machine.
+pub fn power_off(status: u32, resource: Handle) -> Result<()> {
+    plain(Call::PowerOff, [status.into(), resource.0.into()]).map(drop)
+}
+
+/// Notes a boot milestone.
+pub fn milestone(number: u8) {
+    let _ = plain(Call::Milestone, [number.into()]);
+}
+
+/// Sets the wall clock, in nanoseconds since 1970.
+pub fn set_clock(nanoseconds: u64, resource: Handle) -> Result<()> {
+    plain(Call::ClockSet, [nanoseconds, resource.0.into()]).map(drop)
+}
+
+/// The kernel's counters.
+pub fn statistics() -> Result<SystemStats> {
+    let mut stats = SystemStats::default();
+    // SAFETY: the kernel writes one `SystemStats`.
+    unsafe { call6(Call::SystemStats, [&raw mut stats as u64, 0, 0, 0, 0, 0]) }?;
+    Ok(stats)
+}
+
+/// The kernel information page.
+pub fn kernel_info() -> &'static KernelInfo {
+    // SAFETY: the kernel maps the page read-only into every process, for ever. The fields that change
+    // (`sequence`, `realtime_offset`) are read with volatile reads in `clock`.
+    unsafe { &*(KERNEL_INFO as *const KernelInfo) }
+}
+
+/// The boot information page.
+///
+/// # Safety
+/// The caller is `init`: nobody else has the page.
+pub unsafe fn boot_info() -> &'static BootInfo {
+    // SAFETY: the caller's condition; the page is never written after boot.
+    unsafe { &*(BOOT_INFO as *const BootInfo) }
+}
+
+/// Counter of TSC cycles.
+pub fn cycles() -> u64 {
+    // SAFETY: RDTSC is available to user mode (CR4.TSD is clear).
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Reads the wall-clock offset under the page's sequence lock.
+pub fn realtime_offset() -> u64 {
+    let info = &raw const *kernel_info();
+    loop {
+        // SAFETY: the page is always readable; volatile because the kernel may write meanwhile.
+        let (before, offset, after) = unsafe {
+            let before = (&raw const (*info).sequence).read_volatile();
+            let offset = (&raw const (*info).realtime_offset).read_volatile();
+            (
+                before,
+                offset,
+                (&raw const (*info).sequence).read_volatile(),
+            )
+        };
+        if before == after && before & 1 == 0 {
+            return offset;
+        }
+        core::hint::spin_loop();
+    }
+}

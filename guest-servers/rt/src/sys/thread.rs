@@ -1,0 +1,111 @@
+//! Threads, scheduling, futexes, sleeping.
+
+use super::raw::{call6, call6_pair, plain};
+use ferrix_abi::Call;
+use ferrix_abi::error::Result;
+use ferrix_abi::handle::Handle;
+use ferrix_abi::sched::Policy;
+
+/// Starts a thread; RDI = `argument`.
+///
+/// # Safety
+/// `entry` is code that expects `argument`, and `stack` the top of memory that is this thread's alone.
+pub unsafe fn create(entry: u64, stack: u64, argument: u64, fs_base: u64) -> Result<u32> {
+    // SAFETY: the caller's condition.
+    unsafe { call6(Call::ThreadCreate, [entry, stack, argument, fs_base, 0, 0]) }
+        .map(|tid| tid as u32)
+}
+
+/// Ends the thread; afterwards the kernel clears and wakes the word at `clear` (0: none).
+///
+/// # Safety
+/// `clear` is 0 or the address of a 32-bit word that may be written at any later time.
+pub unsafe fn exit(clear: u64) -> ! {
+    // SAFETY: the caller's condition.
+    let _ = unsafe { call6(Call::ThreadExit, [clear, 0, 0, 0, 0, 0]) };
+    unreachable!("the kernel does not return from ThreadExit")
+}
+
+/// Sets FS base.
+pub fn set_fs_base(base: u64) -> Result<()> {
+    plain(Call::SetFsBase, [base]).map(drop)
+}
+
+/// Gives up the rest of the slice.
+pub fn yield_now() {
+    let _ = plain(Call::Yield, []);
+}
+
+/// Sets policy and priority.
+pub fn set_scheduling(tid: u32, policy: Policy, priority: u8, resource: Handle) -> Result<()> {
+    let args = [
+        tid.into(),
+        policy as u64,
+        priority.into(),
+        resource.0.into(),
+    ];
+    plain(Call::SchedSet, args).map(drop)
+}
+
+/// Policy number and base priority.
+pub fn scheduling(tid: u32) -> Result<(u8, u8)> {
+    plain(Call::SchedGet, [tid.into()]).map(|value| ((value >> 8) as u8, value as u8))
+}
+
+/// Sets the CPUs a thread may run on.
+pub fn set_affinity(tid: u32, mask: u64) -> Result<()> {
+    plain(Call::SetAffinity, [tid.into(), mask]).map(drop)
+}
+
+/// The CPUs a thread may run on.
+pub fn affinity(tid: u32) -> Result<u64> {
+    plain(Call::GetAffinity, [tid.into()])
+}
+
+/// The CPU this thread runs on.
+pub fn cpu() -> Result<u32> {
+    plain(Call::GetCpu, []).map(|cpu| cpu as u32)
+}
+
+/// User and system time in nanoseconds of a process (`thread` false) or thread.
+pub fn cpu_time(id: u32, which: u32) -> Result<(u64, u64)> {
+    // SAFETY: numbers only.
+    unsafe { call6_pair(Call::CpuTime, [id.into(), which.into(), 0, 0, 0, 0]) }
+}
+
+/// Waits on a word.
+pub fn futex_wait(address: u64, expected: u32, deadline: u64, bitset: u32) -> Result<()> {
+    plain(
+        Call::FutexWait,
+        [address, expected.into(), deadline, bitset.into()],
+    )
+    .map(drop)
+}
+
+/// Wakes waiters.
+pub fn futex_wake(address: u64, count: u64, bitset: u32) -> Result<u64> {
+    plain(Call::FutexWake, [address, count, bitset.into()])
+}
+
+/// Wakes some and moves others to another word; `expected` compares first.
+pub fn futex_requeue(
+    from: u64,
+    wake: u64,
+    requeue: u64,
+    to: u64,
+    expected: Option<u32>,
+) -> Result<u64> {
+    let compare = expected.map_or(0, |value| u64::from(value) | 1 << 32);
+    plain(Call::FutexRequeue, [from, wake, requeue, to, compare])
+}
+
+/// Sleeps until a monotonic time.
+pub fn sleep_until(deadline: u64) -> Result<()> {
+    plain(Call::SleepUntil, [deadline]).map(drop)
+}
+
+/// Sets the process's real-time interval timer; what was left, and the old interval.
+pub fn set_alarm(first: u64, interval: u64) -> Result<(u64, u64)> {
+    // SAFETY: numbers only.
+    unsafe { call6_pair(Call::AlarmSet, [first, interval, 0, 0, 0, 0]) }
+}
