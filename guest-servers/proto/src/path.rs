@@ -41,7 +41,7 @@ pub const FILESYSTEM_INFO: u16 = PATH_BASE + 12;
 /// Two paths: source, target; then the type's name up to the payload's end, whose length is in word 2's
 /// high half. Word 1 = `MS_*` flags.
 pub const MOUNT: u16 = PATH_BASE + 13;
-/// Word 1 = `MNT_*` flags.
+/// Word 1 = `MNT_*` flags; all ones: every file system, whatever is open (the machine is about to end).
 pub const UNMOUNT: u16 = PATH_BASE + 14;
 /// Word 1 = `O_*` flags → handles 0 (read end) and 1 (write end).
 pub const PIPE: u16 = PATH_BASE + 15;

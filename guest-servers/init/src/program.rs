@@ -1,0 +1,76 @@
+//! The first Linux program: the personality in a fresh process, told what to execute.
+
+use crate::loader;
+use crate::modules::{Modules, command_line};
+use crate::servers::{Servers, grant, grant_caller};
+use crate::startup::{Failure, Page};
+use ferrix_abi::handle::{Handle, Rights};
+use ferrix_abi::sched::NORMAL_DEFAULT;
+use ferrix_init::command_line::{percent_decode, value};
+use ferrix_init::manifest::Program;
+use ferrix_proto::path;
+use ferrix_proto::startup::name;
+use ferrix_rt::client::Request;
+use ferrix_rt::sys::{ipc, process, utcb};
+
+/// Linux's `O_RDWR`.
+const READ_WRITE: u64 = 2;
+const CONSOLE: &[u8] = b"/dev/console";
+
+/// Starts it; its pid. A server that is not there yet is waited for in the first call to it.
+pub fn start(program: &Program, servers: &Servers, modules: &Modules) -> Result<u32, Failure> {
+    let vfs = servers.port(name::VFS)?;
+    let console = open_console(vfs)?;
+    let loaded = loader::load(modules, &program.personality, &program.path)?;
+    let mut page = Page::new();
+    arguments(&mut page, program)?;
+    let process = loaded.process;
+    for directory in [name::ROOT, name::CWD] {
+        grant_caller(&mut page, process, directory, vfs)?;
+    }
+    for stream in [name::STDIN, name::STDOUT, name::STDERR] {
+        grant(
+            &mut page,
+            process,
+            stream,
+            console,
+            Rights::SEND | Rights::DUP | Rights::TRANSFER,
+        )?;
+    }
+    for called in &program.calls {
+        grant_caller(&mut page, process, called, servers.port(called)?)?;
+    }
+    let fail = |error| Failure::kernel(&program.path, error);
+    let address = page.map_into(process).map_err(fail)?;
+    process::start(process, loaded.entry, loaded.stack, address, NORMAL_DEFAULT).map_err(fail)?;
+    ipc::close(process)
+        .and_then(|()| ipc::close(console))
+        .map_err(fail)?;
+    Ok(loaded.pid)
+}
+
+/// `/bin/sh`, or `/bin/sh -c COMMAND` when the kernel's command line has `command=`.
+fn arguments(page: &mut Page, program: &Program) -> Result<(), Failure> {
+    page.argument(&program.path)?;
+    if let Some(command) = value(command_line(), "command") {
+        page.argument("-c")?;
+        page.argument(&percent_decode(command))?;
+    }
+    program
+        .environment
+        .iter()
+        .try_for_each(|variable| page.environment(variable))
+}
+
+fn open_console(vfs: Handle) -> Result<Handle, Failure> {
+    let mut request = Request::new(path::OPEN, [READ_WRITE, 0, 0]);
+    request.payload = CONSOLE;
+    let why = |errno| {
+        Failure::new(
+            "/dev/console",
+            &alloc::format!("cannot be opened: errno {errno}"),
+        )
+    };
+    request.send(vfs).map_err(why)?;
+    Ok(utcb::received_handle(0))
+}
