@@ -38,6 +38,12 @@ pub mod virtio_mmio {
 }
 
 /// Fixed interrupt lines and interrupt-controller addresses.
+///
+/// The UART's and the virtio devices' lines are **edge-triggered, active high**: the monitor pulses
+/// them (an irqfd without resampling), and a pulse that meets a masked I/O APIC entry is lost. A
+/// kernel programs them as edge and leaves them unmasked while their driver works; a driver
+/// acknowledges a device's interrupt status *before* it looks at the rings. (QEMU holds the line
+/// until the status is acknowledged: the same order is right there too.)
 pub mod irq {
     /// The 16550 UART.
     pub const UART_GSI: u32 = 4;
@@ -108,4 +114,26 @@ pub mod milestone {
     pub const FIRST_EXEC: u8 = 4;
     /// A program reads the console for the first time: the prompt stands.
     pub const PROMPT: u8 = 5;
+}
+
+/// Keys of the kernel's command line that the monitor itself writes.
+///
+/// The command line is a list of words separated by single spaces; a word is `key=value` or a flag.
+pub mod cmdline {
+    /// `command=VALUE`: what to run instead of a shell, with the machine's exit status as its own.
+    ///
+    /// VALUE is percent-encoded so that it is one word: every byte but `A-Z a-z 0-9 _ . / = , : -`
+    /// is written as `%XX` (two upper-case hexadecimal digits).
+    pub const COMMAND: &str = "command";
+    /// `virtio_mmio.device=SIZE@BASE:GSI`, once per device window in order (Linux's form), e.g.
+    /// `virtio_mmio.device=4K@0xd0000000:5`.
+    ///
+    /// The monitor's order is: disks, console, entropy source.
+    pub const VIRTIO_MMIO_DEVICE: &str = "virtio_mmio.device";
+
+    /// Whether `byte` stands for itself in a percent-encoded value.
+    pub const fn is_plain(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'.' | b'/' | b'=' | b',' | b':' | b'-')
+    }
 }

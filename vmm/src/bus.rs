@@ -1,0 +1,87 @@
+//! Which device answers at which port or address. One line a device, no logic.
+
+use std::sync::Arc;
+
+use ferrix_machine::{port, virtio_mmio};
+
+use crate::control::{Control, Outcome};
+use crate::devices::Milestones;
+use crate::devices::cmos::{self, Cmos};
+use crate::devices::uart::Uart;
+use crate::virtio::mmio::Transport;
+
+const UART_LAST: u16 = port::UART + 7;
+
+/// Everything that a vCPU can reach by an exit.
+pub struct Bus {
+    /// The kernel's log.
+    pub uart: Uart,
+    /// Boot milestones.
+    pub milestones: Milestones,
+    /// The wall clock.
+    pub cmos: Cmos,
+    /// virtio-mmio windows in order.
+    pub virtio: Vec<Transport>,
+    /// What the exit port and the reset line end.
+    pub control: Arc<Control>,
+}
+
+impl Bus {
+    /// OUT: `data` is what was written, 1, 2 or 4 bytes (or a string of them).
+    pub fn port_write(&self, port: u16, data: &[u8]) {
+        match port {
+            port::UART..=UART_LAST => self.uart.write(port - port::UART, data),
+            port::EXIT => self.exit(data),
+            port::MILESTONE => self.milestones.note(data),
+            port::I8042_COMMAND => self.i8042(data),
+            cmos::INDEX..=cmos::DATA => self.cmos.write(port, data),
+            _ => log::trace!("write to port {port:#x}: {data:x?}"),
+        }
+    }
+
+    /// IN: fills `data`; nobody there reads as ones.
+    pub fn port_read(&self, port: u16, data: &mut [u8]) {
+        match port {
+            port::UART..=UART_LAST => self.uart.read(port - port::UART, data),
+            port::I8042_COMMAND => data.fill(0),
+            cmos::INDEX..=cmos::DATA => self.cmos.read(port, data),
+            _ => data.fill(0xff),
+        }
+    }
+
+    /// A write to an address that is not RAM.
+    pub fn mmio_write(&self, address: u64, data: &[u8]) {
+        match self.window(address) {
+            Some((device, offset)) => device.write(offset, data),
+            None => log::trace!("write to {address:#x}: {data:x?}"),
+        }
+    }
+
+    /// A read from an address that is not RAM.
+    pub fn mmio_read(&self, address: u64, data: &mut [u8]) {
+        match self.window(address) {
+            Some((device, offset)) => device.read(offset, data),
+            None => data.fill(0xff),
+        }
+    }
+
+    fn window(&self, address: u64) -> Option<(&Transport, u64)> {
+        let offset = address.checked_sub(virtio_mmio::BASE)?;
+        let device = self.virtio.get((offset / virtio_mmio::STRIDE) as usize)?;
+        Some((device, offset % virtio_mmio::STRIDE))
+    }
+
+    fn exit(&self, data: &[u8]) {
+        let mut value = [0; 4];
+        let length = data.len().min(4);
+        value[..length].copy_from_slice(&data[..length]);
+        self.control
+            .end(Outcome::GuestExit(u32::from_le_bytes(value)));
+    }
+
+    fn i8042(&self, data: &[u8]) {
+        if data.first() == Some(&port::I8042_RESET) {
+            self.control.end(Outcome::Reset);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{DiskConfig, MemorySize};
+use crate::status;
+
+/// Runs a virtual machine on KVM.
+#[derive(Debug, Parser)]
+#[command(name = "vmm", version, after_help = status::TABLE)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands of `vmm`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boots an image or a kernel and runs it until it ends.
+    Run(Box<RunOptions>),
+}
+
+/// Options of `vmm run`. What is given here overrides the manifest.
+///
+/// The guest's console is standard input and output; Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
+#[derive(Debug, Default, Args)]
+#[command(after_help = status::TABLE, args_override_self = true)]
+pub struct RunOptions {
+    /// Image manifest (TOML).
+    #[arg(value_name = "IMAGE.toml", required_unless_present = "kernel")]
+    pub image: Option<PathBuf>,
+
+    /// Boot this PVH kernel (ELF) instead of an image.
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    pub kernel: Option<PathBuf>,
+
+    /// First boot module for --kernel.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "kernel",
+        conflicts_with = "image"
+    )]
+    pub initrd: Option<PathBuf>,
+
+    /// Number of virtual CPUs.
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<u32>,
+
+    /// Guest RAM, e.g. 256M or 4G.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemorySize>,
+
+    /// Attach a disk (raw); the first is the root. Replaces all disks of the manifest.
+    #[arg(long = "disk", value_name = "FILE[,ro]")]
+    pub disks: Vec<DiskConfig>,
+
+    /// Run this command instead of a shell and exit with its status.
+    #[arg(long, value_name = "CMD ARGS")]
+    pub command: Option<String>,
+
+    /// Append to the kernel's command line.
+    #[arg(long, value_name = "CMDLINE", allow_hyphen_values = true)]
+    pub append: Vec<String>,
+
+    /// Wait for gdb on this address before the first instruction (port 0: any free port).
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub gdb: Option<SocketAddr>,
+
+    /// Print one JSON object with counters and boot milestones to standard error at the end.
+    #[arg(long)]
+    pub stats: bool,
+
+    /// End the machine after this many seconds.
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+
+    /// Messages of the monitor: off, error, warn (the default), info, debug or trace.
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<log::LevelFilter>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Box<RunOptions>, clap::Error> {
+        let all = ["vmm", "run"].iter().chain(arguments);
+        Cli::try_parse_from(all).map(|cli| match cli.command {
+            Command::Run(options) => options,
+        })
+    }
+
+    #[test]
+    fn definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn all_documented_options_parse() {
+        let options = parse(&[
+            "images/default.toml",
+            "--cpus",
+            "4",
+            "--memory",
+            "256M",
+            "--disk",
+            "a.img",
+            "--disk",
+            "b.img,ro",
+            "--command",
+            "sh -c 'exit 3'",
+            "--append",
+            "-x y",
+            "--gdb",
+            "127.0.0.1:0",
+            "--stats",
+            "--timeout",
+            "7",
+            "--log-level",
+            "debug",
+        ])
+        .unwrap();
+        assert_eq!(options.cpus, Some(4));
+        assert_eq!(options.memory.unwrap().bytes(), 256 << 20);
+        assert!(!options.disks[0].read_only && options.disks[1].read_only);
+        assert_eq!(options.append, ["-x y"]);
+        assert_eq!(options.timeout, Some(7));
+        assert!(options.stats);
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        assert!(parse(&[]).is_err(), "no image");
+        assert!(parse(&["a.toml", "--kernel", "k"]).is_err(), "both");
+        assert!(
+            parse(&["a.toml", "--initrd", "i"]).is_err(),
+            "initrd without kernel"
+        );
+        assert!(parse(&["a.toml", "--memory", "lots"]).is_err(), "memory");
+        assert!(parse(&["a.toml", "--timeout", "0"]).is_err(), "timeout");
+    }
+}

@@ -1,0 +1,190 @@
+//! What machine to build: the manifest and the command line joined into one [`VmConfig`].
+
+mod manifest;
+mod size;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use ferrix_machine::{memory, virtio_mmio};
+
+pub use manifest::Manifest;
+pub use size::MemorySize;
+
+use crate::cli::RunOptions;
+
+/// RAM of a machine that names no size.
+pub const DEFAULT_MEMORY: MemorySize = MemorySize::mib(256);
+/// vCPUs that the ACPI tables and the xAPIC identifiers can number.
+pub const MAX_CPUS: u32 = 64;
+/// Console and entropy source take the windows after the disks.
+const FIXED_DEVICES: usize = 2;
+
+/// Everything needed to build the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmConfig {
+    /// Kernel ELF.
+    pub kernel: PathBuf,
+    /// Boot modules in order.
+    pub modules: Vec<ModuleConfig>,
+    /// Disks in order; the first is the root.
+    pub disks: Vec<DiskConfig>,
+    /// Number of vCPUs, at least 1.
+    pub cpus: u32,
+    /// RAM.
+    pub memory: MemorySize,
+    /// The user's part of the kernel's command line.
+    pub append: String,
+    /// Command to run in the guest instead of a shell.
+    pub command: Option<String>,
+}
+
+/// A boot module: a file that is in RAM before the kernel starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// Its command line; the first word is the module's name.
+    pub args: String,
+}
+
+/// A disk: `FILE` or `FILE,ro`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskConfig {
+    /// The raw image.
+    pub path: PathBuf,
+    /// The guest may not write.
+    pub read_only: bool,
+}
+
+impl FromStr for DiskConfig {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, read_only) = match text.strip_suffix(",ro") {
+            Some(path) => (path, true),
+            None => (text, false),
+        };
+        if path.is_empty() {
+            return Err("the file name is empty; write FILE or FILE,ro".into());
+        }
+        Ok(Self {
+            path: path.into(),
+            read_only,
+        })
+    }
+}
+
+/// Why options or manifest do not describe a machine.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Options that contradict each other or are out of range.
+    #[error("{0}")]
+    Usage(String),
+    /// The manifest cannot be read.
+    #[error("cannot read image manifest {}: {source}; name an existing image, e.g. images/default.toml", path.display())]
+    Read {
+        /// The manifest.
+        path: PathBuf,
+        /// The host's answer.
+        source: std::io::Error,
+    },
+    /// The manifest is not what a manifest should be; the source has line and column.
+    #[error("bad image manifest {}: {message}", path.display())]
+    Parse {
+        /// The manifest.
+        path: PathBuf,
+        /// TOML's message with line, column and excerpt.
+        message: String,
+    },
+    /// The machine is too small for the kernel.
+    #[error(
+        "memory of {size} is too little: the kernel and its servers need at least {}; \
+         give --memory a larger size",
+        MemorySize::from_bytes(memory::MIN_RAM)
+    )]
+    TooLittleMemory {
+        /// What was asked for.
+        size: MemorySize,
+    },
+}
+
+impl VmConfig {
+    /// Joins the command line with the manifest it names, and checks the result.
+    pub fn load(options: &RunOptions) -> Result<Self, ConfigError> {
+        let mut config = match (&options.image, &options.kernel) {
+            (Some(image), _) => Self::from_image(image)?,
+            (None, Some(kernel)) => Self::from_kernel(kernel, options.initrd.as_deref()),
+            (None, None) => return Err(ConfigError::Usage("name an image or --kernel".into())),
+        };
+        config.apply(options);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn from_image(image: &Path) -> Result<Self, ConfigError> {
+        let manifest = Manifest::read(image)?;
+        Ok(manifest.into_config(image.parent().unwrap_or(Path::new(""))))
+    }
+
+    fn from_kernel(kernel: &Path, initrd: Option<&Path>) -> Self {
+        let modules = initrd
+            .map(|path| ModuleConfig {
+                path: path.into(),
+                args: "initrd".into(),
+            })
+            .into_iter()
+            .collect();
+        Self {
+            kernel: kernel.into(),
+            modules,
+            disks: Vec::new(),
+            cpus: 1,
+            memory: DEFAULT_MEMORY,
+            append: String::new(),
+            command: None,
+        }
+    }
+
+    fn apply(&mut self, options: &RunOptions) {
+        self.cpus = options.cpus.unwrap_or(self.cpus);
+        self.memory = options.memory.unwrap_or(self.memory);
+        if !options.disks.is_empty() {
+            self.disks.clone_from(&options.disks);
+        }
+        if options.command.is_some() {
+            self.command.clone_from(&options.command);
+        }
+        for more in &options.append {
+            if !self.append.is_empty() {
+                self.append.push(' ');
+            }
+            self.append.push_str(more);
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.cpus == 0 || self.cpus > MAX_CPUS {
+            let message = format!(
+                "{} CPUs are not possible; give --cpus 1 to {MAX_CPUS}",
+                self.cpus
+            );
+            return Err(ConfigError::Usage(message));
+        }
+        let most = virtio_mmio::MAX_DEVICES - FIXED_DEVICES;
+        if self.disks.len() > most {
+            let message = format!(
+                "{} disks are too many; attach at most {most}",
+                self.disks.len()
+            );
+            return Err(ConfigError::Usage(message));
+        }
+        if self.memory.bytes() < memory::MIN_RAM {
+            return Err(ConfigError::TooLittleMemory { size: self.memory });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

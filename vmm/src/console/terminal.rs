@@ -1,0 +1,95 @@
+//! The terminal's raw mode, and its certain end.
+//!
+//! [`RawMode`] restores the terminal when it goes; a panic hook does so before a panic aborts. Fatal
+//! signals come through the event loop ([`super::signals`]) and so end in the guard as well.
+
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+
+use rustix::stdio;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+
+/// What to restore; empty while the terminal is as the user left it.
+static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
+static RAW: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+/// Columns and rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
+/// What a guest is told when there is no terminal.
+const DEFAULT_SIZE: WindowSize = WindowSize {
+    columns: 80,
+    rows: 24,
+};
+
+/// Raw mode of standard input for as long as this lives.
+#[derive(Debug)]
+pub struct RawMode(());
+
+impl RawMode {
+    /// Makes standard input raw if it is a terminal; otherwise there is nothing to do.
+    pub fn enter() -> io::Result<Option<Self>> {
+        if !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        let saved = tcgetattr(stdio::stdin())?;
+        let mut raw = saved.clone();
+        raw.make_raw();
+        HOOK.call_once(restore_on_panic);
+        *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+        tcsetattr(stdio::stdin(), OptionalActions::Drain, &raw)?;
+        RAW.store(true, Ordering::SeqCst);
+        Ok(Some(Self(())))
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn restore_on_panic() {
+    let next = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        restore();
+        next(info);
+    }));
+}
+
+fn restore() {
+    if let Some(saved) = SAVED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        // Nothing is left to be done if the terminal is gone.
+        let _ = tcsetattr(stdio::stdin(), OptionalActions::Flush, &saved);
+        RAW.store(false, Ordering::SeqCst);
+    }
+}
+
+/// How a line of a message ends just now.
+pub fn line_end() -> &'static str {
+    if RAW.load(Ordering::SeqCst) {
+        "\r\n"
+    } else {
+        "\n"
+    }
+}
+
+/// The terminal's size: of standard output, else of standard input, else 80 x 24.
+pub fn window_size() -> WindowSize {
+    let size = tcgetwinsize(stdio::stdout()).or_else(|_| tcgetwinsize(stdio::stdin()));
+    match size {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => WindowSize {
+            columns: size.ws_col,
+            rows: size.ws_row,
+        },
+        _ => DEFAULT_SIZE,
+    }
+}

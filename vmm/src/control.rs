@@ -1,0 +1,77 @@
+//! How a machine ends: the first outcome wins and wakes the event loop.
+
+use std::sync::OnceLock;
+
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::kvm::{KvmError, event_fd};
+
+/// What a vCPU could not go on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CrashCause {
+    /// `KVM_EXIT_SHUTDOWN`: a fault while delivering a double fault.
+    TripleFault,
+    /// `KVM_EXIT_INTERNAL_ERROR` with its suberror.
+    InternalError(u32),
+    /// `KVM_EXIT_FAIL_ENTRY` with the hardware's reason.
+    FailEntry(u64),
+    /// `KVM_RUN` failed, or returned something that has no handler.
+    Unexpected(String),
+}
+
+/// Why the machine ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The guest wrote this to the exit port.
+    GuestExit(u32),
+    /// The guest reset the machine.
+    Reset,
+    /// A vCPU crashed.
+    Crash {
+        /// Index of the vCPU.
+        vcpu: usize,
+        /// What happened to it.
+        cause: CrashCause,
+    },
+    /// `--timeout` ran out.
+    Timeout,
+    /// Ctrl-A x.
+    Quit,
+    /// The monitor got this signal.
+    Signal(u8),
+}
+
+/// The switch that ends the machine; shared by all threads.
+#[derive(Debug)]
+pub struct Control {
+    outcome: OnceLock<Outcome>,
+    ended: EventFd,
+}
+
+impl Control {
+    /// A machine that goes on.
+    pub fn new() -> Result<Self, KvmError> {
+        Ok(Self {
+            outcome: OnceLock::new(),
+            ended: event_fd()?,
+        })
+    }
+
+    /// Ends the machine. Only the first outcome counts.
+    pub fn end(&self, outcome: Outcome) {
+        if self.outcome.set(outcome).is_ok() {
+            // The counter cannot overflow: this is the only write.
+            let _ = self.ended.write(1);
+        }
+    }
+
+    /// The outcome, once there is one.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.get()
+    }
+
+    /// Readable from the end on.
+    pub fn ended(&self) -> &EventFd {
+        &self.ended
+    }
+}

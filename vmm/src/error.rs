@@ -1,0 +1,46 @@
+//! The monitor's top-level error: one variant a layer, and the exit status that goes with it.
+
+use crate::boot::BootError;
+use crate::config::ConfigError;
+use crate::kvm::KvmError;
+use crate::status::ExitStatus;
+
+/// Anything that keeps a machine from running. The layer's message says what, which file, and
+/// what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum VmmError {
+    /// Options or manifest.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Kernel, modules, boot information.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// `/dev/kvm` and its ioctls.
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
+    /// A host resource (thread, event file, socket) was refused.
+    #[error("cannot {what}: {source}; check the limits of this process (ulimit -a)")]
+    Host {
+        /// What was being done, as a verb phrase.
+        what: &'static str,
+        /// The host's answer.
+        source: std::io::Error,
+    },
+}
+
+impl VmmError {
+    /// Wraps a host error with what was being done, as a verb phrase.
+    pub fn host(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Host { what, source }
+    }
+
+    /// The exit status documented for this error.
+    pub fn status(&self) -> ExitStatus {
+        match self {
+            Self::Config(ConfigError::Usage(_)) => ExitStatus::Usage,
+            Self::Config(_) | Self::Boot(_) => ExitStatus::Image,
+            Self::Kvm(_) => ExitStatus::Kvm,
+            Self::Host { .. } => ExitStatus::Host,
+        }
+    }
+}

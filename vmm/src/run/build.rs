@@ -1,0 +1,105 @@
+//! Builds a machine from its configuration.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ferrix_machine::irq;
+
+use crate::boot;
+use crate::boot::elf::KernelImage;
+use crate::bus::Bus;
+use crate::cli::RunOptions;
+use crate::config::VmConfig;
+use crate::console::log_sink::LogSink;
+use crate::console::out::{Buffered, Out};
+use crate::control::Control;
+use crate::devices::Milestones;
+use crate::devices::uart::Uart;
+use crate::error::VmmError;
+use crate::kvm::stats::VcpuStats;
+use crate::kvm::{System, Vm, entry};
+use crate::memory;
+use crate::vcpu::{Context, Gate, Vcpu, Vcpus, Who};
+
+/// A machine that is ready to run.
+pub struct Machine {
+    /// Its vCPUs.
+    pub vcpus: Arc<Vcpus>,
+    /// What they work with.
+    pub context: Arc<Context>,
+    /// The kernel's log.
+    pub log: LogSink,
+    /// Keeps the virtual machine alive.
+    _vm: Vm,
+}
+
+impl Machine {
+    /// Checks all files first and touches KVM last, so that bad input is reported as such.
+    pub fn build(
+        config: &VmConfig,
+        options: &RunOptions,
+        start: Instant,
+    ) -> Result<Self, VmmError> {
+        let kernel = KernelImage::open(&config.kernel)?;
+        let ram = memory::allocate(config.memory).map_err(VmmError::host("reserve guest RAM"))?;
+        let devices = 0;
+        let entry = boot::load(config, &kernel, &ram, devices)?;
+        let ram = Arc::new(ram);
+        let vm = Vm::create(System::open()?, ram.clone())?;
+
+        let log = open_log()?;
+        let control = Arc::new(Control::new()?);
+        let bus = Bus {
+            uart: Uart::new(vm.interrupt_line(irq::UART_GSI)?, Box::new(log.clone())),
+            milestones: Milestones::new(start),
+            cmos: Default::default(),
+            virtio: Vec::new(),
+            control: control.clone(),
+        };
+        let vcpus = Arc::new(create_vcpus(&vm, config, options, entry)?);
+        count_instructions(&bus.milestones, &vcpus);
+        let context = Context {
+            bus,
+            control,
+            gate: Gate::new(Who::All),
+            debug: None,
+        };
+        Ok(Self {
+            vcpus,
+            context: Arc::new(context),
+            log,
+            _vm: vm,
+        })
+    }
+}
+
+fn open_log() -> Result<LogSink, VmmError> {
+    Out::open(std::io::stderr().as_fd())
+        .and_then(|out| LogSink::new(Buffered::new(out)))
+        .map_err(VmmError::host("open standard error"))
+}
+
+fn create_vcpus(
+    vm: &Vm,
+    config: &VmConfig,
+    options: &RunOptions,
+    start: boot::pvh::Entry,
+) -> Result<Vcpus, VmmError> {
+    let mut all = Vec::new();
+    for index in 0..config.cpus {
+        let fd = vm.create_vcpu(index, config.cpus)?;
+        if index == 0 {
+            entry::set(&fd, start)?;
+        }
+        let stats = options.stats.then(|| VcpuStats::open(&fd).ok()).flatten();
+        all.push(Vcpu::new(index as usize, fd, stats));
+    }
+    Ok(Vcpus::new(all))
+}
+
+/// Milestones carry the count of emulated kernel instructions, where KVM has it.
+fn count_instructions(milestones: &Milestones, vcpus: &Arc<Vcpus>) {
+    let vcpus = Arc::downgrade(vcpus);
+    milestones.count_with(Box::new(move || vcpus.upgrade()?.counter("insn_emulation")));
+}

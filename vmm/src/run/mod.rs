@@ -1,0 +1,108 @@
+//! One machine from its options to its exit status.
+//!
+//! Reads as a table of contents: check the input, build the machine, run the event loop until
+//! somebody ends it, put everything out, report.
+
+mod build;
+mod watch;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
+use ferrix_machine::exit;
+
+use crate::cli::RunOptions;
+use crate::config::VmConfig;
+use crate::console::log_sink::LogFlusher;
+use crate::console::signals::Signals;
+use crate::console::terminal::RawMode;
+use crate::control::Outcome;
+use crate::error::VmmError;
+use crate::stats;
+use crate::status::ExitStatus;
+use build::Machine;
+
+/// What the event loop holds.
+pub(crate) type Subscriber = Arc<Mutex<dyn MutEventSubscriber>>;
+
+/// Runs a machine. `start` is when the process began, for times in the statistics.
+pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError> {
+    let config = VmConfig::load(options)?;
+    let signals = Signals::take_over().map_err(VmmError::host("take over signals"))?;
+    let machine = Machine::build(&config, options, start)?;
+    let raw = RawMode::enter().map_err(VmmError::host("make the terminal raw"))?;
+    let ran = machine.run(options, signals);
+    machine.finish();
+    drop(raw);
+    let status = report(ran?);
+    if options.stats {
+        print_stats(&machine, start, status);
+    }
+    Ok(status)
+}
+
+impl Machine {
+    /// Starts the vCPUs and serves events until the machine ends.
+    fn run(&self, options: &RunOptions, signals: Signals) -> Result<Outcome, VmmError> {
+        let mut events = EventManager::<Subscriber>::new()
+            .map_err(|e| VmmError::host("create the event loop")(std::io::Error::other(e)))?;
+        let control = self.context.control.clone();
+        let timeout = options.timeout.map(Duration::from_secs);
+        let watch = watch::Watch::new(control.clone(), signals, timeout)
+            .map_err(VmmError::host("set the timeout"))?;
+        events.add_subscriber(Arc::new(Mutex::new(watch)));
+        events.add_subscriber(Arc::new(Mutex::new(LogFlusher::new(self.log.clone()))));
+        self.vcpus
+            .start(&self.context)
+            .map_err(VmmError::host("start the vCPU threads"))?;
+        loop {
+            if let Some(outcome) = control.outcome() {
+                return Ok(outcome.clone());
+            }
+            events
+                .run()
+                .map_err(|e| VmmError::host("wait for events")(std::io::Error::other(e)))?;
+        }
+    }
+
+    /// Stops the guest and puts out what it wrote.
+    fn finish(&self) {
+        self.vcpus.stop(&self.context);
+        self.context
+            .bus
+            .virtio
+            .iter()
+            .for_each(|device| device.reset());
+        self.log.flush_all();
+    }
+}
+
+/// Says why the machine ended, unless the guest ended it itself, and chooses the status.
+fn report(outcome: Outcome) -> ExitStatus {
+    match outcome {
+        Outcome::GuestExit(value) if value & exit::PANIC_FLAG != 0 => {
+            eprintln!("vmm: the guest's kernel panicked");
+            ExitStatus::KernelPanic
+        }
+        Outcome::GuestExit(value) => ExitStatus::Guest(value as u8),
+        Outcome::Reset | Outcome::Quit => ExitStatus::Guest(0),
+        Outcome::Crash { vcpu, cause } => {
+            eprintln!("vmm: the guest crashed on CPU {vcpu}: {cause:?}");
+            ExitStatus::GuestCrash
+        }
+        Outcome::Timeout => {
+            eprintln!("vmm: the guest did not end within --timeout");
+            ExitStatus::Timeout
+        }
+        Outcome::Signal(number) => ExitStatus::Signal(number),
+    }
+}
+
+fn print_stats(machine: &Machine, start: Instant, status: ExitStatus) {
+    let stats = stats::collect(start, status, &machine.vcpus, &machine.context);
+    match serde_json::to_string(&stats) {
+        Ok(json) => eprintln!("{json}"),
+        Err(error) => log::error!("cannot print statistics: {error}"),
+    }
+}

@@ -1,0 +1,73 @@
+//! `--stats`: one JSON object at the end.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::devices::Milestone;
+use crate::status::ExitStatus;
+use crate::vcpu::{Context, Vcpus};
+
+/// The object. Field names are an interface: benchmarks and tests read them.
+#[derive(Debug, Serialize)]
+pub struct Stats {
+    /// Exit status of `vmm`.
+    pub status: u8,
+    /// From the start of `vmm` to now.
+    pub wall_us: u64,
+    /// In order.
+    pub milestones: Vec<Milestone>,
+    /// Exits to the monitor by reason, all vCPUs.
+    pub exits: BTreeMap<&'static str, u64>,
+    /// KVM's counters, all vCPUs.
+    pub kvm: BTreeMap<String, u64>,
+    /// The same for each vCPU.
+    pub vcpus: Vec<VcpuReport>,
+    /// Bytes of the kernel's log.
+    pub log_bytes: u64,
+}
+
+/// One vCPU.
+#[derive(Debug, Serialize)]
+pub struct VcpuReport {
+    /// Exits to the monitor by reason.
+    pub exits: BTreeMap<&'static str, u64>,
+    /// KVM's counters.
+    pub kvm: BTreeMap<String, u64>,
+}
+
+/// Collects everything.
+pub fn collect(start: Instant, status: ExitStatus, vcpus: &Vcpus, context: &Context) -> Stats {
+    let reports: Vec<_> = vcpus
+        .all
+        .iter()
+        .map(|vcpu| VcpuReport {
+            exits: vcpu.exits.snapshot(),
+            kvm: vcpu
+                .stats
+                .as_ref()
+                .and_then(|s| s.snapshot().ok())
+                .unwrap_or_default(),
+        })
+        .collect();
+    Stats {
+        status: status.code(),
+        wall_us: start.elapsed().as_micros() as u64,
+        milestones: context.bus.milestones.all(),
+        exits: sum(reports.iter().map(|r| &r.exits)),
+        kvm: sum(reports.iter().map(|r| &r.kvm)),
+        vcpus: reports,
+        log_bytes: 0,
+    }
+}
+
+fn sum<'a, K: Ord + Clone + 'a>(
+    all: impl Iterator<Item = &'a BTreeMap<K, u64>>,
+) -> BTreeMap<K, u64> {
+    let mut total = BTreeMap::new();
+    for (key, value) in all.flatten() {
+        *total.entry(key.clone()).or_insert(0) += value;
+    }
+    total
+}

@@ -1,0 +1,230 @@
+//! Virtual CPUs: a thread each, which runs the guest and dispatches its exits.
+//!
+//! A vCPU's descriptor lies in a mutex that its thread holds while the guest runs and gives up
+//! while parked at the [`Gate`]; then the debugger and the crash report can look at registers.
+
+mod exits;
+mod gate;
+#[expect(
+    unsafe_code,
+    reason = "immediate_exit is written, and a thread signalled, from outside"
+)]
+mod kick;
+#[expect(
+    unsafe_code,
+    reason = "reads the union of kvm_run that belongs to an exit reason"
+)]
+mod run_page;
+mod threads;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kvm_ioctls::{VcpuExit, VcpuFd};
+
+pub use exits::{Exit, ExitCounters};
+pub use gate::{Gate, Turn, Who};
+pub use threads::Vcpus;
+
+use crate::bus::Bus;
+use crate::control::{Control, CrashCause, Outcome};
+use crate::kvm::stats::VcpuStats;
+use kick::Kick;
+
+/// One vCPU, shared by its thread and those who look at it.
+pub struct Vcpu {
+    /// 0 is the first to run.
+    pub index: usize,
+    /// Exits by reason.
+    pub exits: ExitCounters,
+    /// KVM's counters, if statistics were asked for and KVM has them.
+    pub stats: Option<VcpuStats>,
+    fd: Mutex<VcpuFd>,
+    kick: Kick,
+}
+
+/// A stop of interest to a debugger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DebugStop {
+    /// Who stopped.
+    pub vcpu: usize,
+    /// Why.
+    pub reason: DebugReason,
+}
+
+/// Why a vCPU stopped for the debugger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DebugReason {
+    /// It stands on a breakpoint instruction.
+    Breakpoint,
+    /// It has executed one instruction.
+    Step,
+}
+
+/// The debugger's side of a vCPU's exits. Without a debugger nothing is claimed.
+pub trait DebugHook: Send + Sync {
+    /// Whether the byte at the vCPU's instruction pointer is a breakpoint that the debugger set.
+    fn owns_breakpoint(&self, vcpu: &VcpuFd) -> bool;
+
+    /// A vCPU stopped; all are to park.
+    fn stopped(&self, stop: DebugStop);
+}
+
+/// What every vCPU thread needs.
+pub struct Context {
+    /// Devices.
+    pub bus: Bus,
+    /// The end.
+    pub control: Arc<Control>,
+    /// Where vCPUs park.
+    pub gate: Gate,
+    /// The debugger, if there is one.
+    pub debug: Option<Arc<dyn DebugHook>>,
+}
+
+impl Vcpu {
+    /// Wraps a vCPU that has its CPUID and entry state.
+    pub fn new(index: usize, mut fd: VcpuFd, stats: Option<VcpuStats>) -> Self {
+        let kick = Kick::new(&mut fd);
+        Self {
+            index,
+            exits: ExitCounters::default(),
+            stats,
+            fd: Mutex::new(fd),
+            kick,
+        }
+    }
+
+    /// The descriptor; waits until the vCPU is parked.
+    pub fn fd(&self) -> MutexGuard<'_, VcpuFd> {
+        self.fd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the vCPU leave the guest soon; it then looks at the gate.
+    pub fn kick(&self) {
+        self.kick.now();
+    }
+
+    /// The thread's body: runs the guest whenever the gate lets it.
+    fn run(&self, context: &Context) {
+        self.kick.claim();
+        while context.gate.wait(self.index) == Turn::Run {
+            let mut fd = self.fd();
+            while !context.gate.wants_attention() {
+                self.step(&mut fd, context);
+            }
+            if context.debug.is_some() {
+                self.settle(&mut fd, context);
+            }
+            drop(fd);
+            context.gate.leave();
+        }
+        self.kick.release();
+    }
+
+    /// Completes the instruction whose port or MMIO access was just served, so that registers are
+    /// true. `KVM_RUN` with `immediate_exit` does no more than that.
+    fn settle(&self, fd: &mut VcpuFd, context: &Context) {
+        self.kick.prevent();
+        while self.step(fd, context).is_access() {
+            self.kick.prevent();
+        }
+        self.kick.clear();
+    }
+
+    /// Runs the guest up to its next exit.
+    fn step(&self, fd: &mut VcpuFd, context: &Context) -> Exit {
+        let exit = fd.run();
+        let kind = Exit::of(&exit);
+        self.exits.count(kind);
+        match exit {
+            Ok(VcpuExit::IoOut(port, data)) => context.bus.port_write(port, data),
+            Ok(VcpuExit::IoIn(port, data)) => context.bus.port_read(port, data),
+            Ok(VcpuExit::MmioWrite(address, data)) => context.bus.mmio_write(address, data),
+            Ok(VcpuExit::MmioRead(address, data)) => context.bus.mmio_read(address, data),
+            Ok(VcpuExit::Hlt | VcpuExit::Intr | VcpuExit::IrqWindowOpen) => {}
+            Ok(VcpuExit::Debug(arch)) => self.debug_exit(arch.exception, context),
+            Ok(VcpuExit::InternalError) => self.internal_error(fd, context),
+            Ok(VcpuExit::Shutdown) => self.crash(CrashCause::TripleFault, context),
+            Ok(VcpuExit::FailEntry(reason, _)) => {
+                self.crash(CrashCause::FailEntry(reason), context)
+            }
+            Ok(VcpuExit::SystemEvent(kind, _)) => self.system_event(kind, context),
+            Ok(other) => self.crash(CrashCause::Unexpected(format!("{other:?}")), context),
+            Err(error) => self.run_failed(error.errno(), context),
+        }
+        self.end_turn_if_over(context);
+        kind
+    }
+
+    fn end_turn_if_over(&self, context: &Context) {
+        if context.control.outcome().is_some() {
+            context.gate.stop();
+        }
+    }
+
+    fn run_failed(&self, errno: i32, context: &Context) {
+        match errno {
+            libc::EINTR => self.kick.clear(),
+            // A processor that waits for INIT and SIPI sleeps in the kernel and comes back so once.
+            libc::EAGAIN => std::thread::yield_now(),
+            _ => {
+                let error = std::io::Error::from_raw_os_error(errno);
+                self.crash(CrashCause::Unexpected(format!("KVM_RUN: {error}")), context);
+            }
+        }
+    }
+
+    fn debug_exit(&self, exception: u32, context: &Context) {
+        /// Vector of `#BP`.
+        const BREAKPOINT: u32 = 3;
+        let reason = if exception == BREAKPOINT {
+            DebugReason::Breakpoint
+        } else {
+            DebugReason::Step
+        };
+        self.debug_stop(reason, context);
+    }
+
+    /// Where KVM emulates the kernel, an `INT3` there ends as an emulation failure.
+    fn internal_error(&self, fd: &mut VcpuFd, context: &Context) {
+        let suberror = run_page::internal_suberror(fd);
+        let ours = context
+            .debug
+            .as_ref()
+            .is_some_and(|d| d.owns_breakpoint(fd));
+        if suberror == kvm_bindings::KVM_INTERNAL_ERROR_EMULATION && ours {
+            self.debug_stop(DebugReason::Breakpoint, context);
+        } else {
+            self.crash(CrashCause::InternalError(suberror), context);
+        }
+    }
+
+    fn debug_stop(&self, reason: DebugReason, context: &Context) {
+        if let Some(debug) = &context.debug {
+            context.gate.pause();
+            debug.stopped(DebugStop {
+                vcpu: self.index,
+                reason,
+            });
+        }
+    }
+
+    fn system_event(&self, kind: u32, context: &Context) {
+        match kind {
+            kvm_bindings::KVM_SYSTEM_EVENT_SHUTDOWN | kvm_bindings::KVM_SYSTEM_EVENT_RESET => {
+                context.control.end(Outcome::Reset);
+            }
+            _ => self.crash(
+                CrashCause::Unexpected(format!("system event {kind}")),
+                context,
+            ),
+        }
+    }
+
+    fn crash(&self, cause: CrashCause, context: &Context) {
+        context.control.end(Outcome::Crash {
+            vcpu: self.index,
+            cause,
+        });
+    }
+}

@@ -1,0 +1,96 @@
+//! Boots handmade kernels on `/dev/kvm`: the log, the exit port, the ways to end.
+
+mod common;
+
+use common::{Code, boot, have_kvm, stderr};
+
+const HLT_FOREVER: [u8; 3] = [0xf4, 0xeb, 0xfd];
+
+#[test]
+fn log_goes_to_standard_error_and_status_to_the_caller() {
+    if !have_kvm() {
+        return;
+    }
+    let kernel = Code::default().print("hello\nworld").exit(7).kernel();
+    let output = boot(kernel.path(), &[]);
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "hello\nworld");
+    assert!(
+        output.stdout.is_empty(),
+        "standard output is the guest's console only"
+    );
+}
+
+#[test]
+fn only_the_low_byte_of_the_status_counts_and_a_panic_has_its_own() {
+    if !have_kvm() {
+        return;
+    }
+    let kernel = Code::default().exit(0x1203).kernel();
+    assert_eq!(boot(kernel.path(), &[]).status.code(), Some(3));
+    let kernel = Code::default().exit(0x8000_00fd).kernel();
+    let output = boot(kernel.path(), &[]);
+    assert_eq!(output.status.code(), Some(253));
+    assert!(stderr(&output).contains("kernel panicked"));
+}
+
+#[test]
+fn reset_line_ends_the_machine() {
+    if !have_kvm() {
+        return;
+    }
+    let kernel = Code::default()
+        .out(0x64, 0xfe, 8)
+        .raw(&HLT_FOREVER)
+        .kernel();
+    assert_eq!(boot(kernel.path(), &[]).status.code(), Some(0));
+}
+
+#[test]
+fn timeout_ends_an_idle_guest_that_costs_nothing() {
+    if !have_kvm() {
+        return;
+    }
+    let kernel = Code::default().raw(&[0xfa]).raw(&HLT_FOREVER).kernel();
+    let before = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec;
+    let output = boot(kernel.path(), &["--timeout", "1", "--cpus", "2"]);
+    let after = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec;
+    assert_eq!(output.status.code(), Some(124), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--timeout"));
+    assert!(after - before < 10);
+}
+
+#[test]
+fn a_triple_fault_is_reported_as_a_crash() {
+    if !have_kvm() {
+        return;
+    }
+    // lidt with limit 0; then an undefined instruction.
+    let lidt = [0x0f, 0x01, 0x1d, 0x00, 0x08, 0x10, 0x00];
+    let kernel = Code::default().raw(&lidt).raw(&[0x0f, 0x0b]).kernel();
+    let output = boot(kernel.path(), &[]);
+    assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+    assert!(stderr(&output).contains("CPU 0"), "{}", stderr(&output));
+}
+
+#[test]
+fn statistics_are_one_json_object() {
+    if !have_kvm() {
+        return;
+    }
+    let kernel = Code::default()
+        .out(0xf0, 1, 8)
+        .print("x\n")
+        .out(0xf0, 5, 8)
+        .exit(0)
+        .kernel();
+    let output = boot(kernel.path(), &["--stats"]);
+    let text = stderr(&output);
+    let stats: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(stats["milestones"][0]["name"], "kernel_entry");
+    assert_eq!(stats["milestones"][1]["name"], "prompt");
+    assert!(stats["milestones"][1]["us"].as_u64() > stats["milestones"][0]["us"].as_u64());
+    assert!(stats["exits"]["io_out"].as_u64().unwrap() >= 5, "{stats}");
+    assert_eq!(stats["status"], 0);
+    assert_eq!(stats["vcpus"].as_array().unwrap().len(), 1);
+}
