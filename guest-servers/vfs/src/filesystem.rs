@@ -1,0 +1,145 @@
+//! What a file system can do, by inode number.
+
+use crate::errno::{EINVAL, EPERM, EROFS, Result};
+use crate::pseudo::Local;
+use alloc::vec::Vec;
+use ferrix_abi::handle::Handle;
+use ferrix_proto::attributes::{Attributes, Change, FilesystemInfo};
+use ferrix_proto::filesystem::NewNode;
+use linux_raw_sys::general as linux;
+
+/// A file anywhere: which mount, which inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    /// Index in the mount table.
+    pub mount: usize,
+    /// Inode number there.
+    pub inode: u64,
+}
+
+/// What a file is, from `st_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO.
+    Fifo,
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+    /// A socket, or something unknown.
+    Other,
+}
+
+impl Kind {
+    /// From the type bits of a mode.
+    pub const fn of(mode: u32) -> Kind {
+        match mode & linux::S_IFMT {
+            linux::S_IFREG => Kind::Regular,
+            linux::S_IFDIR => Kind::Directory,
+            linux::S_IFLNK => Kind::Symlink,
+            linux::S_IFIFO => Kind::Fifo,
+            linux::S_IFCHR => Kind::Character,
+            linux::S_IFBLK => Kind::Block,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// An open file, as a file system hands it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A session with the server that holds it.
+    Session(Handle),
+    /// Something that the VFS serves or arranges itself.
+    Local(Local),
+}
+
+/// A file system.
+///
+/// Whatever changes names is refused by default, so that a generated file system need not say so.
+pub trait Filesystem {
+    /// Inode of the root directory.
+    fn root(&self) -> u64;
+    /// Name of the type, for `/proc/mounts`.
+    fn type_name(&self) -> &'static str;
+    /// Whether names come and go by themselves, so that none may be cached.
+    fn is_volatile(&self) -> bool {
+        false
+    }
+    /// Attributes of the entry `name` of a directory.
+    fn lookup(&mut self, directory: u64, name: &[u8]) -> Result<Attributes>;
+    /// Attributes of an inode.
+    fn attributes(&mut self, inode: u64) -> Result<Attributes>;
+    /// Opens an inode; `flags` are `O_*`.
+    fn open(&mut self, inode: u64, flags: u32) -> Result<Opened>;
+    /// `linux_dirent64` records from `cookie` on, as many as fit `room`.
+    fn read_directory(&mut self, inode: u64, cookie: u64, room: usize) -> Result<Vec<u8>>;
+    /// The text of a symbolic link.
+    fn read_link(&mut self, _inode: u64) -> Result<Vec<u8>> {
+        Err(EINVAL)
+    }
+    /// Sizes for `statfs`.
+    fn info(&mut self) -> Result<FilesystemInfo>;
+    /// Changes attributes.
+    fn set_attributes(&mut self, _inode: u64, _change: Change, _to: &Attributes) -> Result<()> {
+        Err(EPERM)
+    }
+    /// A new node with a name.
+    fn create(&mut self, _directory: u64, _name: &[u8], _node: NewNode) -> Result<Attributes> {
+        Err(EROFS)
+    }
+    /// A new symbolic link.
+    fn symlink(
+        &mut self,
+        _directory: u64,
+        _name: &[u8],
+        _text: &[u8],
+        _node: NewNode,
+    ) -> Result<()> {
+        Err(EROFS)
+    }
+    /// Another name for an inode.
+    fn link(&mut self, _directory: u64, _name: &[u8], _inode: u64) -> Result<()> {
+        Err(EROFS)
+    }
+    /// Removes a name.
+    fn unlink(&mut self, _directory: u64, _name: &[u8], _what: Removal) -> Result<()> {
+        Err(EROFS)
+    }
+    /// Moves a name.
+    fn rename(&mut self, _from: (u64, &[u8]), _to: (u64, &[u8])) -> Result<()> {
+        Err(EROFS)
+    }
+    /// Makes everything durable.
+    fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// Writes everything back and lets go of the device; busy files stop only a polite unmount.
+    fn unmount(&mut self, _force: Force) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Which call removes a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// `unlink`: anything but a directory.
+    File,
+    /// `rmdir`: an empty directory.
+    Directory,
+}
+
+/// How an unmount treats open files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// They make it fail with `EBUSY`.
+    Polite,
+    /// They lose their file.
+    Forced,
+}

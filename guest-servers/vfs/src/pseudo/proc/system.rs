@@ -1,0 +1,168 @@
+//! The files of the whole system: directly in `/proc`, and in `/proc/ferrix`.
+
+use super::Source;
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write;
+use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::process::state;
+
+const NS_PER_S: u64 = 1_000_000_000;
+const TICK_NS: u64 = 10_000_000;
+
+/// A file.
+pub struct File {
+    /// `""` for `/proc`, `"ferrix"` for `/proc/ferrix`.
+    pub directory: &'static str,
+    pub name: &'static str,
+    pub text: fn(&dyn Source) -> String,
+}
+
+const fn file(name: &'static str, text: fn(&dyn Source) -> String) -> File {
+    File {
+        directory: "",
+        name,
+        text,
+    }
+}
+
+const fn ferrix(name: &'static str, text: fn(&dyn Source) -> String) -> File {
+    File {
+        directory: "ferrix",
+        name,
+        text,
+    }
+}
+
+/// In the order of their inode numbers.
+pub const FILES: &[File] = &[
+    file("mounts", |source| source.mounts()),
+    file("meminfo", meminfo),
+    file("uptime", uptime),
+    file("stat", stat),
+    file("loadavg", loadavg),
+    file("cmdline", |source| format!("{}\n", source.command_line())),
+    file("version", |_| {
+        format!(
+            "Ferrix version {} (microkernel)\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    }),
+    file("filesystems", |_| {
+        String::from("nodev\tproc\nnodev\tdevtmpfs\n\text2\n")
+    }),
+    file("cpuinfo", cpuinfo),
+    ferrix("enosys", unknown_calls),
+    ferrix("kernel", kernel),
+];
+
+fn meminfo(source: &dyn Source) -> String {
+    let stats = source.statistics();
+    let kib = |pages: u64| pages * PAGE_SIZE / 1024;
+    format!(
+        "MemTotal:       {:8} kB\nMemFree:        {:8} kB\nMemAvailable:   {:8} kB\nBuffers:        {:8} kB\n\
+         Cached:         {:8} kB\nSlab:           {:8} kB\nPageTables:     {:8} kB\n",
+        kib(stats.total_pages),
+        kib(stats.free_pages),
+        kib(stats.free_pages),
+        0,
+        0,
+        kib(stats.kernel_pages),
+        kib(stats.table_pages),
+    )
+}
+
+fn uptime(source: &dyn Source) -> String {
+    let centi = |ns: u64| format!("{}.{:02}", ns / NS_PER_S, ns % NS_PER_S / TICK_NS);
+    format!(
+        "{} {}\n",
+        centi(source.uptime_ns()),
+        centi(source.statistics().idle_ns)
+    )
+}
+
+fn stat(source: &dyn Source) -> String {
+    let stats = source.statistics();
+    let all = source.uptime_ns().saturating_mul(u64::from(source.cpus()));
+    let (idle, busy) = (
+        stats.idle_ns / TICK_NS,
+        all.saturating_sub(stats.idle_ns) / TICK_NS,
+    );
+    let running = processes(source)
+        .filter(|letter| *letter == state::RUNNING)
+        .count();
+    format!(
+        "cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\nintr {}\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {running}\n\
+         procs_blocked 0\n",
+        stats.interrupts,
+        stats.switches,
+        source.boot_time(),
+        stats.forks,
+    )
+}
+
+fn processes(source: &dyn Source) -> impl Iterator<Item = u8> {
+    let mut previous = 0;
+    core::iter::from_fn(move || {
+        let info = source.next_process(previous)?;
+        previous = info.pid;
+        Some(info.state)
+    })
+}
+
+/// The averages need a sampler that the kernel does not have; the counts are true.
+fn loadavg(source: &dyn Source) -> String {
+    let running = processes(source)
+        .filter(|letter| *letter == state::RUNNING)
+        .count();
+    let stats = source.statistics();
+    format!(
+        "0.00 0.00 0.00 {running}/{} {}\n",
+        stats.threads, stats.forks
+    )
+}
+
+fn cpuinfo(source: &dyn Source) -> String {
+    (0..source.cpus()).fold(String::new(), |mut text, cpu| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "processor\t: {cpu}\n");
+        text
+    })
+}
+
+fn unknown_calls(source: &dyn Source) -> String {
+    source
+        .unknown_calls()
+        .iter()
+        .fold(String::new(), |mut text, (number, count)| {
+            let _ = writeln!(text, "{number} {count}");
+            text
+        })
+}
+
+/// The kernel's counters, a name and a number a line.
+fn kernel(source: &dyn Source) -> String {
+    let stats = source.statistics();
+    let rows = [
+        ("total_pages", stats.total_pages),
+        ("free_pages", stats.free_pages),
+        ("kernel_pages", stats.kernel_pages),
+        ("table_pages", stats.table_pages),
+        ("processes", stats.processes),
+        ("threads", stats.threads),
+        ("handles", stats.handles),
+        ("objects", stats.objects),
+        ("ports", stats.ports),
+        ("sessions", stats.sessions),
+        ("switches", stats.switches),
+        ("interrupts", stats.interrupts),
+        ("faults", stats.faults),
+        ("calls", stats.calls),
+        ("forks", stats.forks),
+        ("idle_ns", stats.idle_ns),
+    ];
+    rows.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name} {value}");
+        text
+    })
+}

@@ -1,0 +1,134 @@
+use super::*;
+use crate::dirent::records;
+use ferrix_abi::process::ARGUMENTS_MAX;
+use std::string::ToString;
+
+struct Fixed;
+
+fn info(pid: u32, arguments: &[u8]) -> ProcessInfo {
+    let mut text = [0; ARGUMENTS_MAX];
+    text[..arguments.len()].copy_from_slice(arguments);
+    ProcessInfo {
+        pid,
+        parent: 1,
+        group: pid,
+        session: 1,
+        state: b'S',
+        priority: 24,
+        policy: 0,
+        cpu: 1,
+        threads: 2,
+        handles: 3,
+        uid: 0,
+        virtual_bytes: 8192,
+        resident_pages: 1,
+        user_ns: 20_000_000,
+        system_ns: 0,
+        start_ns: 30_000_000,
+        arguments: text,
+        arguments_length: arguments.len() as u32,
+        has_personality: 1,
+    }
+}
+
+impl Source for Fixed {
+    fn caller(&self) -> u32 {
+        12
+    }
+    fn next_process(&self, previous: u32) -> Option<ProcessInfo> {
+        let all = [info(1, b"init"), info(12, b"/bin/cat\0/etc/motd")];
+        all.into_iter().find(|info| info.pid > previous)
+    }
+    fn statistics(&self) -> SystemStats {
+        SystemStats {
+            total_pages: 4,
+            free_pages: 2,
+            ..SystemStats::default()
+        }
+    }
+    fn cpus(&self) -> u32 {
+        2
+    }
+    fn uptime_ns(&self) -> u64 {
+        1_250_000_000
+    }
+    fn boot_time(&self) -> u64 {
+        77
+    }
+    fn command_line(&self) -> String {
+        "quiet".to_string()
+    }
+    fn mounts(&self) -> String {
+        "/dev/vda / ext2 rw 0 0\n".to_string()
+    }
+    fn unknown_calls(&self) -> Vec<(u64, u64)> {
+        vec![(335, 2)]
+    }
+}
+
+fn read(path: &[&str]) -> Result<String> {
+    let mut proc = Proc::new(Box::new(Fixed));
+    let mut at = ROOT;
+    for name in path {
+        at = proc.lookup(at, name.as_bytes())?.inode;
+    }
+    match proc.open(at, 0)? {
+        Opened::Local(Local::Text(text)) => Ok(String::from_utf8(text).unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn processes_have_their_files() {
+    let stat = read(&["12", "stat"]).unwrap();
+    let fields: Vec<&str> = stat.split_whitespace().collect();
+    assert_eq!(fields.len(), 52);
+    assert_eq!(
+        (fields[0], fields[1], fields[2], fields[3]),
+        ("12", "(cat)", "S", "1")
+    );
+    assert_eq!(
+        (fields[13], fields[19], fields[21], fields[22], fields[23]),
+        ("2", "2", "3", "8192", "1")
+    );
+    assert_eq!(read(&["12", "cmdline"]).unwrap(), "/bin/cat\0/etc/motd");
+    assert_eq!(read(&["12", "comm"]).unwrap(), "cat\n");
+    assert!(
+        read(&["12", "status"])
+            .unwrap()
+            .contains("VmSize:\t       8 kB")
+    );
+    assert_eq!(read(&["13", "stat"]), Err(ENOENT));
+    assert_eq!(read(&["0", "stat"]), Err(ENOENT));
+}
+
+#[test]
+fn the_system_has_its_files() {
+    assert_eq!(read(&["uptime"]).unwrap(), "1.25 0.00\n");
+    assert!(
+        read(&["meminfo"])
+            .unwrap()
+            .starts_with("MemTotal:             16 kB\nMemFree:               8 kB")
+    );
+    assert_eq!(read(&["ferrix", "enosys"]).unwrap(), "335 2\n");
+    assert!(
+        read(&["ferrix", "kernel"])
+            .unwrap()
+            .contains("free_pages 2\n")
+    );
+    assert_eq!(read(&["enosys"]), Err(ENOENT));
+}
+
+#[test]
+fn every_listed_name_can_be_looked_up() {
+    let mut proc = Proc::new(Box::new(Fixed));
+    for directory in [ROOT, FERRIX, process_inode(12)] {
+        let listed = proc.read_directory(directory, 0, 4096).unwrap();
+        for record in records(&listed).skip(2) {
+            let found = proc.lookup(directory, record.name).unwrap();
+            assert_eq!(found.inode, record.inode);
+        }
+        assert!(records(&listed).count() > 3);
+    }
+    assert_eq!(proc.read_link(SELF).unwrap(), b"12");
+}
