@@ -1,0 +1,52 @@
+//! The Ferrix microkernel.
+//!
+//! Threads, address spaces, message passing, signals, timers, interrupts and handles; no path
+//! names, no files, no drivers but the interrupt controllers, the timer and the log's UART.
+//!
+//! | modules | what they do |
+//! |---|---|
+//! | [`boot`], [`arch`], [`time`], [`sync`], [`log`], [`panic`] | the machine: entry, CPUs, traps, clocks, locks |
+//! | [`mm`] | frames, slabs, page tables, memory objects, address spaces |
+//! | [`object`], [`process`], [`thread`], [`sched`], [`ipc`], [`signal`], [`futex`], [`timer`], [`irq`] | what system calls act upon |
+//! | [`syscall`], [`exception`] | the ways in |
+//!
+//! Logic that needs no hardware also compiles for the host, where `cargo test` runs it; what
+//! does is behind `cfg(target_os = "none")`.
+
+#![cfg_attr(target_os = "none", no_std)]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+#[expect(unsafe_code, reason = "the machine itself: instructions, tables, registers")]
+pub mod arch;
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "reads what the boot loader left in memory")]
+pub mod boot;
+#[cfg(target_os = "none")]
+pub mod exception;
+pub mod futex;
+pub mod ipc;
+#[cfg(target_os = "none")]
+pub mod irq;
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "port output before and beside every lock")]
+pub mod log;
+pub mod mm;
+pub mod object;
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "walks frame pointers")]
+pub mod panic;
+pub mod process;
+pub mod sched;
+pub mod signal;
+pub mod stats;
+#[expect(unsafe_code, reason = "locks hand out references to what they protect")]
+pub mod sync;
+#[cfg(target_os = "none")]
+pub mod syscall;
+pub mod thread;
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "reads the time stamp counter and the paravirtual clock page")]
+pub mod time;
+pub mod timer;
