@@ -15,6 +15,8 @@ extern crate alloc;
 
 pub mod client;
 pub mod clock;
+#[expect(unsafe_code, reason = "processor instructions")]
+pub mod random;
 #[expect(
     unsafe_code,
     reason = "the system call instruction and the thread's UTCB"
