@@ -2,6 +2,7 @@
 
 use crate::boot::BootError;
 use crate::config::ConfigError;
+use crate::disk::DiskError;
 use crate::kvm::KvmError;
 use crate::status::ExitStatus;
 
@@ -15,6 +16,9 @@ pub enum VmmError {
     /// Kernel, modules, boot information.
     #[error(transparent)]
     Boot(#[from] BootError),
+    /// Disk files.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// `/dev/kvm` and its ioctls.
     #[error(transparent)]
     Kvm(#[from] KvmError),
@@ -39,6 +43,7 @@ impl VmmError {
         match self {
             Self::Config(ConfigError::Usage(_)) => ExitStatus::Usage,
             Self::Config(_) | Self::Boot(_) => ExitStatus::Image,
+            Self::Disk(_) => ExitStatus::Disk,
             Self::Kvm(_) => ExitStatus::Kvm,
             Self::Host { .. } => ExitStatus::Host,
         }

@@ -24,6 +24,7 @@ pub mod config;
 pub mod console;
 pub mod control;
 pub mod devices;
+pub mod disk;
 pub mod error;
 pub mod kvm;
 pub mod logger;

@@ -6,8 +6,10 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::devices::Milestone;
+use crate::run::Machine;
 use crate::status::ExitStatus;
-use crate::vcpu::{Context, Vcpus};
+use crate::virtio::blk::BlkSnapshot;
+use crate::virtio::console::ConsoleSnapshot;
 
 /// The object. Field names are an interface: benchmarks and tests read them.
 #[derive(Debug, Serialize)]
@@ -24,6 +26,10 @@ pub struct Stats {
     pub kvm: BTreeMap<String, u64>,
     /// The same for each vCPU.
     pub vcpus: Vec<VcpuReport>,
+    /// The disks in order.
+    pub disks: Vec<BlkSnapshot>,
+    /// The console.
+    pub console: ConsoleSnapshot,
     /// Bytes of the kernel's log.
     pub log_bytes: u64,
 }
@@ -38,8 +44,9 @@ pub struct VcpuReport {
 }
 
 /// Collects everything.
-pub fn collect(start: Instant, status: ExitStatus, vcpus: &Vcpus, context: &Context) -> Stats {
-    let reports: Vec<_> = vcpus
+pub(crate) fn collect(start: Instant, status: ExitStatus, machine: &Machine) -> Stats {
+    let reports: Vec<_> = machine
+        .vcpus
         .all
         .iter()
         .map(|vcpu| VcpuReport {
@@ -54,11 +61,18 @@ pub fn collect(start: Instant, status: ExitStatus, vcpus: &Vcpus, context: &Cont
     Stats {
         status: status.code(),
         wall_us: start.elapsed().as_micros() as u64,
-        milestones: context.bus.milestones.all(),
+        milestones: machine.context.bus.milestones.all(),
         exits: sum(reports.iter().map(|r| &r.exits)),
         kvm: sum(reports.iter().map(|r| &r.kvm)),
         vcpus: reports,
-        log_bytes: 0,
+        disks: machine
+            .backs
+            .disks
+            .iter()
+            .map(|disk| disk.counters())
+            .collect(),
+        console: machine.backs.console().counters(),
+        log_bytes: machine.log.bytes(),
     }
 }
 

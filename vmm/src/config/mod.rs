@@ -18,7 +18,7 @@ pub const DEFAULT_MEMORY: MemorySize = MemorySize::mib(256);
 /// vCPUs that the ACPI tables and the xAPIC identifiers can number.
 pub const MAX_CPUS: u32 = 64;
 /// Console and entropy source take the windows after the disks.
-const FIXED_DEVICES: usize = 2;
+pub const FIXED_DEVICES: usize = 2;
 
 /// Everything needed to build the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]

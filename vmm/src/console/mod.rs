@@ -1,8 +1,10 @@
 //! The monitor's ends of the guest's output and input.
 //!
-//! [`out`] writes without ever blocking, [`log_sink`] buffers the UART's bytes for standard error,
+//! [`input`] reads and [`out`] writes without ever blocking, [`log_sink`] buffers the UART's bytes for standard error,
 //! [`terminal`] makes a terminal raw and restores it, [`signals`] brings signals to the event loop.
 
+mod escape;
+pub mod input;
 pub mod log_sink;
 pub mod out;
 #[expect(

@@ -10,17 +10,20 @@ use crate::boot;
 use crate::boot::elf::KernelImage;
 use crate::bus::Bus;
 use crate::cli::RunOptions;
-use crate::config::VmConfig;
+use crate::config::{FIXED_DEVICES, VmConfig};
 use crate::console::log_sink::LogSink;
 use crate::console::out::{Buffered, Out};
 use crate::control::Control;
 use crate::devices::Milestones;
 use crate::devices::uart::Uart;
+use crate::disk::Disk;
 use crate::error::VmmError;
 use crate::kvm::stats::VcpuStats;
 use crate::kvm::{System, Vm, entry};
 use crate::memory;
 use crate::vcpu::{Context, Gate, Vcpu, Vcpus, Who};
+
+use super::plug::{Backs, Plug};
 
 /// A machine that is ready to run.
 pub struct Machine {
@@ -30,6 +33,8 @@ pub struct Machine {
     pub context: Arc<Context>,
     /// The kernel's log.
     pub log: LogSink,
+    /// The backs of the virtio devices.
+    pub backs: Backs,
     /// Keeps the virtual machine alive.
     _vm: Vm,
 }
@@ -42,19 +47,25 @@ impl Machine {
         start: Instant,
     ) -> Result<Self, VmmError> {
         let kernel = KernelImage::open(&config.kernel)?;
+        let disks = config
+            .disks
+            .iter()
+            .map(Disk::open)
+            .collect::<Result<Vec<_>, _>>()?;
         let ram = memory::allocate(config.memory).map_err(VmmError::host("reserve guest RAM"))?;
-        let devices = 0;
-        let entry = boot::load(config, &kernel, &ram, devices)?;
+        let entry = boot::load(config, &kernel, &ram, disks.len() + FIXED_DEVICES)?;
         let ram = Arc::new(ram);
         let vm = Vm::create(System::open()?, ram.clone())?;
 
         let log = open_log()?;
         let control = Arc::new(Control::new()?);
+        let mut plug = Plug::new(&vm, ram);
+        let backs = Backs::plug(&mut plug, disks, &control)?;
         let bus = Bus {
             uart: Uart::new(vm.interrupt_line(irq::UART_GSI)?, Box::new(log.clone())),
             milestones: Milestones::new(start),
             cmos: Default::default(),
-            virtio: Vec::new(),
+            virtio: plug.windows,
             control: control.clone(),
         };
         let vcpus = Arc::new(create_vcpus(&vm, config, options, entry)?);
@@ -69,6 +80,7 @@ impl Machine {
             vcpus,
             context: Arc::new(context),
             log,
+            backs,
             _vm: vm,
         })
     }

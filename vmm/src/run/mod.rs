@@ -4,6 +4,7 @@
 //! somebody ends it, put everything out, report.
 
 mod build;
+mod plug;
 mod watch;
 
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,7 @@ use crate::control::Outcome;
 use crate::error::VmmError;
 use crate::stats;
 use crate::status::ExitStatus;
-use build::Machine;
+pub(crate) use build::Machine;
 
 /// What the event loop holds.
 pub(crate) type Subscriber = Arc<Mutex<dyn MutEventSubscriber>>;
@@ -30,7 +31,7 @@ pub(crate) type Subscriber = Arc<Mutex<dyn MutEventSubscriber>>;
 pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError> {
     let config = VmConfig::load(options)?;
     let signals = Signals::take_over().map_err(VmmError::host("take over signals"))?;
-    let machine = Machine::build(&config, options, start)?;
+    let mut machine = Machine::build(&config, options, start)?;
     let raw = RawMode::enter().map_err(VmmError::host("make the terminal raw"))?;
     let ran = machine.run(options, signals);
     machine.finish();
@@ -44,15 +45,20 @@ pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError>
 
 impl Machine {
     /// Starts the vCPUs and serves events until the machine ends.
-    fn run(&self, options: &RunOptions, signals: Signals) -> Result<Outcome, VmmError> {
+    fn run(&mut self, options: &RunOptions, signals: Signals) -> Result<Outcome, VmmError> {
         let mut events = EventManager::<Subscriber>::new()
             .map_err(|e| VmmError::host("create the event loop")(std::io::Error::other(e)))?;
         let control = self.context.control.clone();
         let timeout = options.timeout.map(Duration::from_secs);
-        let watch = watch::Watch::new(control.clone(), signals, timeout)
+        let watch = watch::Watch::new(control.clone(), signals, timeout, self.backs.window.clone())
             .map_err(VmmError::host("set the timeout"))?;
         events.add_subscriber(Arc::new(Mutex::new(watch)));
         events.add_subscriber(Arc::new(Mutex::new(LogFlusher::new(self.log.clone()))));
+        events.add_subscriber(self.backs.console.clone());
+        events.add_subscriber(self.backs.rng.clone());
+        self.backs
+            .start()
+            .map_err(VmmError::host("start the disks' threads"))?;
         self.vcpus
             .start(&self.context)
             .map_err(VmmError::host("start the vCPU threads"))?;
@@ -69,6 +75,7 @@ impl Machine {
     /// Stops the guest and puts out what it wrote.
     fn finish(&self) {
         self.vcpus.stop(&self.context);
+        self.backs.flush();
         self.context
             .bus
             .virtio
@@ -100,7 +107,7 @@ fn report(outcome: Outcome) -> ExitStatus {
 }
 
 fn print_stats(machine: &Machine, start: Instant, status: ExitStatus) {
-    let stats = stats::collect(start, status, &machine.vcpus, &machine.context);
+    let stats = stats::collect(start, status, machine);
     match serde_json::to_string(&stats) {
         Ok(json) => eprintln!("{json}"),
         Err(error) => log::error!("cannot print statistics: {error}"),

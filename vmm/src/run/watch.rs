@@ -9,14 +9,17 @@ use event_manager::{EventOps, Events, MutEventSubscriber};
 use vmm_sys_util::epoll::EventSet;
 
 use crate::console::signals::Signals;
+use crate::console::terminal;
 use crate::control::{Control, Outcome};
 use crate::timer::Timer;
+use crate::virtio::console::Window;
 
 /// The event loop's ear for endings.
 pub struct Watch {
     control: Arc<Control>,
     signals: Signals,
     timeout: Option<Timer>,
+    window: Arc<Window>,
 }
 
 impl Watch {
@@ -25,19 +28,22 @@ impl Watch {
         control: Arc<Control>,
         signals: Signals,
         timeout: Option<Duration>,
+        window: Arc<Window>,
     ) -> io::Result<Self> {
         let start = |limit| Timer::new().and_then(|timer| timer.set(limit).map(|()| timer));
         Ok(Self {
             control,
             signals,
             timeout: timeout.map(start).transpose()?,
+            window,
         })
     }
 
     fn take_signals(&self) {
         while let Some(signal) = self.signals.next() {
-            if signal != libc::SIGWINCH {
-                self.control.end(Outcome::Signal(signal as u8));
+            match signal {
+                libc::SIGWINCH => self.window.resize(terminal::window_size()),
+                _ => self.control.end(Outcome::Signal(signal as u8)),
             }
         }
     }

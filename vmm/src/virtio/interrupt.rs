@@ -1,6 +1,6 @@
 //! A device's interrupt: the status register's two bits and the line behind it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use virtio_bindings::virtio_mmio::{VIRTIO_MMIO_INT_CONFIG, VIRTIO_MMIO_INT_VRING};
 use vmm_sys_util::eventfd::EventFd;
@@ -22,6 +22,9 @@ impl Line for EventFd {
 pub struct Interrupt {
     status: AtomicU32,
     generation: AtomicU32,
+    /// Between DRIVER_OK and reset; outside of it a device must be silent.
+    enabled: AtomicBool,
+    raised: AtomicU64,
     line: Box<dyn Line>,
 }
 
@@ -31,8 +34,26 @@ impl Interrupt {
         Self {
             status: AtomicU32::new(0),
             generation: AtomicU32::new(0),
+            enabled: AtomicBool::new(false),
+            raised: AtomicU64::new(0),
             line,
         }
+    }
+
+    /// The driver is ready for interrupts.
+    pub fn enable(&self) {
+        self.enabled.store(true, Ordering::SeqCst);
+    }
+
+    /// Silent from now on, and nothing pending.
+    pub fn disable(&self) {
+        self.enabled.store(false, Ordering::SeqCst);
+        self.status.store(0, Ordering::SeqCst);
+    }
+
+    /// Edges raised so far.
+    pub fn raised(&self) -> u64 {
+        self.raised.load(Ordering::Relaxed)
     }
 
     /// Used buffers wait for the driver.
@@ -62,7 +83,11 @@ impl Interrupt {
     }
 
     fn raise(&self, bit: u32) {
+        if !self.enabled.load(Ordering::SeqCst) {
+            return;
+        }
         self.status.fetch_or(bit, Ordering::SeqCst);
+        self.raised.fetch_add(1, Ordering::Relaxed);
         self.line.raise();
     }
 }

@@ -186,12 +186,21 @@ impl Transport {
             state.reset(&self.interrupt);
             return true;
         }
-        if !state.set_status(value) {
-            return false;
+        let was_running = state.has(VIRTIO_CONFIG_S_DRIVER_OK);
+        if value & VIRTIO_CONFIG_S_DRIVER_OK != 0 {
+            // Before the device runs, or its first interrupt is lost.
+            self.interrupt.enable();
+        }
+        let accepted = state.set_status(value);
+        if !state.has(VIRTIO_CONFIG_S_DRIVER_OK) {
+            self.interrupt.disable();
+        }
+        if was_running || !state.has(VIRTIO_CONFIG_S_DRIVER_OK) {
+            return accepted;
         }
         if state.has(VIRTIO_CONFIG_S_NEEDS_RESET) {
             self.interrupt.config_changed();
-        } else if state.has(VIRTIO_CONFIG_S_DRIVER_OK) {
+        } else {
             // Buffers may have been made available before the device looked.
             self.queue_events
                 .iter()
@@ -341,7 +350,7 @@ impl State {
         self.device_features_select = 0;
         self.driver_features_select = 0;
         self.queue_select = 0;
-        interrupt.acknowledge(u32::MAX);
+        interrupt.disable();
     }
 }
 

@@ -5,10 +5,20 @@
 //! [`VirtioDevice`] is the border between transport and front; [`Interrupt`] is the way back to the
 //! guest. Neither knows KVM, so all of it runs in unit tests.
 
+pub mod blk;
+pub mod console;
 mod interrupt;
 pub mod mmio;
+pub mod ring;
+pub mod rng;
+mod segments;
+mod slot;
+#[cfg(test)]
+mod testing;
 
 pub use interrupt::{Interrupt, Line};
+pub use segments::{Buffers, Segment, Segments};
+pub use slot::Slot;
 use virtio_queue::Queue;
 
 /// A front: what a device offers, and what it does with queues that are set up.

@@ -1,0 +1,128 @@
+//! Disk files: opened, checked and locked before the machine exists. Opening never writes.
+
+#[expect(
+    unsafe_code,
+    reason = "vectored I/O straight between a file and guest RAM"
+)]
+mod io;
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::config::DiskConfig;
+
+/// Bytes of a sector; virtio-blk counts in these whatever the block size.
+pub const SECTOR: u64 = 512;
+
+/// Why a disk cannot be attached.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot attach disk {}: {defect}", path.display())]
+pub struct DiskError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it and what to do.
+    pub defect: DiskDefect,
+}
+
+/// What is wrong with a disk file.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskDefect {
+    /// No such file.
+    #[error("it does not exist; correct the path, or build the image first (scripts/build)")]
+    Missing,
+    /// May not be written.
+    #[error("it is not writable; attach it as FILE,ro or change its permissions")]
+    NotWritable,
+    /// May not be read.
+    #[error("permission denied; change its permissions")]
+    NotReadable,
+    /// A directory, socket or the like.
+    #[error("it is no regular file or block device; name a raw disk image")]
+    NotADisk,
+    /// No bytes.
+    #[error("it is empty; create it with a size, for example truncate -s 64M FILE")]
+    Empty,
+    /// Not whole sectors.
+    #[error("its size of {0} bytes is no multiple of 512; it is no raw disk image, or was cut off")]
+    OddSize(u64),
+    /// Somebody else has it.
+    #[error("another process uses it; end that one, or attach it as FILE,ro in both")]
+    Locked,
+    /// Anything else.
+    #[error("{0}; see whether its file system is mounted and healthy")]
+    Io(#[from] std::io::Error),
+}
+
+/// An open disk, locked for as long as this lives: shared if read-only, else exclusive.
+#[derive(Debug)]
+pub struct Disk {
+    /// The name the user gave.
+    pub path: PathBuf,
+    /// Size in sectors of 512 bytes.
+    pub sectors: u64,
+    /// Writes are refused.
+    pub read_only: bool,
+    file: File,
+}
+
+impl Disk {
+    /// Opens, checks and locks.
+    pub fn open(config: &DiskConfig) -> Result<Self, DiskError> {
+        let fail = |defect| DiskError {
+            path: config.path.clone(),
+            defect,
+        };
+        let (file, size) = open_file(config).map_err(fail)?;
+        Ok(Self {
+            path: config.path.clone(),
+            sectors: size / SECTOR,
+            read_only: config.read_only,
+            file,
+        })
+    }
+}
+
+fn open_file(config: &DiskConfig) -> Result<(File, u64), DiskDefect> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(!config.read_only)
+        .open(&config.path);
+    let mut file = opened.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => DiskDefect::Missing,
+        ErrorKind::IsADirectory => DiskDefect::NotADisk,
+        ErrorKind::PermissionDenied if config.read_only => DiskDefect::NotReadable,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => DiskDefect::NotWritable,
+        _ => DiskDefect::Io(error),
+    })?;
+    let size = size(&mut file)?;
+    let lock = match config.read_only {
+        true => FlockOperation::NonBlockingLockShared,
+        false => FlockOperation::NonBlockingLockExclusive,
+    };
+    match flock(&file, lock) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(DiskDefect::Locked),
+        // A file system without locks is no reason not to run.
+        _ => Ok((file, size)),
+    }
+}
+
+fn size(file: &mut File) -> Result<u64, DiskDefect> {
+    use std::os::unix::fs::FileTypeExt;
+    let metadata = file.metadata()?;
+    let size = match metadata.file_type() {
+        kind if kind.is_file() => metadata.len(),
+        kind if kind.is_block_device() => file.seek(SeekFrom::End(0))?,
+        _ => return Err(DiskDefect::NotADisk),
+    };
+    match size {
+        0 => Err(DiskDefect::Empty),
+        size if size % SECTOR != 0 => Err(DiskDefect::OddSize(size)),
+        size => Ok(size),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Plugs virtio devices into a machine: window, interrupt line, queue notifications, back.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ferrix_machine::virtio_mmio;
+use virtio_bindings::virtio_mmio::VIRTIO_MMIO_QUEUE_NOTIFY;
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::console::input::Input;
+use crate::console::out::{Buffered, Out};
+use crate::console::terminal;
+use crate::control::Control;
+use crate::disk::Disk;
+use crate::error::VmmError;
+use crate::kvm::{Vm, event_fd};
+use crate::memory::Ram;
+use crate::virtio::blk::{Blk, Worker};
+use crate::virtio::console::{Console, ConsoleBack, Window};
+use crate::virtio::mmio::Transport;
+use crate::virtio::rng::{Rng, RngBack};
+use crate::virtio::{Interrupt, Slot, VirtioDevice};
+
+/// The next free window, line by line.
+pub struct Plug<'a> {
+    vm: &'a Vm,
+    ram: Arc<Ram>,
+    /// Windows in order.
+    pub windows: Vec<Transport>,
+}
+
+impl<'a> Plug<'a> {
+    /// No devices yet.
+    pub fn new(vm: &'a Vm, ram: Arc<Ram>) -> Self {
+        Self {
+            vm,
+            ram,
+            windows: Vec::new(),
+        }
+    }
+
+    /// The line of the device that is plugged in next.
+    fn interrupt(&self) -> Result<Arc<Interrupt>, VmmError> {
+        let gsi = virtio_mmio::FIRST_GSI + self.windows.len() as u32;
+        Ok(Arc::new(Interrupt::new(Box::new(
+            self.vm.interrupt_line(gsi)?,
+        ))))
+    }
+
+    /// Plugs in a device whose queue n is notified through `events[n]`.
+    fn add(
+        &mut self,
+        name: &str,
+        device: Box<dyn VirtioDevice>,
+        interrupt: Arc<Interrupt>,
+        events: Vec<EventFd>,
+    ) -> Result<(), VmmError> {
+        let base = virtio_mmio::BASE + virtio_mmio::STRIDE * self.windows.len() as u64;
+        for (queue, event) in events.iter().enumerate() {
+            let register = base + u64::from(VIRTIO_MMIO_QUEUE_NOTIFY);
+            self.vm.notify_on_write(register, queue as u32, event)?;
+        }
+        let name = format!("{name} at {base:#x}");
+        self.windows.push(Transport::new(
+            name,
+            device,
+            self.ram.clone(),
+            interrupt,
+            events,
+        ));
+        Ok(())
+    }
+}
+
+/// The backs of a machine's devices.
+pub struct Backs {
+    /// Disks in order.
+    pub disks: Vec<Worker>,
+    /// The console, for the event loop.
+    pub console: Arc<Mutex<ConsoleBack>>,
+    /// The entropy source, for the event loop.
+    pub rng: Arc<Mutex<RngBack>>,
+    /// The console's window.
+    pub window: Arc<Window>,
+}
+
+impl Backs {
+    /// Plugs in the disks, then the console, then the entropy source.
+    pub fn plug(
+        plug: &mut Plug<'_>,
+        disks: Vec<Disk>,
+        control: &Arc<Control>,
+    ) -> Result<Self, VmmError> {
+        let disks = disks
+            .into_iter()
+            .map(|disk| plug_disk(plug, disk))
+            .collect::<Result<_, _>>()?;
+        let (console, window) = plug_console(plug, control)?;
+        let rng = plug_rng(plug)?;
+        Ok(Self {
+            disks,
+            console: Arc::new(Mutex::new(console)),
+            rng: Arc::new(Mutex::new(rng)),
+            window,
+        })
+    }
+
+    /// Starts the disks' threads.
+    pub fn start(&mut self) -> io::Result<()> {
+        self.disks.iter_mut().try_for_each(Worker::start)
+    }
+
+    /// The console.
+    pub fn console(&self) -> MutexGuard<'_, ConsoleBack> {
+        self.console.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts out what the guest wrote.
+    pub fn flush(&self) {
+        self.console().flush();
+    }
+}
+
+fn plug_disk(plug: &mut Plug<'_>, disk: Disk) -> Result<Worker, VmmError> {
+    let (disk, slot, interrupt) = (Arc::new(disk), Slot::default(), plug.interrupt()?);
+    // Blocks when read, unlike the events of the event loop.
+    let event = EventFd::new(libc::EFD_CLOEXEC).map_err(VmmError::host(MAKE_EVENT))?;
+    let notified = event.try_clone().map_err(VmmError::host(MAKE_EVENT))?;
+    let worker = Worker::new(
+        disk.clone(),
+        plug.ram.clone(),
+        slot.clone(),
+        interrupt.clone(),
+        notified,
+    );
+    plug.add(
+        "disk",
+        Box::new(Blk::new(disk, slot)),
+        interrupt,
+        vec![event],
+    )?;
+    Ok(worker)
+}
+
+fn plug_console(
+    plug: &mut Plug<'_>,
+    control: &Arc<Control>,
+) -> Result<(ConsoleBack, Arc<Window>), VmmError> {
+    let (slot, interrupt) = (Slot::default(), plug.interrupt()?);
+    let window = Arc::new(Window::new(terminal::window_size(), interrupt.clone()));
+    let events = [event_fd()?, event_fd()?];
+    let [receive, transmit] = &events;
+    let notified = [clone(receive)?, clone(transmit)?];
+    let input = Input::open(io::stdin().as_fd(), control.clone())
+        .map_err(VmmError::host("open standard input"))?;
+    let out = Out::open(io::stdout().as_fd()).map_err(VmmError::host("open standard output"))?;
+    let back = ConsoleBack::new(
+        slot.clone(),
+        plug.ram.clone(),
+        interrupt.clone(),
+        notified,
+        input,
+        Buffered::new(out),
+    );
+    let front = Console::new(slot, window.clone());
+    plug.add("console", Box::new(front), interrupt, events.into())?;
+    Ok((back, window))
+}
+
+fn plug_rng(plug: &mut Plug<'_>) -> Result<RngBack, VmmError> {
+    let (slot, interrupt, event) = (Slot::default(), plug.interrupt()?, event_fd()?);
+    let back = RngBack::new(
+        slot.clone(),
+        plug.ram.clone(),
+        interrupt.clone(),
+        clone(&event)?,
+    )
+    .map_err(VmmError::host("open /dev/urandom"))?;
+    plug.add(
+        "entropy source",
+        Box::new(Rng(slot)),
+        interrupt,
+        vec![event],
+    )?;
+    Ok(back)
+}
+
+const MAKE_EVENT: &str = "create an event file";
+
+fn clone(event: &EventFd) -> Result<EventFd, VmmError> {
+    event.try_clone().map_err(VmmError::host(MAKE_EVENT))
+}

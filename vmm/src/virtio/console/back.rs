@@ -1,0 +1,218 @@
+//! The console's back: rings on one side, standard input and output on the other.
+//!
+//! No byte is lost and no vCPU waits: when standard output takes no more, output buffers stay in
+//! the ring; when the guest takes no input, standard input is not read.
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+use event_manager::{EventOps, Events, MutEventSubscriber};
+use serde::Serialize;
+use vmm_sys_util::epoll::EventSet;
+use vmm_sys_util::eventfd::EventFd;
+
+use super::{Active, RECEIVE, TRANSMIT};
+use crate::console::input::Input;
+use crate::console::out::Buffered;
+use crate::memory::Ram;
+use crate::virtio::ring::{Served, serve};
+use crate::virtio::{Interrupt, Segments, Slot};
+
+/// Output is taken from the ring while less than this waits for standard output.
+const OUTPUT_LIMIT: usize = 64 << 10;
+
+/// Counters of the console.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ConsoleSnapshot {
+    /// Bytes that the guest wrote and the host took.
+    pub bytes_out: u64,
+    /// Bytes that the guest was given.
+    pub bytes_in: u64,
+    /// Notifications of the guest.
+    pub notifications: u64,
+    /// Interrupts raised.
+    pub interrupts: u64,
+}
+
+/// The back.
+pub struct ConsoleBack {
+    slot: Slot<Active>,
+    ram: Arc<Ram>,
+    interrupt: Arc<Interrupt>,
+    notified: [EventFd; 2],
+    input: Input,
+    out: Buffered,
+    waits_for_room: bool,
+    counters: ConsoleSnapshot,
+}
+
+impl ConsoleBack {
+    /// A back between these ends; `notified` are the queues' events.
+    pub fn new(
+        slot: Slot<Active>,
+        ram: Arc<Ram>,
+        interrupt: Arc<Interrupt>,
+        notified: [EventFd; 2],
+        input: Input,
+        out: Buffered,
+    ) -> Self {
+        Self {
+            slot,
+            ram,
+            interrupt,
+            notified,
+            input,
+            out,
+            waits_for_room: false,
+            counters: ConsoleSnapshot::default(),
+        }
+    }
+
+    /// Moves output as far as standard output takes it. True when nothing waits for room.
+    pub fn transmit(&mut self) -> bool {
+        loop {
+            let more = self.take_output();
+            let drained = self.out.drain();
+            if !more || !drained {
+                return drained;
+            }
+        }
+    }
+
+    /// Puts out everything that the guest made available, however long it takes. For the end.
+    pub fn flush(&mut self) {
+        while self.take_output() {
+            self.out.flush();
+        }
+        self.out.flush();
+    }
+
+    /// Reads standard input once.
+    pub fn input_ready(&mut self) {
+        self.input.fill();
+    }
+
+    /// Gives input to the guest as far as it has buffers and there is input.
+    pub fn receive(&mut self) {
+        let mut slot = self.slot.lock();
+        let Some(active) = slot.as_mut() else { return };
+        let Some(queue) = active.activation.queues.get_mut(RECEIVE) else {
+            return;
+        };
+        let (input, ram) = (&mut self.input, self.ram.as_ref());
+        let mut given = 0;
+        serve(queue, ram, &self.interrupt, |buffers| {
+            if input.is_empty() {
+                return Served::Later;
+            }
+            let count = give(input, ram, &buffers.writable);
+            given += u64::from(count);
+            Served::Used(count)
+        });
+        self.counters.bytes_in += given;
+    }
+
+    /// The counters now.
+    pub fn counters(&self) -> ConsoleSnapshot {
+        ConsoleSnapshot {
+            bytes_out: self.out.written,
+            interrupts: self.interrupt.raised(),
+            ..self.counters
+        }
+    }
+
+    /// Takes output from the ring up to the limit. True if the limit stopped it.
+    fn take_output(&mut self) -> bool {
+        let mut slot = self.slot.lock();
+        let Some(Active { activation, taken }) = slot.as_mut() else {
+            return false;
+        };
+        let Some(queue) = activation.queues.get_mut(TRANSMIT) else {
+            return false;
+        };
+        let (ram, out) = (self.ram.as_ref(), &mut self.out);
+        let mut more = false;
+        serve(queue, ram, &self.interrupt, |buffers| {
+            let served = take(out, ram, buffers.readable, taken);
+            more = served == Served::Later;
+            served
+        });
+        more
+    }
+
+    fn wait_for_room(&mut self, wait: bool, ops: &mut EventOps<'_>) {
+        if wait == self.waits_for_room {
+            return;
+        }
+        let room = Events::new(&self.out, EventSet::OUT);
+        let changed = if wait {
+            ops.add(room)
+        } else {
+            ops.remove(room)
+        };
+        match changed {
+            Ok(()) => self.waits_for_room = wait,
+            Err(error) => log::error!("cannot watch standard output: {error}"),
+        }
+    }
+}
+
+/// Takes what fits of an output buffer of which `taken` bytes were taken before.
+fn take(out: &mut Buffered, ram: &Ram, mut rest: Segments, taken: &mut u64) -> Served {
+    rest.take_front((*taken).min(rest.length()));
+    let room = OUTPUT_LIMIT.saturating_sub(out.pending()) as u64;
+    let piece = rest.take_front(room.min(rest.length())).unwrap_or_default();
+    let mut bytes = vec![0; piece.length() as usize];
+    match piece.read(ram, &mut bytes) {
+        Ok(()) => out.push(&bytes),
+        // What is not RAM holds no output.
+        Err(error) => log::warn!("console output: {error}"),
+    }
+    if rest.length() > 0 {
+        *taken += piece.length();
+        return Served::Later;
+    }
+    *taken = 0;
+    Served::Used(0)
+}
+
+/// Moves input to the guest's buffers; returns how many bytes.
+fn give(input: &mut Input, ram: &Ram, buffers: &Segments) -> u32 {
+    let wanted = usize::try_from(buffers.length()).unwrap_or(usize::MAX);
+    let bytes = input.peek(wanted);
+    match buffers.write(ram, bytes) {
+        Ok(count) => {
+            input.consume(count);
+            count as u32
+        }
+        Err(error) => {
+            log::warn!("console input: {error}");
+            0
+        }
+    }
+}
+
+impl MutEventSubscriber for ConsoleBack {
+    fn init(&mut self, ops: &mut EventOps<'_>) {
+        for event in &self.notified {
+            ops.add(Events::new(event, EventSet::IN))
+                .expect("event files can be polled");
+        }
+        self.input.watch(ops);
+    }
+
+    fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
+        if events.fd() == self.input.as_raw_fd() {
+            self.input_ready();
+        }
+        for event in &self.notified {
+            // `WouldBlock` if there was nothing.
+            self.counters.notifications +=
+                u64::from(event.as_raw_fd() == events.fd() && event.read().is_ok());
+        }
+        self.receive();
+        self.input.watch(ops);
+        let done = self.transmit();
+        self.wait_for_room(!done, ops);
+    }
+}

@@ -1,0 +1,68 @@
+//! The device's loop over a ring, written once for all devices.
+
+use virtio_queue::{Queue, QueueT};
+
+use super::{Buffers, Interrupt};
+use crate::memory::Ram;
+
+/// What a device did with a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Done; so many bytes were written to its buffers.
+    Used(u32),
+    /// Not now: the chain stays available.
+    Later,
+}
+
+/// Serves available chains until there is none or the device says [`Served::Later`].
+///
+/// A driver that publishes a nonsensical index gets no service, and costs no time.
+pub fn serve(
+    queue: &mut Queue,
+    ram: &Ram,
+    interrupt: &Interrupt,
+    mut device: impl FnMut(Buffers) -> Served,
+) {
+    if !queue.ready() {
+        return;
+    }
+    loop {
+        let mut progress = false;
+        ignore(queue.disable_notification(ram));
+        while let Some(chain) = queue.pop_descriptor_chain(ram) {
+            let head = chain.head_index();
+            let Served::Used(written) = device(Buffers::of(chain)) else {
+                queue.go_back(ram);
+                return;
+            };
+            progress = true;
+            ignore(queue.add_used(ram, head, written));
+            if queue.needs_notification(ram).unwrap_or(true) {
+                interrupt.used_buffers();
+            }
+        }
+        let more = queue.enable_notification(ram).unwrap_or(false);
+        if !(more && progress) {
+            return;
+        }
+    }
+}
+
+/// Puts back the chain that was popped last and asks to be notified.
+trait GoBack {
+    fn go_back(&mut self, ram: &Ram);
+}
+
+impl GoBack for Queue {
+    fn go_back(&mut self, ram: &Ram) {
+        self.set_next_avail(self.next_avail().wrapping_sub(1));
+        ignore(self.enable_notification(ram));
+    }
+}
+
+/// A ring that the guest placed badly is the guest's loss; the log has it.
+fn ignore<T>(result: Result<T, virtio_queue::Error>) {
+    if let Err(error) = result {
+        log::debug!("virtqueue: {error}");
+    }
+}
