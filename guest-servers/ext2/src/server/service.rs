@@ -1,0 +1,233 @@
+//! Mounts, open files, dispatch.
+
+use super::convert::{errno, now};
+use super::disk::Disk;
+use super::objects::Objects;
+use alloc::vec::Vec;
+use ferrix_abi::handle::Handle;
+use ferrix_abi::ipc::{FOREVER, ready};
+use ferrix_ext2::{Access, Ext2, Ino, MountOptions};
+use ferrix_proto::{file, filesystem};
+use ferrix_rt::connections::Connections;
+use ferrix_rt::service::{Errno, Outcome, Reply, Request, SESSION_RIGHTS, Service};
+use ferrix_rt::sys::{ipc, system};
+use ferrix_rt::{clock, log};
+use linux_raw_sys::errno::{EBADF, EINVAL, ENOSYS};
+
+/// How long a change may stay in memory only.
+const WRITE_BACK_NS: u64 = 5_000_000_000;
+/// Badge of the write-back timer: sessions number from 1.
+const TIMER: u32 = 0x7fff_ffff;
+/// One part in so many of RAM is for each mount's block cache, up to a limit in blocks.
+const CACHE_SHARE: u64 = 16;
+const CACHE_BLOCKS_MAX: u64 = 8192;
+
+/// What a session stands for.
+pub enum Session {
+    /// A mounted file system (index).
+    Mount(usize),
+    /// An open file.
+    File(OpenFile),
+}
+
+/// An open file description.
+#[derive(Clone, Copy)]
+pub struct OpenFile {
+    /// Which mount.
+    pub mount: usize,
+    /// Which inode.
+    pub ino: Ino,
+    /// Where the next read or write is.
+    pub offset: u64,
+    /// Access mode and status flags, `O_*`.
+    pub flags: u32,
+}
+
+/// The server.
+pub struct Server {
+    /// Where requests arrive.
+    pub port: Handle,
+    mounts: Vec<Option<Ext2<Disk>>>,
+    sessions: Vec<Option<Session>>,
+    /// Windows of clients.
+    pub windows: Connections,
+    /// File contents handed out as objects.
+    pub objects: Objects,
+    timer_armed: bool,
+}
+
+impl Server {
+    /// Nothing mounted.
+    pub const fn new(port: Handle) -> Server {
+        let (windows, objects) = (Connections::new(port), Objects::new());
+        Server { port, mounts: Vec::new(), sessions: Vec::new(), windows, objects, timer_armed: false }
+    }
+
+    /// A mounted file system.
+    pub fn mounted(&mut self, mount: usize) -> Result<&mut Ext2<Disk>, Errno> {
+        self.mounts.get_mut(mount).and_then(Option::as_mut).ok_or(EINVAL as Errno)
+    }
+
+    /// The mount whose session the request came on.
+    pub fn mount_of(&mut self, request: &Request) -> Result<(usize, &mut Ext2<Disk>), Errno> {
+        let Some(Session::Mount(index)) = self.session(request.badge) else { return Err(EBADF as Errno) };
+        let index = *index;
+        Ok((index, self.mounted(index)?))
+    }
+
+    /// The open file whose session the request came on.
+    pub fn file_of(&mut self, request: &Request) -> Result<&mut OpenFile, Errno> {
+        match self.session(request.badge) {
+            Some(Session::File(file)) => Ok(file),
+            _ => Err(EBADF as Errno),
+        }
+    }
+
+    fn session(&mut self, badge: u32) -> Option<&mut Session> {
+        self.sessions.get_mut((badge as usize).checked_sub(1)?)?.as_mut()
+    }
+
+    /// Makes a session; the reply that gives it away.
+    pub fn give(&mut self, session: Session) -> Result<Reply, Errno> {
+        let free = self.sessions.iter().position(Option::is_none);
+        let index = free.unwrap_or_else(|| {
+            self.sessions.push(None);
+            self.sessions.len() - 1
+        });
+        let handle = ipc::session_create(self.port, index as u32 + 1, ready::READABLE | ready::WRITABLE)?;
+        self.sessions[index] = Some(session);
+        Ok(Reply::value(0).with_handle(handle, SESSION_RIGHTS))
+    }
+
+    /// Notes that something changed: it is written back after a while.
+    pub fn changed(&mut self) {
+        if !self.timer_armed {
+            let deadline = clock::monotonic_ns() + WRITE_BACK_NS;
+            self.timer_armed = ipc::port_timer(self.port, TIMER, deadline).is_ok();
+        }
+    }
+
+    fn mount(&mut self, request: &Request) -> Outcome {
+        let device = request.handle(0)?;
+        let read_only_asked = request.words[0] & filesystem::mount::READ_ONLY != 0;
+        let disk = Disk::open(device)?;
+        let read_only = read_only_asked || ferrix_ext2::BlockDevice::is_read_only(&disk);
+        let access = if read_only { Access::ReadOnly } else { Access::ReadWrite };
+        let cache_bytes = system::kernel_info().memory_bytes / CACHE_SHARE;
+        let cache_blocks = (cache_bytes / 4096).min(CACHE_BLOCKS_MAX) as usize;
+        let mounted = Ext2::mount(disk, MountOptions { access, cache_blocks, now: now() }).map_err(|error| {
+            log!("ext2", "cannot mount: {error}");
+            errno(error)
+        })?;
+        if !mounted.was_clean() {
+            log!("ext2", "the file system was not unmounted cleanly: run e2fsck on its image");
+        }
+        let read_only = mounted.is_read_only();
+        let index = self.mounts.iter().position(Option::is_none).unwrap_or(self.mounts.len());
+        if index == self.mounts.len() {
+            self.mounts.push(None);
+        }
+        self.mounts[index] = Some(mounted);
+        let reply = self.give(Session::Mount(index))?;
+        Ok(Some(reply.with_words([Ino::ROOT.0.into(), read_only.into(), 0])))
+    }
+
+    fn unmount(&mut self, request: &Request) -> Outcome {
+        let forced = request.words[1] != 0;
+        let (index, _) = self.mount_of(request)?;
+        let is_open = |session: &Session| matches!(session, Session::File(file) if file.mount == index);
+        if !forced && self.sessions.iter().flatten().any(is_open) {
+            return Err(linux_raw_sys::errno::EBUSY as Errno);
+        }
+        self.objects.forget_mount(index);
+        for slot in &mut self.sessions {
+            if let Some(file) = slot.take_if(|session| is_open(session)).and_then(Session::into_file)
+                && let Some(Some(mounted)) = self.mounts.get_mut(index)
+            {
+                // What fails here fails again, and is reported, in the unmount below.
+                let _ = mounted.close(file.ino, now());
+            }
+        }
+        self.mounted(index)?.unmount(now()).map_err(errno)?;
+        self.mounts[index] = None;
+        Ok(Some(Reply::value(0)))
+    }
+
+    fn write_back(&mut self) {
+        self.timer_armed = false;
+        for mounted in self.mounts.iter_mut().flatten() {
+            if let Err(error) = mounted.sync() {
+                log!("ext2", "writing back: {error}");
+            }
+        }
+    }
+}
+
+impl Session {
+    fn into_file(self) -> Option<OpenFile> {
+        match self {
+            Session::File(file) => Some(file),
+            Session::Mount(_) => None,
+        }
+    }
+}
+
+impl Service for Server {
+    fn request(&mut self, request: &Request) -> Outcome {
+        match request.head.operation() {
+            filesystem::MOUNT => self.mount(request),
+            filesystem::UNMOUNT => self.unmount(request),
+            filesystem::LOOKUP => self.lookup(request),
+            filesystem::GET_ATTRIBUTES => self.get_attributes(request),
+            filesystem::SET_ATTRIBUTES => self.set_attributes(request),
+            filesystem::OPEN => self.open(request),
+            filesystem::CREATE => self.create(request),
+            filesystem::SYMLINK => self.symlink(request),
+            filesystem::LINK => self.link(request),
+            filesystem::UNLINK => self.unlink(request),
+            filesystem::RENAME => self.rename(request),
+            filesystem::READ_LINK => self.read_link(request),
+            filesystem::READ_DIRECTORY => self.read_directory(request),
+            filesystem::INFO => self.info(request),
+            filesystem::SYNC => self.sync(request),
+            file::READ => self.read(request),
+            file::WRITE => self.write(request),
+            file::SEEK => self.seek(request),
+            file::GET_ATTRIBUTES => self.file_attributes(request),
+            file::SET_ATTRIBUTES => self.change_file(request),
+            file::SYNC => self.sync_file(request),
+            file::GET_FLAGS => self.get_flags(request),
+            file::SET_FLAGS => self.set_flags(request),
+            file::GET_OBJECT => self.get_object(request),
+            file::FILESYSTEM_INFO => self.file_info(request),
+            file::IOCTL => Err(linux_raw_sys::errno::ENOTTY as Errno),
+            file::READ_DIRECTORY => Err(linux_raw_sys::errno::ENOTDIR as Errno),
+            _ => Err(ENOSYS as Errno),
+        }
+    }
+
+    fn closed(&mut self, badge: u32) {
+        let slot = (badge as usize).checked_sub(1).and_then(|index| self.sessions.get_mut(index));
+        if let Some(Session::File(file)) = slot.and_then(Option::take)
+            && let Ok(mounted) = self.mounted(file.mount)
+        {
+            if let Err(error) = mounted.close(file.ino, now()) {
+                log!("ext2", "closing inode {}: {error}", file.ino.0);
+            }
+            if !mounted.is_read_only() {
+                self.changed();
+            }
+        }
+    }
+
+    fn notified(&mut self, badge: u32, _count: u64) {
+        if badge == TIMER {
+            self.write_back();
+            let _ = ipc::port_timer(self.port, TIMER, FOREVER);
+        }
+    }
+
+    fn connections(&mut self) -> &mut Connections {
+        &mut self.windows
+    }
+}
