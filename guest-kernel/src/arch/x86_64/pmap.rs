@@ -1,0 +1,386 @@
+//! x86-64 page tables of one address space.
+//!
+//! A page-table entry is the only record of a private anonymous page: [`Pte::OWNED`] says that the
+//! entry holds one of the page's references. Other entries merely show an object's page. An
+//! entry can be non-zero without being present (a page behind `PROT_NONE`).
+//!
+//! The descriptor of a table's frame counts its entries in use and keeps a mask of *lines* (8
+//! entries, a cache line) that may hold any. So walks cost in proportion to what is mapped,
+//! empty tables are freed at once, and a freed table is known to be zero. The code runs on the
+//! host too: it only reads and writes memory.
+
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use ferrix_abi::error::{Error, Result};
+use ferrix_abi::layout::{KERNEL_INFO, PAGE_SIZE, USER_TOP};
+use ferrix_abi::vm::Prot;
+
+use super::frame::{self, Page, page};
+use super::phys::{Frame, PhysAddr};
+pub use super::pte::Pte;
+
+type Table = [AtomicU64; 512];
+
+/// Entries per line of the mask.
+const LINE: usize = 8;
+/// The level of the root; level 0 tables hold pages.
+const ROOT_LEVEL: u32 = 3;
+/// Root entries that all address spaces share: the direct map; the kernel and its windows.
+const KERNEL_SLOTS: [usize; 2] = [256, 511];
+/// Those entries, once the boot tables are known.
+static KERNEL_ENTRIES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+/// Frame of the shared level-1 table that maps [`KERNEL_INFO`] (0: none yet).
+static INFO_TABLE: AtomicU32 = AtomicU32::new(0);
+/// Frames in use as page tables of address spaces.
+static TABLES: AtomicU64 = AtomicU64::new(0);
+
+fn table(frame: Frame) -> &'static Table {
+    // SAFETY: the frame is a page table: page-aligned, 512 words, in the direct map, and accessed
+    // only as atomics. Its owner frees it only when no walk can reach it.
+    unsafe { &*frame.pointer().cast::<Table>() }
+}
+
+#[inline]
+const fn shift(level: u32) -> u32 {
+    12 + 9 * level
+}
+
+#[inline]
+const fn index(address: u64, level: u32) -> usize {
+    (address >> shift(level)) as usize & 511
+}
+
+/// Pages in use as page tables.
+pub fn table_pages() -> u64 {
+    TABLES.load(Relaxed)
+}
+
+fn new_table() -> Result<Frame> {
+    let frame = frame::alloc_zeroed().ok_or(Error::NoMemory)?;
+    page(frame).set_mask(0);
+    page(frame).set_refs(0);
+    TABLES.fetch_add(1, Relaxed);
+    Ok(frame)
+}
+
+/// Gives back a table that holds only zeroes.
+pub fn free_table(table: Frame) {
+    TABLES.fetch_sub(1, Relaxed);
+    frame::free_zeroed(table);
+}
+
+/// Sets an entry of a table, and keeps count.
+#[inline]
+fn set(node: Frame, index: usize, pte: Pte) -> Pte {
+    let slot = &table(node)[index];
+    let old = Pte(slot.load(Relaxed));
+    slot.store(pte.0, Relaxed);
+    if old.is_empty() {
+        let descriptor = page(node);
+        descriptor.set_refs(descriptor.refs() + 1);
+        descriptor.set_mask(descriptor.mask() | 1 << (index / LINE));
+    }
+    old
+}
+
+/// The table below an entry, made if need be.
+fn descend(node: Frame, index: usize, bits: u64) -> Result<Frame> {
+    let pte = Pte(table(node)[index].load(Relaxed));
+    if !pte.is_empty() {
+        return Ok(pte.frame());
+    }
+    let child = new_table()?;
+    set(node, index, Pte(child.address().0 | bits));
+    Ok(child)
+}
+
+/// What a walk does with the entries it finds.
+pub trait Visitor {
+    /// A non-empty entry for `address`; returns what it becomes.
+    fn entry(&mut self, address: u64, pte: Pte) -> Pte;
+    /// A table that has become empty and is no longer reachable from memory (the processor may
+    /// still have it cached).
+    fn table(&mut self, table: Frame);
+}
+
+/// The page tables of one address space.
+#[derive(Debug)]
+pub struct Pmap {
+    root: Frame,
+    /// Pages that entries show.
+    resident: u64,
+    /// The level-0 table used last: number of its 2 MiB region, and the table.
+    recent: (u64, Frame),
+}
+
+const NO_REGION: u64 = u64::MAX;
+
+impl Pmap {
+    /// Empty tables: the kernel's part and the information page only.
+    pub fn new() -> Result<Pmap> {
+        let root = new_table()?;
+        for (slot, entry) in KERNEL_SLOTS.iter().zip(&KERNEL_ENTRIES) {
+            table(root)[*slot].store(entry.load(Relaxed), Relaxed);
+        }
+        let mut pmap = Pmap {
+            root,
+            resident: 0,
+            recent: (NO_REGION, root),
+        };
+        let info = INFO_TABLE.load(Relaxed);
+        if info != 0 {
+            let upper = descend(pmap.root, index(KERNEL_INFO, 3), Pte::TABLE)
+                .inspect_err(|_| pmap.destroy())?;
+            let pte = Pte(Frame(info).address().0 | Pte::TABLE | Pte::BORROWED);
+            set(upper, index(KERNEL_INFO, 2), pte);
+        }
+        Ok(pmap)
+    }
+
+    /// Physical address of the root table: CR3.
+    #[inline]
+    pub fn root(&self) -> PhysAddr {
+        self.root.address()
+    }
+
+    /// Pages present or kept behind `PROT_NONE`.
+    pub fn resident(&self) -> u64 {
+        self.resident
+    }
+
+    /// The level-0 table for an address, made if need be.
+    #[inline]
+    fn leaf(&mut self, address: u64) -> Result<Frame> {
+        let region = address >> shift(1);
+        if self.recent.0 == region {
+            return Ok(self.recent.1);
+        }
+        let mut node = self.root;
+        for level in (1..=ROOT_LEVEL).rev() {
+            node = descend(node, index(address, level), Pte::TABLE)?;
+        }
+        self.recent = (region, node);
+        Ok(node)
+    }
+
+    /// The entry for an address.
+    pub fn get(&mut self, address: u64) -> Pte {
+        let region = address >> shift(1);
+        let mut node = self.root;
+        if self.recent.0 == region {
+            node = self.recent.1;
+        } else {
+            for level in (1..=ROOT_LEVEL).rev() {
+                let pte = Pte(table(node)[index(address, level)].load(Relaxed));
+                if pte.is_empty() {
+                    return pte;
+                }
+                node = pte.frame();
+            }
+            self.recent = (region, node);
+        }
+        Pte(table(node)[index(address, 0)].load(Relaxed))
+    }
+
+    /// Sets the entry (not to empty: that is a walk's business). Flushes nothing.
+    #[inline]
+    pub fn set(&mut self, address: u64, pte: Pte) -> Result<()> {
+        let leaf = self.leaf(address)?;
+        let old = set(leaf, index(address, 0), pte);
+        self.resident += old.is_empty() as u64;
+        Ok(())
+    }
+
+    /// Fills the empty entries of a range within one 2 MiB region, whose table exists: `pages`
+    /// names what to enter for the n-th page, if anything.
+    pub fn fill(&mut self, range: Range<u64>, mut pages: impl FnMut(u64) -> Option<Pte>) {
+        let Ok(leaf) = self.leaf(range.start) else {
+            return;
+        };
+        let (entries, descriptor) = (table(leaf), page(leaf));
+        let first = index(range.start, 0);
+        let (mut added, mut mask) = (0, descriptor.mask());
+        for page in 0..(range.end - range.start) / PAGE_SIZE {
+            let slot = first + page as usize;
+            if entries[slot].load(Relaxed) == 0
+                && let Some(pte) = pages(page)
+            {
+                entries[slot].store(pte.0, Relaxed);
+                mask |= 1 << (slot / LINE);
+                added += 1;
+            }
+        }
+        descriptor.set_mask(mask);
+        descriptor.set_refs(descriptor.refs() + added);
+        self.resident += added as u64;
+    }
+
+    /// Shows `visitor` every non-empty entry in the range, ascending.
+    pub fn walk(&mut self, range: Range<u64>, visitor: &mut impl Visitor) {
+        let removed = visit(self.root, ROOT_LEVEL, range, visitor);
+        if removed != 0 {
+            self.resident -= removed;
+            self.recent = (NO_REGION, self.root);
+        }
+    }
+
+    /// Frees the tables, and with them the pages that they own. No processor may use them.
+    pub fn destroy(&mut self) {
+        let mut release = Release;
+        self.walk(0..USER_TOP, &mut release);
+        let root = table(self.root);
+        let slot = index(KERNEL_INFO, 3);
+        let upper = Pte(root[slot].load(Relaxed));
+        if !upper.is_empty() {
+            table(upper.frame())[index(KERNEL_INFO, 2)].store(0, Relaxed);
+            root[slot].store(0, Relaxed);
+            free_table(upper.frame());
+        }
+        KERNEL_SLOTS
+            .iter()
+            .for_each(|slot| root[*slot].store(0, Relaxed));
+        free_table(self.root);
+    }
+
+    /// Gives this address space information tables of its own, with `page` after the common page.
+    pub fn set_boot_info(&mut self, address: u64, info: Frame, boot: Frame) -> Result<()> {
+        let upper = descend(self.root, index(KERNEL_INFO, 3), Pte::TABLE)?;
+        let own = new_table()?;
+        set(
+            upper,
+            index(KERNEL_INFO, 2),
+            Pte(own.address().0 | Pte::TABLE),
+        );
+        self.set(KERNEL_INFO, Pte::new(info, Prot::READ))?;
+        self.set(address, Pte::new(boot, Prot::READ).with(Pte::OWNED))
+    }
+}
+
+/// Frees everything at once: for tables that no processor uses.
+struct Release;
+
+impl Visitor for Release {
+    fn entry(&mut self, _: u64, pte: Pte) -> Pte {
+        if pte.has(Pte::OWNED) {
+            frame::release(pte.frame());
+        }
+        Pte::EMPTY
+    }
+
+    fn table(&mut self, table: Frame) {
+        free_table(table);
+    }
+}
+
+/// Walks one table; returns how many page entries became empty.
+fn visit(node: Frame, level: u32, range: Range<u64>, visitor: &mut impl Visitor) -> u64 {
+    if level == 0 {
+        return visit_pages(node, range, visitor);
+    }
+    let (entries, descriptor) = (table(node), page(node));
+    let base = range.start >> shift(level + 1) << shift(level + 1);
+    let (mut removed, mut emptied) = (0, 0);
+    for slots in lines(descriptor.mask(), &range, level) {
+        for (slot, entry) in slots.clone().zip(&entries[slots]) {
+            let pte = Pte(entry.load(Relaxed));
+            if pte.is_empty() || pte.has(Pte::BORROWED) {
+                continue;
+            }
+            let address = base + ((slot as u64) << shift(level));
+            let part = range.start.max(address)..range.end.min(address + (1 << shift(level)));
+            removed += visit(pte.frame(), level - 1, part, visitor);
+            if page(pte.frame()).refs() == 0 {
+                entry.store(0, Relaxed);
+                emptied += 1;
+                visitor.table(pte.frame());
+            }
+        }
+    }
+    lose(descriptor, emptied);
+    removed
+}
+
+/// Walks a table of pages.
+fn visit_pages(node: Frame, range: Range<u64>, visitor: &mut impl Visitor) -> u64 {
+    let (entries, descriptor) = (table(node), page(node));
+    let base = range.start >> shift(1) << shift(1);
+    let mut emptied = 0;
+    for slots in lines(descriptor.mask(), &range, 0) {
+        for (slot, entry) in slots.clone().zip(&entries[slots]) {
+            let old = Pte(entry.load(Relaxed));
+            if old.is_empty() {
+                continue;
+            }
+            let new = visitor.entry(base + ((slot as u64) << shift(0)), old);
+            if new != old {
+                entry.store(new.0, Relaxed);
+                emptied += new.is_empty() as u32;
+            }
+        }
+    }
+    lose(descriptor, emptied);
+    emptied as u64
+}
+
+/// Slots of a table that the range covers and that may be in use, line by line.
+#[inline]
+fn lines(mask: u64, range: &Range<u64>, level: u32) -> impl Iterator<Item = Range<usize>> {
+    let (first, last) = (index(range.start, level), index(range.end - 1, level));
+    let mut lines = mask & (u64::MAX << (first / LINE)) & (u64::MAX >> (63 - last / LINE));
+    core::iter::from_fn(move || {
+        if lines == 0 {
+            return None;
+        }
+        let line = lines.trailing_zeros() as usize * LINE;
+        lines &= lines - 1;
+        Some(first.max(line)..(last + 1).min(line + LINE))
+    })
+}
+
+/// Notes that entries of a table became empty.
+#[inline]
+fn lose(descriptor: &Page, emptied: u32) {
+    if emptied != 0 {
+        let left = descriptor.refs() - emptied;
+        descriptor.set_refs(left);
+        if left == 0 {
+            descriptor.set_mask(0);
+        }
+    }
+}
+
+/// Takes over the boot tables: their kernel entries go into every address space.
+pub fn adopt_kernel(root: PhysAddr) {
+    let root = table(Frame::containing(root));
+    for (slot, entry) in KERNEL_SLOTS.iter().zip(&KERNEL_ENTRIES) {
+        entry.store(root[*slot].load(Relaxed), Relaxed);
+    }
+}
+
+/// Maps a page of the kernel's own windows (supervisor, never executable), for all address spaces.
+pub fn map_kernel(root: PhysAddr, address: u64, frame: Frame, bits: u64) -> Result<()> {
+    let upper = Pte::PRESENT | Pte::WRITE | Pte::ACCESSED;
+    let mut node = Frame::containing(root);
+    for level in (1..=ROOT_LEVEL).rev() {
+        node = descend(node, index(address, level), upper)?;
+    }
+    let flags = upper | Pte::DIRTY | Pte::GLOBAL | Pte::NO_EXECUTE | bits;
+    set(node, index(address, 0), Pte(frame.address().0 | flags));
+    Ok(())
+}
+
+/// Makes the shared tables behind [`KERNEL_INFO`].
+pub fn share_info(info: Frame) -> Result<()> {
+    let (upper, lower) = (new_table()?, new_table()?);
+    set(lower, index(KERNEL_INFO, 0), Pte::new(info, Prot::READ));
+    set(
+        upper,
+        index(KERNEL_INFO, 1),
+        Pte(lower.address().0 | Pte::TABLE),
+    );
+    INFO_TABLE.store(upper.0, Relaxed);
+    Ok(())
+}
+
+const _: () = assert!(KERNEL_INFO.is_multiple_of(PAGE_SIZE));

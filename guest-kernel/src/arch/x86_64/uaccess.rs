@@ -1,0 +1,242 @@
+//! User memory as the kernel may touch it: checked, and safe to fault.
+//!
+//! An untrusted pointer is a [`UserPtr`] or [`UserSlice`]; reading and writing through them is the
+//! only way in. All copying is done by one routine of a few instructions; a page fault inside it
+//! that cannot be resolved continues at its fix-up, which reports the failure.
+
+use core::arch::{asm, global_asm};
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use ferrix_abi::error::{Error, Result};
+use ferrix_abi::info::SystemStats;
+use ferrix_abi::ipc::WaitItem;
+use ferrix_abi::layout::USER_TOP;
+use ferrix_abi::process::{Identity, Personality, ProcessInfo, WaitResult};
+use ferrix_abi::signal::SignalInfo;
+use ferrix_abi::vm::Region;
+
+// `copy_user(to, from, count) -> 0`, or 1 after a fault. A `rep` instruction that faults can be
+// continued or given up at any element.
+global_asm!(
+    ".global copy_user, copy_user_end, copy_user_fixup",
+    "copy_user:",
+    "mov rcx, rdx",
+    "shr rcx, 3",
+    "rep movsq",
+    "mov ecx, edx",
+    "and ecx, 7",
+    "rep movsb",
+    "xor eax, eax",
+    "ret",
+    "copy_user_end:",
+    "copy_user_fixup:",
+    "mov eax, 1",
+    "ret",
+);
+
+unsafe extern "C" {
+    fn copy_user(to: *mut u8, from: *const u8, count: usize) -> u64;
+    fn copy_user_end();
+    fn copy_user_fixup();
+}
+
+/// Whether supervisor access to user pages is trapped unless announced (CR4.SMAP).
+static SMAP: AtomicBool = AtomicBool::new(false);
+
+/// Notes that CR4.SMAP is set, from now on, on all CPUs.
+pub fn set_smap() {
+    SMAP.store(true, Relaxed);
+}
+
+/// Where a kernel-mode fault at `rip` continues if it cannot be resolved; `None`: a kernel bug.
+pub fn fixup(rip: u64) -> Option<u64> {
+    let routine = copy_user as *const () as u64..copy_user_end as *const () as u64;
+    routine
+        .contains(&rip)
+        .then_some(copy_user_fixup as *const () as u64)
+}
+
+/// Copies `count` bytes between a kernel buffer and user memory.
+///
+/// # Safety
+/// 1. The user side lies below `USER_TOP`,
+/// 2. the kernel side is valid for `count` bytes.
+unsafe fn copy(to: *mut u8, from: *const u8, count: usize) -> Result<()> {
+    let smap = SMAP.load(Relaxed);
+    if smap {
+        // SAFETY: the processor has SMAP, hence STAC; user access is open until CLAC below.
+        unsafe { asm!("stac", options(nomem, nostack)) }
+    }
+    // SAFETY: the kernel side is the caller's promise; faults on the user side are fixed up.
+    let failed = unsafe { copy_user(to, from, count) };
+    if smap {
+        // SAFETY: as for STAC.
+        unsafe { asm!("clac", options(nomem, nostack)) }
+    }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Error::Fault)
+    }
+}
+
+#[inline]
+fn check(address: u64, length: usize) -> Result<()> {
+    match address.checked_add(length as u64) {
+        Some(end) if end <= USER_TOP => Ok(()),
+        _ => Err(Error::Fault),
+    }
+}
+
+/// Copies user memory into `bytes`.
+pub fn copy_from_user(bytes: &mut [u8], address: u64) -> Result<()> {
+    check(address, bytes.len())?;
+    // SAFETY: 1. checked; 2. a slice.
+    unsafe { copy(bytes.as_mut_ptr(), address as *const u8, bytes.len()) }
+}
+
+/// Copies `bytes` into user memory.
+pub fn copy_to_user(address: u64, bytes: &[u8]) -> Result<()> {
+    check(address, bytes.len())?;
+    // SAFETY: 1. checked; 2. a slice.
+    unsafe { copy(address as *mut u8, bytes.as_ptr(), bytes.len()) }
+}
+
+/// Types that any bytes are a value of, and whose bytes may be shown to programs.
+///
+/// # Safety
+/// Every bit pattern is a valid value, and there is no padding.
+pub unsafe trait Plain: Copy {}
+
+macro_rules! plain {
+    ($($type:ty),*) => {
+        $(
+            // SAFETY: integers, or a `repr(C)` record of integers that declares its padding.
+            unsafe impl Plain for $type {}
+        )*
+    };
+}
+plain!(u8, u16, u32, u64, i32, i64, usize);
+plain!(
+    Region,
+    WaitItem,
+    Identity,
+    Personality,
+    ProcessInfo,
+    WaitResult,
+    SignalInfo,
+    SystemStats
+);
+
+/// The user address of a `T`.
+#[derive(Debug)]
+pub struct UserPtr<T> {
+    address: u64,
+    target: PhantomData<T>,
+}
+
+impl<T: Plain> UserPtr<T> {
+    /// A pointer from a system call's argument; checked when it is used.
+    pub const fn new(address: u64) -> UserPtr<T> {
+        UserPtr {
+            address,
+            target: PhantomData,
+        }
+    }
+
+    /// Whether it is the null pointer, which calls may give a meaning to.
+    pub const fn is_null(&self) -> bool {
+        self.address == 0
+    }
+
+    /// Reads the value.
+    pub fn read(&self) -> Result<T> {
+        check(self.address, size_of::<T>())?;
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: 1. checked; 2. `value` has room for a `T`.
+        unsafe {
+            copy(
+                value.as_mut_ptr().cast(),
+                self.address as *const u8,
+                size_of::<T>(),
+            )?
+        };
+        // SAFETY: all bytes are written, and any bytes are a `T`.
+        Ok(unsafe { value.assume_init() })
+    }
+
+    /// Writes the value.
+    pub fn write(&self, value: &T) -> Result<()> {
+        check(self.address, size_of::<T>())?;
+        let from = core::ptr::from_ref(value).cast::<u8>();
+        // SAFETY: 1. checked; 2. `value` is a `T`, without padding.
+        unsafe { copy(self.address as *mut u8, from, size_of::<T>()) }
+    }
+}
+
+/// The user address of `length` values of type `T`.
+#[derive(Debug)]
+pub struct UserSlice<T> {
+    address: u64,
+    length: usize,
+    target: PhantomData<T>,
+}
+
+impl<T: Plain> UserSlice<T> {
+    /// A slice from a system call's arguments; checked when it is used.
+    pub const fn new(address: u64, length: usize) -> UserSlice<T> {
+        UserSlice {
+            address,
+            length,
+            target: PhantomData,
+        }
+    }
+
+    /// Values in the slice.
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The n-th value; `Fault` beyond the end.
+    pub fn get(&self, index: usize) -> Result<UserPtr<T>> {
+        if index >= self.length {
+            return Err(Error::Fault);
+        }
+        let offset = (index as u64)
+            .checked_mul(size_of::<T>() as u64)
+            .ok_or(Error::Fault)?;
+        self.address
+            .checked_add(offset)
+            .map(UserPtr::new)
+            .ok_or(Error::Fault)
+    }
+
+    /// Reads the first values into `values`, which is at most as long as the slice.
+    pub fn read(&self, values: &mut [T]) -> Result<()> {
+        if values.len() > self.length {
+            return Err(Error::Fault);
+        }
+        check(self.address, size_of_val(values))?;
+        let (to, count) = (values.as_mut_ptr().cast(), size_of_val(values));
+        // SAFETY: 1. checked; 2. a slice of values that any bytes are valid for.
+        unsafe { copy(to, self.address as *const u8, count) }
+    }
+
+    /// Writes `values`, at most as many as the slice is long, to its start.
+    pub fn write(&self, values: &[T]) -> Result<()> {
+        if values.len() > self.length {
+            return Err(Error::Fault);
+        }
+        check(self.address, size_of_val(values))?;
+        let (from, count) = (values.as_ptr().cast(), size_of_val(values));
+        // SAFETY: 1. checked; 2. a slice of values without padding.
+        unsafe { copy(self.address as *mut u8, from, count) }
+    }
+}

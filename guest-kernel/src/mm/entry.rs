@@ -1,0 +1,110 @@
+//! One mapping of an address space.
+
+use alloc::sync::Arc;
+
+use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::vm::{MapFlags, Prot, Region};
+
+use super::object::VmObject;
+
+/// What the mapping shows, and what `fork` does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Writes stay in this address space: the pages written belong to the page tables. `fork`
+    /// copies on write.
+    Private,
+    /// The pages are the object's. `fork` shares them.
+    Shared,
+    /// Once private, now shared with another address space by a message. `fork` copies at once.
+    Lent,
+}
+
+/// What a child gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inherit {
+    /// What [`Kind`] says.
+    ByKind,
+    /// Nothing.
+    Nothing,
+}
+
+/// A mapping: addresses `start..end`, page-aligned.
+#[derive(Clone, Debug)]
+pub struct VmEntry {
+    /// First address.
+    pub start: u64,
+    /// One past the last.
+    pub end: u64,
+    /// What it shows; nothing: private anonymous memory.
+    pub object: Option<Arc<VmObject>>,
+    /// Offset of `start` in the object, in bytes.
+    pub offset: u64,
+    /// Access allowed now.
+    pub prot: Prot,
+    /// Access that `protect` may allow.
+    pub max: Prot,
+    /// Private or shared.
+    pub kind: Kind,
+    /// What a child gets.
+    pub inherit: Inherit,
+    /// `GROWS_DOWN` and `UNCACHED`, as requested.
+    pub flags: MapFlags,
+}
+
+impl VmEntry {
+    /// Bytes.
+    pub fn length(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Index of the object's page at `address`.
+    pub fn index(&self, address: u64) -> u64 {
+        (self.offset + (address - self.start)) / PAGE_SIZE
+    }
+
+    /// Splits off what lies from `at` on.
+    pub fn split_off(&mut self, at: u64) -> VmEntry {
+        debug_assert!(self.start < at && at < self.end);
+        let mut upper = self.clone();
+        upper.offset += if self.object.is_some() {
+            at - self.start
+        } else {
+            0
+        };
+        upper.start = at;
+        // Only the lowest part of a stack grows.
+        upper.flags.remove(MapFlags::GROWS_DOWN);
+        self.end = at;
+        upper
+    }
+
+    /// Whether `next` continues this mapping, so that both can be one.
+    pub fn joins(&self, next: &VmEntry) -> bool {
+        let continues = match (&self.object, &next.object) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) && self.offset + self.length() == next.offset,
+            _ => false,
+        };
+        self.end == next.start
+            && continues
+            && self.prot == next.prot
+            && self.max == next.max
+            && self.kind == next.kind
+            && self.inherit == next.inherit
+            && self.flags - MapFlags::GROWS_DOWN == next.flags
+    }
+
+    /// As `VmQuery` reports it.
+    pub fn region(&self) -> Region {
+        let mut flags = self.flags;
+        flags.set(MapFlags::PRIVATE, self.kind != Kind::Shared);
+        flags.set(MapFlags::INHERIT_NONE, self.inherit == Inherit::Nothing);
+        Region {
+            start: self.start,
+            end: self.end,
+            offset: self.offset,
+            prot: self.prot.bits(),
+            flags: flags.bits(),
+        }
+    }
+}

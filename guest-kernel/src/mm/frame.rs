@@ -1,0 +1,235 @@
+//! Page frames: the kernel-wide allocator.
+//!
+//! Single frames, by far the most frequent, come from two stacks in front of the buddy
+//! allocator: *clean* ones known to be zero (torn-down page tables) and *dirty* ones. A
+//! request for a zeroed frame is met from clean or never-used memory as long as there is any:
+//! zeroing a page is the dearest thing the kernel could do.
+//!
+//! The last [`RESERVE`] frames serve only the kernel's own heap, so that running out of memory is
+//! an error of the call that asked for pages, and never a failure inside the kernel.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use ferrix_abi::error::{Error, Result};
+
+use super::buddy::{Buddy, Content};
+pub use super::page::{Page, page};
+use super::phys::Frame;
+use crate::sync::SpinLock;
+
+/// Frames that only the kernel's heap may take.
+pub const RESERVE: u64 = 128;
+/// Frames that the dirty stack keeps before they merge in the buddy allocator.
+const DIRTY_MAX: u32 = 512;
+
+/// Frames linked through their descriptors.
+#[derive(Debug)]
+struct Stack {
+    head: u32,
+    len: u32,
+}
+
+impl Stack {
+    const EMPTY: Stack = Stack { head: 0, len: 0 };
+
+    #[inline]
+    fn push(&mut self, frame: Frame) {
+        page(frame).set_links(self.head, 0);
+        self.head = frame.0;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Frame> {
+        if self.head == 0 {
+            return None;
+        }
+        let frame = Frame(self.head);
+        self.head = page(frame).links().0;
+        self.len -= 1;
+        Some(frame)
+    }
+}
+
+#[derive(Debug)]
+struct Frames {
+    buddy: Buddy,
+    clean: Stack,
+    dirty: Stack,
+    /// Free frames, in whichever of the three.
+    free: u64,
+}
+
+static FRAMES: SpinLock<Frames> = SpinLock::new(Frames {
+    buddy: Buddy::new(),
+    clean: Stack::EMPTY,
+    dirty: Stack::EMPTY,
+    free: 0,
+});
+
+/// Frames under management.
+static TOTAL: AtomicU64 = AtomicU64::new(0);
+
+impl Frames {
+    fn single(&mut self) -> Option<Frame> {
+        (self.dirty.pop())
+            .or_else(|| self.buddy.alloc(0).map(|(frame, _)| frame))
+            .or_else(|| self.clean.pop())
+    }
+
+    fn single_zeroed(&mut self) -> Option<(Frame, Content)> {
+        if let Some(frame) = self.clean.pop() {
+            return Some((frame, Content::Zero));
+        }
+        (self.buddy.alloc_fresh(0))
+            .or_else(|| self.dirty.pop().map(|frame| (frame, Content::Dirty)))
+            .or_else(|| self.buddy.alloc_listed(0))
+    }
+
+    fn block(&mut self, order: usize) -> Option<(Frame, Content)> {
+        if let Some(block) = self.buddy.alloc(order) {
+            return Some(block);
+        }
+        self.drain();
+        self.buddy.alloc(order)
+    }
+
+    /// Lets the stacked single frames merge into blocks.
+    fn drain(&mut self) {
+        while let Some(frame) = self.dirty.pop() {
+            self.buddy.free(frame, 0, Content::Dirty);
+        }
+        while let Some(frame) = self.clean.pop() {
+            self.buddy.free(frame, 0, Content::Zero);
+        }
+    }
+}
+
+/// Adds never-used RAM; called while booting. The frames have descriptors.
+pub fn add_region(start: Frame, end: Frame, content: Content) {
+    let mut frames = FRAMES.lock();
+    frames.buddy.add_region(start, end, content);
+    let free = frames.buddy.free_frames();
+    TOTAL.fetch_add(free - frames.free, Relaxed);
+    frames.free = free;
+}
+
+/// Takes 2^`order` contiguous frames, aligned to their size, with one owner; any content.
+pub fn alloc(order: usize) -> Option<Frame> {
+    let mut frames = FRAMES.lock();
+    if frames.free < RESERVE + (1 << order) {
+        return None;
+    }
+    let frame = if order == 0 {
+        frames.single()?
+    } else {
+        frames.block(order)?.0
+    };
+    frames.free -= 1 << order;
+    drop(frames);
+    page(frame).set_refs(1);
+    Some(frame)
+}
+
+/// Takes a frame of zeroes with one owner.
+#[inline]
+pub fn alloc_zeroed() -> Option<Frame> {
+    let mut frames = FRAMES.lock();
+    if frames.free <= RESERVE {
+        return None;
+    }
+    let (frame, content) = frames.single_zeroed()?;
+    frames.free -= 1;
+    drop(frames);
+    if content == Content::Dirty {
+        frame.zero();
+    }
+    page(frame).set_refs(1);
+    Some(frame)
+}
+
+/// Takes 2^`order` contiguous zeroed frames. (Their owners are not counted.)
+pub fn alloc_block_zeroed(order: usize) -> Option<Frame> {
+    let mut frames = FRAMES.lock();
+    if frames.free < RESERVE + (1 << order) {
+        return None;
+    }
+    let (first, content) = frames.block(order)?;
+    frames.free -= 1 << order;
+    drop(frames);
+    if content == Content::Dirty {
+        (0..1 << order).for_each(|index| first.offset(index).zero());
+    }
+    Some(first)
+}
+
+/// Takes frames for the kernel's heap, from the reserve if need be; any content.
+pub fn alloc_kernel(order: usize) -> Option<Frame> {
+    let mut frames = FRAMES.lock();
+    let frame = if order == 0 {
+        frames.single()?
+    } else {
+        frames.block(order)?.0
+    };
+    frames.free -= 1 << order;
+    Some(frame)
+}
+
+/// Gives frames back whatever they hold.
+#[inline]
+pub fn free(frame: Frame, order: usize) {
+    let mut frames = FRAMES.lock();
+    frames.free += 1 << order;
+    if order == 0 && frames.dirty.len < DIRTY_MAX {
+        page(frame).set_state(0);
+        frames.dirty.push(frame);
+    } else {
+        frames.buddy.free(frame, order, Content::Dirty);
+    }
+}
+
+/// Gives a frame back that the caller knows to hold only zeroes.
+#[inline]
+pub fn free_zeroed(frame: Frame) {
+    let mut frames = FRAMES.lock();
+    frames.free += 1;
+    page(frame).set_state(0);
+    frames.clean.push(frame);
+}
+
+/// Gives back `pages` contiguous frames of any number (a boot module, a contiguous object).
+pub fn free_range(first: Frame, pages: u64) {
+    let mut frames = FRAMES.lock();
+    frames.free += pages;
+    frames
+        .buddy
+        .free_range(first.0, first.0 + pages as u32, Content::Dirty);
+}
+
+/// Drops one owner of a data page; the last frees it.
+#[inline]
+pub fn release(frame: Frame) {
+    if page(frame).release() == 0 {
+        free(frame, 0);
+    }
+}
+
+/// Counts frames that were in use since boot (modules) as managed.
+pub fn adopt(pages: u64) {
+    TOTAL.fetch_add(pages, Relaxed);
+}
+
+/// Free frames, and frames under management.
+pub fn statistics() -> (u64, u64) {
+    (FRAMES.lock().free, TOTAL.load(Relaxed))
+}
+
+/// `NoMemory` when only the kernel's reserve is left: asked before an operation that
+/// allocates kernel objects on behalf of a program.
+pub fn ensure_reserve() -> Result<()> {
+    if FRAMES.lock().free > RESERVE {
+        Ok(())
+    } else {
+        Err(Error::NoMemory)
+    }
+}

@@ -1,0 +1,62 @@
+//! The host's stand-ins for hardware, so that tests run the real code: RAM, one CPU.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::buddy::Content;
+use super::page::{self, Page, Span};
+use super::phys::{Frame, PhysAddr};
+
+/// As in the kernel.
+pub const MAX_CPUS: usize = 32;
+/// "RAM" of the tests, in pages.
+pub const PAGES: u32 = 64 << 8;
+/// The frames below this one belong to the kernel-wide allocator, the others to tests of their own.
+pub const KERNEL_PAGES: u32 = PAGES / 2;
+
+static ARENA: OnceLock<u64> = OnceLock::new();
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Address of "physical" address 0.
+pub fn direct_base() -> u64 {
+    *ARENA.get_or_init(|| {
+        let layout = std::alloc::Layout::from_size_align((PAGES as usize) << 12, 4096).unwrap();
+        // SAFETY: the layout is not empty. The memory is never freed.
+        unsafe { std::alloc::alloc_zeroed(layout) as u64 }
+    })
+}
+
+/// Sets memory up, once, and keeps other tests out while the guard lives.
+pub fn memory() -> MutexGuard<'static, ()> {
+    static READY: OnceLock<()> = OnceLock::new();
+    let guard = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    READY.get_or_init(|| {
+        let descriptors = std::vec![0u128; PAGES as usize];
+        let array = descriptors.leak().as_mut_ptr().cast::<Page>();
+        // SAFETY: zeroed, leaked, one descriptor for every frame of the arena.
+        unsafe { page::set_descriptors(Span::Low, array) };
+        super::frame::add_region(Frame(1), Frame(KERNEL_PAGES), Content::Zero);
+    });
+    guard
+}
+
+/// There is one CPU.
+pub fn cpu_count() -> usize {
+    1
+}
+
+/// It is number 0.
+pub fn cpu_id() -> usize {
+    0
+}
+
+/// Nothing is cached.
+pub fn invalidate_page(_: u64) {}
+
+/// Nothing is loaded.
+///
+/// # Safety
+/// None needed.
+pub unsafe fn load_root(_: PhysAddr) {}
+
+/// There is nobody to send to.
+pub fn send_shoot_down(_: usize) {}

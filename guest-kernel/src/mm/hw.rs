@@ -1,0 +1,9 @@
+//! What the machine-independent part asks of the hardware.
+
+pub use super::paging::{invalidate_page, load_root};
+pub use crate::arch::cpu::{MAX_CPUS, cpu_count, cpu_id};
+
+/// Asks a CPU to look at the shoot-down under way.
+pub fn send_shoot_down(cpu: usize) {
+    crate::arch::apic::send_ipi(cpu, crate::arch::vector::TLB);
+}

@@ -1,0 +1,282 @@
+//! The mappings of an address space, as intervals: lookup, placement, split, merge.
+//!
+//! Pure logic; the page tables are [`space`](super::space)'s business. The entries lie sorted in
+//! one vector: a process has some dozens, lookups are far more frequent than changes, and `fork`
+//! copies them in one go.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use ferrix_abi::error::{Error, Result};
+use ferrix_abi::layout::{MMAP_BASE, MMAP_TOP, SYSTEM_MMAP_BASE, SYSTEM_MMAP_TOP, USER_BASE};
+
+use super::entry::VmEntry;
+
+/// Most mappings of one address space.
+pub const ENTRIES_MAX: usize = 65_536;
+/// One past the highest address that mappings may use; UTCBs and information pages lie above.
+pub const MAP_TOP: u64 = SYSTEM_MMAP_TOP;
+
+/// Where the kernel picks addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// `MMAP_BASE..MMAP_TOP`.
+    Program = 0,
+    /// `SYSTEM_MMAP_BASE..SYSTEM_MMAP_TOP`.
+    System = 1,
+}
+
+impl Zone {
+    /// Its addresses.
+    pub const fn range(self) -> Range<u64> {
+        match self {
+            Zone::Program => MMAP_BASE..MMAP_TOP,
+            Zone::System => SYSTEM_MMAP_BASE..SYSTEM_MMAP_TOP,
+        }
+    }
+}
+
+/// The sorted mappings of an address space.
+#[derive(Debug)]
+pub struct VmMap {
+    entries: Vec<VmEntry>,
+    /// Index of the entry found last.
+    hint: usize,
+    /// Per zone: no gap is known to begin below this address.
+    cursors: [u64; 2],
+    mapped: u64,
+}
+
+impl Default for VmMap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl VmMap {
+    /// A map without entries.
+    pub const fn new() -> VmMap {
+        VmMap {
+            entries: Vec::new(),
+            hint: 0,
+            cursors: [MMAP_BASE, SYSTEM_MMAP_BASE],
+            mapped: 0,
+        }
+    }
+
+    /// All entries, ascending.
+    pub fn entries(&self) -> &[VmEntry] {
+        &self.entries
+    }
+
+    /// The entries at these indices, for changes that keep start and end.
+    pub fn entries_mut(&mut self, indices: Range<usize>) -> &mut [VmEntry] {
+        &mut self.entries[indices]
+    }
+
+    /// Bytes mapped.
+    pub fn mapped(&self) -> u64 {
+        self.mapped
+    }
+
+    /// Index of the first entry that ends above `address`.
+    pub fn lower_bound(&self, address: u64) -> usize {
+        self.entries.partition_point(|entry| entry.end <= address)
+    }
+
+    /// Index of the entry that contains `address`; remembers it for the next lookup.
+    #[inline]
+    pub fn find(&mut self, address: u64) -> Option<usize> {
+        if let Some(entry) = self.entries.get(self.hint)
+            && entry.start <= address
+            && address < entry.end
+        {
+            return Some(self.hint);
+        }
+        let index = self.lower_bound(address);
+        if self.entries.get(index)?.start > address {
+            return None;
+        }
+        self.hint = index;
+        Some(index)
+    }
+
+    /// Whether nothing is mapped in the range.
+    pub fn is_free(&self, range: &Range<u64>) -> bool {
+        let next = self.entries.get(self.lower_bound(range.start));
+        next.is_none_or(|entry| entry.start >= range.end)
+    }
+
+    /// A free range of `length` bytes in a zone.
+    pub fn find_gap(&mut self, zone: Zone, length: u64) -> Result<u64> {
+        let Range { start, end } = zone.range();
+        let cursor = self.cursors[zone as usize];
+        let found = self
+            .gap_from(cursor, end, length)
+            .or_else(|| self.gap_from(start, end, length));
+        let address = found.ok_or(Error::NoMemory)?;
+        if address == cursor {
+            self.cursors[zone as usize] = address + length;
+        }
+        Ok(address)
+    }
+
+    fn gap_from(&self, start: u64, end: u64, length: u64) -> Option<u64> {
+        let mut candidate = start;
+        for entry in &self.entries[self.lower_bound(start)..] {
+            if entry.start.saturating_sub(candidate) >= length {
+                break;
+            }
+            candidate = entry.end.max(candidate);
+        }
+        (candidate.checked_add(length)? <= end).then_some(candidate)
+    }
+
+    /// Adds an entry to a free range and joins it with its neighbours.
+    pub fn insert(&mut self, entry: VmEntry) -> Result<()> {
+        debug_assert!(self.is_free(&(entry.start..entry.end)));
+        self.make_room(1)?;
+        self.mapped += entry.length();
+        let index = self.lower_bound(entry.start);
+        if let Some(next) = self.entries.get_mut(index)
+            && entry.joins(next)
+        {
+            next.start = entry.start;
+            next.offset = entry.offset;
+            next.flags = entry.flags;
+            self.join_at(index);
+        } else if index > 0 && self.entries[index - 1].joins(&entry) {
+            self.entries[index - 1].end = entry.end;
+        } else {
+            self.entries.insert(index, entry);
+        }
+        Ok(())
+    }
+
+    /// Splits entries so that the range consists of whole ones; returns their indices.
+    pub fn isolate(&mut self, range: &Range<u64>) -> Result<Range<usize>> {
+        self.make_room(2)?;
+        let first = self.split_at(range.start);
+        let last = self.split_at(range.end);
+        Ok(first..last)
+    }
+
+    /// Removes what is mapped in the range and returns it.
+    pub fn remove(&mut self, range: &Range<u64>) -> Result<Removed> {
+        let mut removed = Removed::default();
+        if self.is_free(range) {
+            return Ok(removed);
+        }
+        let indices = self.isolate(range)?;
+        self.lower_cursors(range.start);
+        if indices.len() == 1 {
+            removed.one = Some(self.entries.remove(indices.start));
+        } else {
+            removed
+                .many
+                .try_reserve_exact(indices.len())
+                .map_err(|_| Error::NoMemory)?;
+            removed.many.extend(self.entries.drain(indices));
+        }
+        self.mapped -= removed.iter().map(VmEntry::length).sum::<u64>();
+        Ok(removed)
+    }
+
+    /// Index of the first entry at or above `address`, after splitting the one that straddles it.
+    fn split_at(&mut self, address: u64) -> usize {
+        let index = self.lower_bound(address);
+        match self.entries.get_mut(index) {
+            Some(entry) if entry.start < address => {
+                let upper = entry.split_off(address);
+                self.entries.insert(index + 1, upper);
+                index + 1
+            }
+            _ => index,
+        }
+    }
+
+    /// Joins entries `indices` (and the ones around) where they continue each other.
+    pub fn join(&mut self, indices: Range<usize>) {
+        for index in (indices.start..=indices.end).rev() {
+            self.join_at(index);
+        }
+    }
+
+    fn join_at(&mut self, index: usize) {
+        if index == 0 || index >= self.entries.len() {
+            return;
+        }
+        let (lower, upper) = self.entries.split_at_mut(index);
+        if lower[index - 1].joins(&upper[0]) {
+            lower[index - 1].end = upper[0].end;
+            self.entries.remove(index);
+        }
+    }
+
+    /// Moves the start of a stack down to `address`.
+    pub fn grow_down(&mut self, index: usize, address: u64) {
+        let entry = &mut self.entries[index];
+        self.mapped += entry.start - address;
+        entry.start = address;
+    }
+
+    /// Room for `more` entries, so that what follows cannot fail.
+    fn make_room(&mut self, more: usize) -> Result<()> {
+        if self.entries.len() + more > ENTRIES_MAX {
+            return Err(Error::NoMemory);
+        }
+        self.entries.try_reserve(more).map_err(|_| Error::NoMemory)
+    }
+
+    fn lower_cursors(&mut self, freed: u64) {
+        for zone in [Zone::Program, Zone::System] {
+            let cursor = &mut self.cursors[zone as usize];
+            *cursor = freed.clamp(zone.range().start, *cursor);
+        }
+    }
+
+    /// The map of a child: `inherited` makes its entries from this map's.
+    pub fn fork(&self, inherited: impl Fn(&VmEntry) -> Option<VmEntry>) -> Result<VmMap> {
+        let mut entries = Vec::new();
+        entries
+            .try_reserve_exact(self.entries.len() + 4)
+            .map_err(|_| Error::NoMemory)?;
+        entries.extend(self.entries.iter().filter_map(inherited));
+        let mapped = entries.iter().map(VmEntry::length).sum();
+        Ok(VmMap {
+            entries,
+            hint: 0,
+            cursors: [MMAP_BASE, SYSTEM_MMAP_BASE],
+            mapped,
+        })
+    }
+}
+
+/// Entries taken out of a map: usually one.
+#[derive(Debug, Default)]
+pub struct Removed {
+    one: Option<VmEntry>,
+    many: Vec<VmEntry>,
+}
+
+impl Removed {
+    /// The entries, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = &VmEntry> {
+        self.one.iter().chain(&self.many)
+    }
+}
+
+/// Checks a page-aligned range of addresses that mappings may use.
+pub fn check_range(address: u64, length: u64) -> Result<Range<u64>> {
+    use ferrix_abi::layout::PAGE_SIZE;
+    if !(address | length).is_multiple_of(PAGE_SIZE) || length == 0 {
+        return Err(Error::Invalid);
+    }
+    match address.checked_add(length) {
+        Some(end) if address >= USER_BASE && end <= MAP_TOP => Ok(address..end),
+        _ => Err(Error::Invalid),
+    }
+}
+
+#[cfg(test)]
+mod tests;

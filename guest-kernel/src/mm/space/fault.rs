@@ -1,0 +1,201 @@
+//! Page faults: demand zero, copy on write, an object's pages, stack growth.
+
+use ferrix_abi::error::Error;
+use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::vm::{MapFlags, Prot};
+
+use super::{AddressSpace, Inner};
+use crate::mm::entry::{Kind, VmEntry};
+use crate::mm::frame::{self, page};
+use crate::mm::phys::{Frame, PhysAddr};
+use crate::mm::pmap::{Pmap, Pte};
+use crate::mm::tlb::{self, Flush};
+
+/// How far a stack grows, in bytes.
+pub const STACK_MAX: u64 = 8 << 20;
+/// What a growing stack leaves free below itself.
+const STACK_GAP: u64 = 16 * PAGE_SIZE;
+/// Pages that one fault on an object maps at most, an aligned window.
+const WINDOW: u64 = 16 * PAGE_SIZE;
+
+/// What the program (or the kernel for it) tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read.
+    Read,
+    /// To write.
+    Write,
+    /// To execute.
+    Execute,
+}
+
+/// Why a fault cannot be resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultError {
+    /// Nothing is mapped there (`SEGV_MAPERR`).
+    Unmapped,
+    /// The mapping does not allow it (`SEGV_ACCERR`).
+    Protection,
+    /// Beyond the end of the object (`BUS_ADRERR`).
+    BeyondObject,
+    /// No page left.
+    NoMemory,
+}
+
+impl From<FaultError> for Error {
+    fn from(error: FaultError) -> Error {
+        match error {
+            FaultError::NoMemory => Error::NoMemory,
+            _ => Error::Fault,
+        }
+    }
+}
+
+impl From<Error> for FaultError {
+    fn from(error: Error) -> FaultError {
+        match error {
+            Error::NoMemory => FaultError::NoMemory,
+            _ => FaultError::BeyondObject,
+        }
+    }
+}
+
+impl AddressSpace {
+    /// Makes the page at a user address accessible, or says why it cannot be.
+    #[inline]
+    pub fn fault(&self, address: u64, access: Access) -> Result<(), FaultError> {
+        self.lock().fault(self.root, address, access)
+    }
+}
+
+impl Inner {
+    /// As [`AddressSpace::fault`], under its lock.
+    pub(super) fn fault(
+        &mut self,
+        root: PhysAddr,
+        address: u64,
+        access: Access,
+    ) -> Result<(), FaultError> {
+        let index = match self.map.find(address) {
+            Some(index) => index,
+            None => self.grow_stack(address)?,
+        };
+        let entry = &self.map.entries()[index];
+        let allowed = match access {
+            Access::Read => !entry.prot.is_empty(),
+            Access::Write => entry.prot.contains(Prot::WRITE),
+            Access::Execute => entry.prot.contains(Prot::EXEC),
+        };
+        if !allowed {
+            return Err(FaultError::Protection);
+        }
+        let address = address & !(PAGE_SIZE - 1);
+        let pte = self.pmap.get(address);
+        if !pte.is_empty() {
+            return change(&mut self.pmap, root, entry, address, pte, access);
+        }
+        if entry.object.is_some() {
+            return show(&mut self.pmap, entry, address, access);
+        }
+        let fresh = frame::alloc_zeroed().ok_or(FaultError::NoMemory)?;
+        self.pmap
+            .set(address, Pte::new(fresh, entry.prot).with(Pte::OWNED))
+            .inspect_err(|_| frame::free_zeroed(fresh))?;
+        Ok(())
+    }
+
+    /// Extends the stack above `address`, if there is one that may grow so far.
+    #[cold]
+    fn grow_stack(&mut self, address: u64) -> Result<usize, FaultError> {
+        let start = address & !(PAGE_SIZE - 1);
+        let index = self.map.lower_bound(address);
+        let entries = self.map.entries();
+        let Some(entry) = entries.get(index) else {
+            return Err(FaultError::Unmapped);
+        };
+        let below = if index == 0 {
+            0
+        } else {
+            entries[index - 1].end
+        };
+        let grows = entry.flags.contains(MapFlags::GROWS_DOWN)
+            && entry.end - start <= STACK_MAX
+            && start >= below + STACK_GAP;
+        if !grows {
+            return Err(FaultError::Unmapped);
+        }
+        let more = entry.start - start;
+        self.check_limit(more)?;
+        self.map.grow_down(index, start);
+        Ok(index)
+    }
+}
+
+/// Resolves a fault on an entry that records a page already: copy on write, or access that
+/// `protect` has granted meanwhile (or another thread's fault that came first).
+fn change(
+    pmap: &mut Pmap,
+    root: PhysAddr,
+    entry: &VmEntry,
+    address: u64,
+    pte: Pte,
+    access: Access,
+) -> Result<(), FaultError> {
+    let owned = pte.has(Pte::OWNED);
+    let exclusive = match entry.kind {
+        Kind::Private => owned && page(pte.frame()).refs() == 1,
+        Kind::Shared | Kind::Lent => true,
+    };
+    if exclusive {
+        return Ok(pmap.set(address, pte.protected(entry.prot))?);
+    }
+    if access != Access::Write {
+        return Ok(pmap.set(address, pte.protected(entry.prot - Prot::WRITE))?);
+    }
+    let copy = frame::alloc(0).ok_or(FaultError::NoMemory)?;
+    copy.copy_from(pte.frame());
+    pmap.set(address, Pte::new(copy, entry.prot).with(Pte::OWNED))?;
+    tlb::flush(root, Flush::Pages(address, 1));
+    if owned {
+        frame::release(pte.frame());
+    }
+    Ok(())
+}
+
+/// Resolves the first fault on a page of an object.
+fn show(pmap: &mut Pmap, entry: &VmEntry, address: u64, access: Access) -> Result<(), FaultError> {
+    let Some(object) = &entry.object else {
+        return Err(FaultError::Unmapped);
+    };
+    let original = object.page(entry.index(address))?;
+    if entry.kind == Kind::Private && access == Access::Write {
+        let copy = frame::alloc(0).ok_or(FaultError::NoMemory)?;
+        copy.copy_from(original);
+        pmap.set(address, Pte::new(copy, entry.prot).with(Pte::OWNED))
+            .inspect_err(|_| frame::free(copy, 0))?;
+        return Ok(());
+    }
+    pmap.set(address, object_pte(entry, original))?;
+    if !object.is_physical() {
+        let window = address & !(WINDOW - 1);
+        let range = entry.start.max(window)..entry.end.min(window + WINDOW);
+        let first = entry.index(range.start);
+        object.with_resident(first, |resident| {
+            pmap.fill(range, |page| {
+                resident(page).map(|frame| object_pte(entry, frame))
+            });
+        });
+    }
+    Ok(())
+}
+
+/// The entry that shows an object's page.
+#[inline]
+fn object_pte(entry: &VmEntry, frame: Frame) -> Pte {
+    let prot = match entry.kind {
+        Kind::Private => entry.prot - Prot::WRITE,
+        Kind::Shared | Kind::Lent => entry.prot,
+    };
+    let uncached = entry.flags.contains(MapFlags::UNCACHED);
+    Pte::new(frame, prot).with(if uncached { Pte::UNCACHED } else { 0 })
+}

@@ -1,0 +1,133 @@
+//! The child's copy of an address space.
+//!
+//! Mappings are copied as they are; page-table entries are copied where pages are present, so that
+//! the child need not fault on each. Owned pages become read-only on both sides and get one
+//! more owner. Writable shared pages are left to the child's faults.
+
+use alloc::sync::Arc;
+
+use ferrix_abi::error::{Error, Result};
+use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::vm::Prot;
+
+use super::{AddressSpace, Inner};
+use crate::mm::entry::{Inherit, Kind, VmEntry};
+use crate::mm::frame::{self, page};
+use crate::mm::object::VmObject;
+use crate::mm::phys::Frame;
+use crate::mm::pmap::{Pmap, Pte, Visitor};
+use crate::mm::tlb::{self, Flush};
+
+impl AddressSpace {
+    /// A copy-on-write copy, without UTCBs.
+    pub fn fork(&self) -> Result<Arc<AddressSpace>> {
+        frame::ensure_reserve()?;
+        let mut inner = self.lock();
+        let map = inner.map.fork(inherit)?;
+        let child = Self::from_parts(map, Pmap::new()?, inner.limit);
+        let protected = child.lock().copy_pages(&mut inner);
+        if protected != Ok(Protected::Nothing) {
+            tlb::flush(self.root, Flush::Pages(0, u64::MAX));
+        }
+        drop(inner);
+        protected?;
+        Ok(Arc::new(child))
+    }
+}
+
+/// The child's entry for one of the parent's.
+fn inherit(entry: &VmEntry) -> Option<VmEntry> {
+    if entry.inherit == Inherit::Nothing {
+        return None;
+    }
+    let mut child = entry.clone();
+    if entry.kind == Kind::Lent {
+        child.kind = Kind::Private;
+        child.object = None;
+        child.offset = 0;
+        child.max = Prot::all();
+    }
+    Some(child)
+}
+
+/// Whether entries of the parent lost the write bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protected {
+    Nothing,
+    Something,
+}
+
+impl Inner {
+    /// Copies the parent's page-table entries into this new address space.
+    fn copy_pages(&mut self, parent: &mut Inner) -> Result<Protected> {
+        let Inner { map, pmap, .. } = parent;
+        let mut copy = Copy {
+            child: &mut self.pmap,
+            result: Ok(()),
+            protected: Protected::Nothing,
+        };
+        for entry in map
+            .entries()
+            .iter()
+            .filter(|entry| entry.inherit != Inherit::Nothing)
+        {
+            match (entry.kind, &entry.object) {
+                (Kind::Lent, Some(object)) => copy_lent(copy.child, entry, object)?,
+                (Kind::Shared, _) if entry.prot.contains(Prot::WRITE) => {}
+                _ => pmap.walk(entry.start..entry.end, &mut copy),
+            }
+            copy.result?;
+        }
+        Ok(copy.protected)
+    }
+}
+
+/// Copies entries into the child and write-protects owned pages.
+struct Copy<'a> {
+    child: &'a mut Pmap,
+    result: Result<()>,
+    protected: Protected,
+}
+
+impl Visitor for Copy<'_> {
+    #[inline]
+    fn entry(&mut self, address: u64, pte: Pte) -> Pte {
+        if self.result.is_err() {
+            return pte;
+        }
+        let shared = if pte.has(Pte::OWNED) {
+            pte.without(Pte::WRITE)
+        } else {
+            pte
+        };
+        self.result = self.child.set(address, shared);
+        if self.result.is_ok() && shared.has(Pte::OWNED) {
+            page(pte.frame()).retain();
+        }
+        if shared != pte {
+            self.protected = Protected::Something;
+        }
+        shared
+    }
+
+    fn table(&mut self, _: Frame) {}
+}
+
+/// Gives the child its own copies of pages that the parent shares with others by a message.
+fn copy_lent(child: &mut Pmap, entry: &VmEntry, object: &VmObject) -> Result<()> {
+    let mut result = Ok(());
+    let pages = entry.length() / PAGE_SIZE;
+    object.with_resident(entry.index(entry.start), |resident| {
+        result = (0..pages)
+            .filter_map(|page| Some((page, resident(page)?)))
+            .try_for_each(|(page, original)| {
+                let copy = frame::alloc(0).ok_or(Error::NoMemory)?;
+                copy.copy_from(original);
+                let pte = Pte::new(copy, entry.prot).with(Pte::OWNED);
+                child
+                    .set(entry.start + page * PAGE_SIZE, pte)
+                    .inspect_err(|_| frame::free(copy, 0))
+            });
+    });
+    result
+}

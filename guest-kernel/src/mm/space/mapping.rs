@@ -1,0 +1,402 @@
+//! Map, unmap, protect, query, remap, discard.
+
+use alloc::sync::Arc;
+use core::ops::Range;
+
+use ferrix_abi::error::{Error, Result};
+use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::vm::{MapFlags, Prot, Region};
+
+use super::{Access, AddressSpace, Inner};
+use crate::mm::entry::{Inherit, Kind, VmEntry};
+use crate::mm::frame::page;
+use crate::mm::gather::Gather;
+use crate::mm::map::{Zone, check_range};
+use crate::mm::object::VmObject;
+use crate::mm::phys::{Frame, PhysAddr};
+use crate::mm::pmap::{Pmap, Pte, Visitor};
+
+/// What to map (`VmMap`).
+#[derive(Clone, Debug)]
+pub struct MapRequest {
+    /// Where; see `flags`.
+    pub address: u64,
+    /// Bytes; rounded up to pages.
+    pub length: u64,
+    /// Access.
+    pub prot: Prot,
+    /// Access that `protect` may allow later: what the object's handle permits.
+    pub max: Prot,
+    /// How.
+    pub flags: MapFlags,
+    /// What it shows; none: fresh anonymous memory.
+    pub object: Option<Arc<VmObject>>,
+    /// Offset in the object, in bytes: a multiple of the page size.
+    pub offset: u64,
+}
+
+impl MapRequest {
+    /// Checks what does not depend on the address space.
+    fn entry(mut self) -> Result<VmEntry> {
+        if self.length == 0 || !self.offset.is_multiple_of(PAGE_SIZE) {
+            return Err(Error::Invalid);
+        }
+        let length = self
+            .length
+            .checked_next_multiple_of(PAGE_SIZE)
+            .ok_or(Error::NoMemory)?;
+        let private = self.flags.contains(MapFlags::PRIVATE);
+        let shared_by_fork = self.flags.contains(MapFlags::INHERIT_SHARE);
+        let kind = match &self.object {
+            Some(object) if private && (object.is_physical() || shared_by_fork) => {
+                return Err(Error::Invalid);
+            }
+            None if private && !shared_by_fork => Kind::Private,
+            Some(_) if private => Kind::Private,
+            _ => Kind::Shared,
+        };
+        if kind == Kind::Shared && self.prot.contains(Prot::WRITE | Prot::EXEC) {
+            return Err(Error::AccessDenied);
+        }
+        if kind == Kind::Shared && self.object.is_none() {
+            self.object = Some(VmObject::anonymous(length)?);
+            self.offset = 0;
+        }
+        let max = if kind == Kind::Private {
+            Prot::all()
+        } else {
+            self.max
+        };
+        if !max.contains(self.prot) {
+            return Err(Error::AccessDenied);
+        }
+        self.offset.checked_add(length).ok_or(Error::Invalid)?;
+        let nothing = self.flags.contains(MapFlags::INHERIT_NONE);
+        Ok(VmEntry {
+            start: self.address,
+            end: self.address.checked_add(length).ok_or(Error::NoMemory)?,
+            offset: if self.object.is_some() {
+                self.offset
+            } else {
+                0
+            },
+            object: self.object,
+            prot: self.prot,
+            max,
+            kind,
+            inherit: if nothing {
+                Inherit::Nothing
+            } else {
+                Inherit::ByKind
+            },
+            flags: self.flags & (MapFlags::GROWS_DOWN | MapFlags::UNCACHED),
+        })
+    }
+}
+
+impl AddressSpace {
+    /// Maps memory; returns its address.
+    pub fn map(&self, request: MapRequest) -> Result<u64> {
+        let flags = request.flags;
+        let mut entry = request.entry()?;
+        let mut inner = self.lock();
+        inner.check_limit(entry.length())?;
+        let range = inner.place(&entry, flags, self.root)?;
+        (entry.start, entry.end) = (range.start, range.end);
+        let access = entry.prot.contains(Prot::WRITE);
+        inner.map.insert(entry)?;
+        if flags.contains(MapFlags::POPULATE) {
+            let access = if access { Access::Write } else { Access::Read };
+            // Best effort, as on Linux: what is missing comes with the faults.
+            let _ = range
+                .clone()
+                .step_by(PAGE_SIZE as usize)
+                .try_for_each(|address| inner.fault(self.root, address, access));
+        }
+        Ok(range.start)
+    }
+
+    /// Unmaps a range; holes are no error.
+    pub fn unmap(&self, address: u64, length: u64) -> Result<()> {
+        let length = length
+            .checked_next_multiple_of(PAGE_SIZE)
+            .ok_or(Error::Invalid)?;
+        let range = check_range(address, length)?;
+        self.lock().unmap(&range, self.root)
+    }
+
+    /// Changes the access to a range; `NoMemory` where nothing is mapped.
+    pub fn protect(&self, address: u64, length: u64, prot: Prot) -> Result<()> {
+        let length = length
+            .checked_next_multiple_of(PAGE_SIZE)
+            .ok_or(Error::Invalid)?;
+        let range = check_range(address, length)?;
+        let mut inner = self.lock();
+        inner.check_protect(&range, prot)?;
+        let indices = inner.map.isolate(&range)?;
+        let mut gather = Gather::new(self.root);
+        let Inner { map, pmap, .. } = &mut *inner;
+        for entry in map.entries_mut(indices.clone()) {
+            entry.prot = prot;
+            let kind = entry.kind;
+            pmap.walk(
+                entry.start..entry.end,
+                &mut Protect {
+                    prot,
+                    kind,
+                    gather: &mut gather,
+                },
+            );
+        }
+        map.join(indices);
+        Ok(())
+    }
+
+    /// The first mapping that ends above `address`; `NotFound` beyond the last.
+    pub fn query(&self, address: u64) -> Result<Region> {
+        let inner = self.lock();
+        let entry = inner.map.entries().get(inner.map.lower_bound(address));
+        entry.map(VmEntry::region).ok_or(Error::NotFound)
+    }
+
+    /// Drops the pages of private memory: anonymous ones read as zero again, an object's show the
+    /// object again. Other mappings are left alone.
+    pub fn discard(&self, address: u64, length: u64) -> Result<()> {
+        let length = length
+            .checked_next_multiple_of(PAGE_SIZE)
+            .ok_or(Error::Invalid)?;
+        let range = check_range(address, length)?;
+        let mut inner = self.lock();
+        let Inner { map, pmap, .. } = &mut *inner;
+        let mut gather = Gather::new(self.root);
+        let first = map.lower_bound(range.start);
+        for entry in map.entries()[first..]
+            .iter()
+            .take_while(|entry| entry.start < range.end)
+        {
+            if entry.kind == Kind::Private {
+                let part = entry.start.max(range.start)..entry.end.min(range.end);
+                pmap.walk(part, &mut gather);
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the length of (part of) one private anonymous mapping; returns its address.
+    pub fn remap(&self, old: u64, old_length: u64, length: u64, place: Remap) -> Result<u64> {
+        let old_length = old_length
+            .checked_next_multiple_of(PAGE_SIZE)
+            .ok_or(Error::Invalid)?;
+        let length = length
+            .checked_next_multiple_of(PAGE_SIZE)
+            .ok_or(Error::Invalid)?;
+        let range = check_range(old, old_length)?;
+        check_range(old, length)?;
+        let mut inner = self.lock();
+        let index = inner.map.find(old).ok_or(Error::Fault)?;
+        let entry = &inner.map.entries()[index];
+        if entry.end < range.end {
+            return Err(Error::Fault);
+        }
+        if entry.kind != Kind::Private || entry.object.is_some() {
+            return Err(Error::Invalid);
+        }
+        if length <= old_length {
+            if length < old_length {
+                inner.unmap(&(old + length..range.end), self.root)?;
+            }
+            return Ok(old);
+        }
+        let mut grown = entry.clone();
+        grown.flags.remove(MapFlags::GROWS_DOWN);
+        inner.check_limit(length - old_length)?;
+        if inner.map.is_free(&(range.end..old + length)) {
+            (grown.start, grown.end) = (range.end, old + length);
+            inner.map.insert(grown)?;
+            return Ok(old);
+        }
+        match place {
+            Remap::InPlace => Err(Error::NoMemory),
+            Remap::MayMove => inner.move_range(&range, grown, length, self.root),
+        }
+    }
+}
+
+/// Whether `remap` may choose another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remap {
+    /// It must grow where it is.
+    InPlace,
+    /// It may move.
+    MayMove,
+}
+
+impl Inner {
+    pub(super) fn check_limit(&mut self, more: u64) -> Result<()> {
+        if self.map.mapped().saturating_add(more) > self.limit {
+            self.violations += 1;
+            return Err(Error::NoMemory);
+        }
+        Ok(())
+    }
+
+    /// Decides where an entry goes, and makes room if it replaces others.
+    fn place(&mut self, entry: &VmEntry, flags: MapFlags, root: PhysAddr) -> Result<Range<u64>> {
+        let length = entry.length();
+        let wanted = || check_range(entry.start, length);
+        if flags.contains(MapFlags::NO_REPLACE) {
+            let range = wanted()?;
+            return if self.map.is_free(&range) {
+                Ok(range)
+            } else {
+                Err(Error::Exists)
+            };
+        }
+        if flags.contains(MapFlags::FIXED) {
+            let range = wanted()?;
+            self.unmap(&range, root)?;
+            return Ok(range);
+        }
+        if flags.contains(MapFlags::HINT)
+            && let Ok(range) = wanted()
+            && self.map.is_free(&range)
+        {
+            return Ok(range);
+        }
+        let zone = if flags.contains(MapFlags::SYSTEM) {
+            Zone::System
+        } else {
+            Zone::Program
+        };
+        let start = self.map.find_gap(zone, length)?;
+        Ok(start..start + length)
+    }
+
+    /// Unmaps; the objects of the entries go after the translations.
+    pub(super) fn unmap(&mut self, range: &Range<u64>, root: PhysAddr) -> Result<()> {
+        let removed = self.map.remove(range)?;
+        if removed.iter().next().is_some() {
+            let mut gather = Gather::new(root);
+            self.pmap.walk(range.clone(), &mut gather);
+            gather.finish();
+        }
+        Ok(())
+    }
+
+    /// Whether all of the range is mapped and may get `prot`.
+    fn check_protect(&self, range: &Range<u64>, prot: Prot) -> Result<()> {
+        let mut covered = range.start;
+        for entry in &self.map.entries()[self.map.lower_bound(range.start)..] {
+            if covered >= range.end || entry.start > covered {
+                break;
+            }
+            let executable_shared =
+                entry.kind != Kind::Private && prot.contains(Prot::WRITE | Prot::EXEC);
+            if !entry.max.contains(prot) || executable_shared {
+                return Err(Error::AccessDenied);
+            }
+            covered = entry.end;
+        }
+        if covered < range.end {
+            Err(Error::NoMemory)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Moves the pages of `range` to a gap of `length` bytes, as mapping `entry`.
+    fn move_range(
+        &mut self,
+        range: &Range<u64>,
+        mut entry: VmEntry,
+        length: u64,
+        root: PhysAddr,
+    ) -> Result<u64> {
+        let zone = if range.start >= Zone::System.range().start {
+            Zone::System
+        } else {
+            Zone::Program
+        };
+        let start = self.map.find_gap(zone, length)?;
+        (entry.start, entry.end) = (start, start + length);
+        self.map.insert(entry)?;
+        let mut pages = Pages::default();
+        self.pmap.walk(range.clone(), &mut pages);
+        let moved = pages.install(&mut self.pmap, start.wrapping_sub(range.start));
+        let done = if moved.is_ok() {
+            range.clone()
+        } else {
+            start..start + length
+        };
+        self.unmap(&done, root)?;
+        moved.map(|()| start)
+    }
+}
+
+/// The owned pages of a range, each with one more owner.
+#[derive(Default)]
+struct Pages {
+    found: alloc::vec::Vec<(u64, Pte)>,
+    failed: Option<Error>,
+}
+
+impl Visitor for Pages {
+    fn entry(&mut self, address: u64, pte: Pte) -> Pte {
+        if self.found.try_reserve(1).is_err() {
+            self.failed = Some(Error::NoMemory);
+        } else if pte.has(Pte::OWNED) {
+            page(pte.frame()).retain();
+            self.found.push((address, pte));
+        }
+        pte
+    }
+
+    fn table(&mut self, _: Frame) {}
+}
+
+impl Pages {
+    /// Enters them `distance` further on, as they are: the old place goes under the same lock.
+    fn install(self, pmap: &mut Pmap, distance: u64) -> Result<()> {
+        let mut result = self.failed.map_or(Ok(()), Err);
+        for (address, pte) in self.found {
+            if result.is_ok() {
+                result = pmap.set(address.wrapping_add(distance), pte);
+            }
+            if result.is_err() {
+                crate::mm::frame::release(pte.frame());
+            }
+        }
+        result
+    }
+}
+
+/// Changes the access of entries.
+struct Protect<'a> {
+    prot: Prot,
+    kind: Kind,
+    gather: &'a mut Gather,
+}
+
+impl Visitor for Protect<'_> {
+    fn entry(&mut self, address: u64, pte: Pte) -> Pte {
+        let owned = pte.has(Pte::OWNED);
+        let new = match self.kind {
+            Kind::Private if !owned => pte.protected(self.prot - Prot::WRITE),
+            Kind::Private if page(pte.frame()).refs() > 1 => pte.protected(self.prot - Prot::WRITE),
+            _ => pte.protected(self.prot),
+        };
+        let new = if self.prot.is_empty() && !owned {
+            Pte::EMPTY
+        } else {
+            new
+        };
+        if pte.has(Pte::PRESENT) && new != pte {
+            self.gather.stale(address);
+        }
+        new
+    }
+
+    fn table(&mut self, table: Frame) {
+        self.gather.table(table);
+    }
+}

@@ -1,0 +1,145 @@
+//! Address spaces: the mappings ([`VmMap`]) and the page tables ([`Pmap`]) of a process.
+//!
+//! Private anonymous memory lives in the page tables alone: an entry with `Pte::OWNED` holds one
+//! reference to its page. `fork` copies such entries, both sides read-only, and counts; a write
+//! fault on a page with a single owner makes it writable again, on any other it copies. So
+//! there are no shadow objects to chain and collapse, and a page is freed by whoever lets go last.
+//! Everything else is an object's page, which lives as long as a mapping names the object.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mapping` | map, unmap, protect, query, remap, discard |
+//! | `fault` | demand zero, copy on write, fault-around, stack growth |
+//! | `fork` | the child's copy |
+//! | `transfer` | page ranges in messages |
+//! | `access` | reading and writing another address space, futex keys |
+
+mod access;
+mod fault;
+mod fork;
+mod mapping;
+mod transfer;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use ferrix_abi::error::Result;
+
+pub use access::Sharing;
+pub use fault::{Access, FaultError};
+pub use mapping::{MapRequest, Remap};
+
+use super::frame;
+use super::map::VmMap;
+use super::phys::PhysAddr;
+use super::pmap::Pmap;
+use super::tlb::{self, Flush};
+use crate::sync::{SpinLock, SpinLockGuard};
+
+/// Source of [`AddressSpace::id`].
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// What one address space uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes mapped.
+    pub mapped_bytes: u64,
+    /// Pages present.
+    pub resident_pages: u64,
+    /// Mappings refused because of [`AddressSpace::set_limit`].
+    pub violations: u64,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) map: VmMap,
+    pub(super) pmap: Pmap,
+    /// Most bytes that may be mapped.
+    limit: u64,
+    violations: u64,
+    /// UTCB slots handed out so far, and those given back.
+    pub(super) utcbs: u16,
+    pub(super) free_utcbs: Vec<u16>,
+}
+
+/// The memory of a process.
+#[derive(Debug)]
+pub struct AddressSpace {
+    id: u64,
+    root: PhysAddr,
+    inner: SpinLock<Inner>,
+}
+
+impl AddressSpace {
+    /// An empty address space: the kernel, and the information page.
+    pub fn new() -> Result<Arc<AddressSpace>> {
+        frame::ensure_reserve()?;
+        Ok(Arc::new(Self::from_parts(
+            VmMap::new(),
+            Pmap::new()?,
+            u64::MAX,
+        )))
+    }
+
+    fn from_parts(map: VmMap, pmap: Pmap, limit: u64) -> AddressSpace {
+        let root = pmap.root();
+        let inner = Inner {
+            map,
+            pmap,
+            limit,
+            violations: 0,
+            utcbs: 0,
+            free_utcbs: Vec::new(),
+        };
+        let id = NEXT_ID.fetch_add(1, Relaxed);
+        AddressSpace {
+            id,
+            root,
+            inner: SpinLock::new(inner),
+        }
+    }
+
+    /// Unique since boot.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Physical address of the root table, for CR3.
+    #[inline]
+    pub fn root(&self) -> PhysAddr {
+        self.root
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) -> SpinLockGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// Bytes mapped, pages present.
+    pub fn usage(&self) -> Usage {
+        let inner = self.lock();
+        Usage {
+            mapped_bytes: inner.map.mapped(),
+            resident_pages: inner.pmap.resident(),
+            violations: inner.violations,
+        }
+    }
+
+    /// Sets how many bytes may be mapped at most; children inherit it.
+    pub fn set_limit(&self, bytes: u64) {
+        self.lock().limit = bytes;
+    }
+}
+
+/// No thread is left; a CPU may still have the tables loaded.
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        tlb::flush(self.root, Flush::Leave);
+        self.lock().pmap.destroy();
+    }
+}
+
+#[cfg(test)]
+mod tests;
