@@ -22,6 +22,9 @@ pub const FLUSH: u16 = BLOCK_BASE + 5;
 /// Word 1 = first sector, word 2 = sectors: their contents no longer matter.
 pub const DISCARD: u16 = BLOCK_BASE + 6;
 
+/// On a device session: → word 1 = sectors, word 2 = [`flags`].
+pub const INFO: u16 = BLOCK_BASE + 7;
+
 /// Properties of a device.
 pub mod flags {
     /// Writes fail with `EROFS`.

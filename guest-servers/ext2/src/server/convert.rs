@@ -72,7 +72,10 @@ fn device_to_linux(device: DeviceNumber) -> u64 {
 
 /// Linux's `major` and `minor`.
 pub fn device_from_linux(rdev: u32) -> DeviceNumber {
-    DeviceNumber { major: rdev >> 8 & 0xfff, minor: rdev & 0xff | rdev >> 12 & 0xf_ff00 }
+    DeviceNumber {
+        major: rdev >> 8 & 0xfff,
+        minor: rdev & 0xff | rdev >> 12 & 0xf_ff00,
+    }
 }
 
 /// What a change sets.
@@ -84,7 +87,9 @@ pub fn set_attr(change: Change, to: &Attributes) -> SetAttr {
         explicit.or(change.contains(current).then_some(now))
     };
     SetAttr {
-        permissions: change.contains(Change::MODE).then_some((to.mode & 0o7777) as u16),
+        permissions: change
+            .contains(Change::MODE)
+            .then_some((to.mode & 0o7777) as u16),
         uid: change.contains(Change::UID).then_some(to.uid),
         gid: change.contains(Change::GID).then_some(to.gid),
         size: change.contains(Change::SIZE).then_some(to.size),
@@ -95,7 +100,12 @@ pub fn set_attr(change: Change, to: &Attributes) -> SetAttr {
 
 /// What a new inode starts with.
 pub fn new_node(node: &filesystem::NewNode) -> NewNode {
-    NewNode { permissions: (node.mode & 0o7777) as u16, uid: node.uid, gid: node.gid, now: now() }
+    NewNode {
+        permissions: (node.mode & 0o7777) as u16,
+        uid: node.uid,
+        gid: node.gid,
+        now: now(),
+    }
 }
 
 /// Sizes for `statfs`.

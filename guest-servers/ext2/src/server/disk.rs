@@ -32,11 +32,19 @@ impl Disk {
         let object = utcb::received_handle(0);
         let window = Window::map(object, MapFlags::INHERIT_NONE)?;
         ipc::close(object)?;
-        Ok(Disk { session, window, sectors, read_only: flags & block::flags::READ_ONLY != 0 })
+        Ok(Disk {
+            session,
+            window,
+            sectors,
+            read_only: flags & block::flags::READ_ONLY != 0,
+        })
     }
 
     fn ask(&self, operation: u16, words: [u64; 3]) -> Result<(), DeviceError> {
-        Request::new(operation, words).send(self.session).map(drop).map_err(|_| DeviceError)
+        Request::new(operation, words)
+            .send(self.session)
+            .map(drop)
+            .map_err(|_| DeviceError)
     }
 }
 

@@ -16,19 +16,22 @@ impl Server {
         if !Server::readable(&file) {
             return Err(EBADF as Errno);
         }
-        let at = if request.words[0] == position::CURRENT { file.offset } else { request.words[0] };
+        let at = if request.words[0] == position::CURRENT {
+            file.offset
+        } else {
+            request.words[0]
+        };
         let length = request.head.length() as usize;
         let reply = if request.head.place() == Place::INLINE {
             let mut bytes = [0; LONG_MAX];
             let wanted = length.min(LONG_MAX);
-            let read = self.mounted(file.mount)?.read(file.ino, at, &mut bytes[..wanted]).map_err(errno)?;
+            let read = self
+                .mounted(file.mount)?
+                .read(file.ino, at, &mut bytes[..wanted])
+                .map_err(errno)?;
             Reply::inline(&bytes[..read])
         } else {
-            let Server { windows, .. } = self;
-            let window = windows.window(request.caller.pid)?;
             // The window's pages are the destination: one copy, from the cache.
-            let address = window.address();
-            debug_assert!(address != 0);
             let read = self.read_into_window(request, &file, at, length)?;
             Reply::value(read as u64)
         };
@@ -45,13 +48,20 @@ impl Server {
         }
         let append = file.flags & linux::O_APPEND != 0;
         let at = match request.words[0] {
-            _ if append => self.mounted(file.mount)?.getattr(file.ino).map_err(errno)?.size,
+            _ if append => {
+                self.mounted(file.mount)?
+                    .getattr(file.ino)
+                    .map_err(errno)?
+                    .size
+            }
             position::CURRENT => file.offset,
             given => given,
         };
         let written = if request.head.place() == Place::INLINE {
             let (bytes, length) = request.inline()?;
-            self.mounted(file.mount)?.write(file.ino, at, &bytes[..length], now()).map_err(errno)?
+            self.mounted(file.mount)?
+                .write(file.ino, at, &bytes[..length], now())
+                .map_err(errno)?
         } else {
             self.write_from_window(request, &file, at)?
         };
@@ -66,8 +76,17 @@ impl Server {
     pub(super) fn seek(&mut self, request: &Request) -> Outcome {
         let file = *self.file_of(request)?;
         let distance = request.words[0] as i64;
-        let size = self.mounted(file.mount)?.getattr(file.ino).map_err(errno)?.size;
-        let inside = || u64::try_from(distance).ok().filter(|&at| at < size).ok_or(ENXIO as Errno);
+        let size = self
+            .mounted(file.mount)?
+            .getattr(file.ino)
+            .map_err(errno)?
+            .size;
+        let inside = || {
+            u64::try_from(distance)
+                .ok()
+                .filter(|&at| at < size)
+                .ok_or(ENXIO as Errno)
+        };
         let to = match request.words[1] as u32 {
             linux::SEEK_SET => u64::try_from(distance).ok(),
             linux::SEEK_CUR => file.offset.checked_add_signed(distance),
@@ -77,7 +96,9 @@ impl Server {
             linux::SEEK_HOLE => inside().map(|_| Some(size))?,
             _ => None,
         };
-        let to = to.filter(|&to| i64::try_from(to).is_ok()).ok_or(EINVAL as Errno)?;
+        let to = to
+            .filter(|&to| i64::try_from(to).is_ok())
+            .ok_or(EINVAL as Errno)?;
         self.file_of(request)?.offset = to;
         Ok(Some(Reply::value(0).with_words([to, 0, 0])))
     }
@@ -107,7 +128,9 @@ impl Server {
                 return Err(EPERM as Errno);
             }
         }
-        self.mounted(file.mount)?.setattr(file.ino, &set_attr(change, &to), now()).map_err(errno)?;
+        self.mounted(file.mount)?
+            .setattr(file.ino, &set_attr(change, &to), now())
+            .map_err(errno)?;
         self.objects.forget(file.mount, file.ino);
         self.changed();
         Ok(Some(Reply::value(0)))

@@ -35,7 +35,9 @@ impl Server {
     pub(super) fn lookup(&mut self, request: &Request) -> Outcome {
         let name = self.payload(request)?;
         let (_, mounted) = self.mount_of(request)?;
-        let found = mounted.lookup(ino(request.words[0])?, &name).map_err(errno)?;
+        let found = mounted
+            .lookup(ino(request.words[0])?, &name)
+            .map_err(errno)?;
         self.describe(request, found)
     }
 
@@ -48,7 +50,9 @@ impl Server {
         let change = Change::from_bits_truncate(request.words[1] as u32);
         let ino = ino(request.words[0])?;
         let (index, mounted) = self.mount_of(request)?;
-        mounted.setattr(ino, &set_attr(change, &to), now()).map_err(errno)?;
+        mounted
+            .setattr(ino, &set_attr(change, &to), now())
+            .map_err(errno)?;
         if change.contains(Change::SIZE) {
             self.objects.forget(index, ino);
         }
@@ -60,7 +64,13 @@ impl Server {
         let (ino, flags) = (ino(request.words[0])?, request.words[1] as u32);
         let (mount, mounted) = self.mount_of(request)?;
         mounted.open(ino).map_err(errno)?;
-        self.give(Session::File(OpenFile { mount, ino, offset: 0, flags })).map(Some)
+        self.give(Session::File(OpenFile {
+            mount,
+            ino,
+            offset: 0,
+            flags,
+        }))
+        .map(Some)
     }
 
     pub(super) fn create(&mut self, request: &Request) -> Outcome {
@@ -74,7 +84,7 @@ impl Server {
             FileType::Regular => mounted.create(directory, name, &new),
             FileType::Directory => mounted.mkdir(directory, name, &new),
             FileType::Symlink => return Err(EINVAL as Errno),
-            other => mounted.mknod(directory, name, other, device_from_linux(node.rdev), &new),
+            other => mounted.mknod(directory, name, &new, (other, device_from_linux(node.rdev))),
         };
         let made = made.map_err(errno)?;
         self.changed();
@@ -85,10 +95,14 @@ impl Server {
         let payload = self.payload(request)?;
         let node = filesystem::NewNode::from_bytes(&payload).ok_or(EINVAL as Errno)?;
         let rest = &payload[filesystem::NewNode::SIZE..];
-        let (name, text) = rest.split_at_checked(request.words[1] as usize).ok_or(EINVAL as Errno)?;
+        let (name, text) = rest
+            .split_at_checked(request.words[1] as usize)
+            .ok_or(EINVAL as Errno)?;
         let new: NewNode = new_node(&node);
         let (_, mounted) = self.mount_of(request)?;
-        let made = mounted.symlink(ino(request.words[0])?, name, text, &new).map_err(errno)?;
+        let made = mounted
+            .symlink(ino(request.words[0])?, name, text, &new)
+            .map_err(errno)?;
         self.changed();
         self.describe(request, made)
     }
@@ -97,11 +111,13 @@ impl Server {
         let name = self.payload(request)?;
         let (directory, target) = (ino(request.words[0])?, ino(request.words[1])?);
         let (_, mounted) = self.mount_of(request)?;
-        mounted.link(target, directory, &name, now()).map_err(|error| match error {
-            // link(2): a directory is not permitted.
-            ferrix_ext2::Error::IsDirectory => EPERM as Errno,
-            other => errno(other),
-        })?;
+        mounted
+            .link(target, directory, &name, now())
+            .map_err(|error| match error {
+                // link(2): a directory is not permitted.
+                ferrix_ext2::Error::IsDirectory => EPERM as Errno,
+                other => errno(other),
+            })?;
         self.changed();
         Ok(Some(Reply::value(0)))
     }
@@ -125,8 +141,14 @@ impl Server {
         let payload = self.payload(request)?;
         let length = (request.words[2] >> 32) as usize;
         let (old, new) = payload.split_at_checked(length).ok_or(EINVAL as Errno)?;
-        let from = Place { dir: ino(request.words[0])?, name: old };
-        let to = Place { dir: ino(request.words[1])?, name: new };
+        let from = Place {
+            dir: ino(request.words[0])?,
+            name: old,
+        };
+        let to = Place {
+            dir: ino(request.words[1])?,
+            name: new,
+        };
         let (index, mounted) = self.mount_of(request)?;
         let replaced = mounted.lookup(to.dir, to.name).ok();
         mounted.rename(from, to, now()).map_err(errno)?;
@@ -140,8 +162,12 @@ impl Server {
     pub(super) fn read_link(&mut self, request: &Request) -> Outcome {
         let mut text = alloc::vec![0; request.head.length().min(PATH_MAX as u32) as usize];
         let (_, mounted) = self.mount_of(request)?;
-        let length = mounted.readlink(ino(request.words[0])?, &mut text).map_err(errno)?;
-        request.answer_bytes(&self.windows, &text[..length]).map(Some)
+        let length = mounted
+            .readlink(ino(request.words[0])?, &mut text)
+            .map_err(errno)?;
+        request
+            .answer_bytes(&self.windows, &text[..length])
+            .map(Some)
     }
 
     pub(super) fn read_directory(&mut self, request: &Request) -> Outcome {
@@ -156,7 +182,9 @@ impl Server {
                     return Emit::Full;
                 }
                 let end = records.len() + length;
-                let kind = entry.file_type.map_or(0, |kind| (kind.mode_bits() >> 12) as u8);
+                let kind = entry
+                    .file_type
+                    .map_or(0, |kind| (kind.mode_bits() >> 12) as u8);
                 records.extend_from_slice(&u64::from(entry.ino.0).to_le_bytes());
                 records.extend_from_slice(&entry.next.to_le_bytes());
                 records.extend_from_slice(&(length as u16).to_le_bytes());

@@ -58,19 +58,31 @@ pub struct Server {
 
 impl Server {
     /// Nothing mounted.
-    pub const fn new(port: Handle) -> Server {
+    pub fn new(port: Handle) -> Server {
         let (windows, objects) = (Connections::new(port), Objects::new());
-        Server { port, mounts: Vec::new(), sessions: Vec::new(), windows, objects, timer_armed: false }
+        Server {
+            port,
+            mounts: Vec::new(),
+            sessions: Vec::new(),
+            windows,
+            objects,
+            timer_armed: false,
+        }
     }
 
     /// A mounted file system.
     pub fn mounted(&mut self, mount: usize) -> Result<&mut Ext2<Disk>, Errno> {
-        self.mounts.get_mut(mount).and_then(Option::as_mut).ok_or(EINVAL as Errno)
+        self.mounts
+            .get_mut(mount)
+            .and_then(Option::as_mut)
+            .ok_or(EINVAL as Errno)
     }
 
     /// The mount whose session the request came on.
     pub fn mount_of(&mut self, request: &Request) -> Result<(usize, &mut Ext2<Disk>), Errno> {
-        let Some(Session::Mount(index)) = self.session(request.badge) else { return Err(EBADF as Errno) };
+        let Some(Session::Mount(index)) = self.session(request.badge) else {
+            return Err(EBADF as Errno);
+        };
         let index = *index;
         Ok((index, self.mounted(index)?))
     }
@@ -83,8 +95,54 @@ impl Server {
         }
     }
 
+    /// Reads a file straight into the caller's window.
+    pub fn read_into_window(
+        &mut self,
+        request: &Request,
+        file: &OpenFile,
+        at: u64,
+        length: usize,
+    ) -> Result<usize, Errno> {
+        let window = self.windows.window(request.caller.pid)?;
+        let mounted = self
+            .mounts
+            .get_mut(file.mount)
+            .and_then(Option::as_mut)
+            .ok_or(EINVAL as Errno)?;
+        window
+            .with(request.words[2], length, |buffer| {
+                mounted.read(file.ino, at, buffer)
+            })?
+            .map_err(errno)
+    }
+
+    /// Writes a file straight from the caller's window.
+    pub fn write_from_window(
+        &mut self,
+        request: &Request,
+        file: &OpenFile,
+        at: u64,
+    ) -> Result<usize, Errno> {
+        let (window, length) = (
+            self.windows.window(request.caller.pid)?,
+            request.head.length() as usize,
+        );
+        let mounted = self
+            .mounts
+            .get_mut(file.mount)
+            .and_then(Option::as_mut)
+            .ok_or(EINVAL as Errno)?;
+        window
+            .with(request.words[2], length, |bytes| {
+                mounted.write(file.ino, at, bytes, now())
+            })?
+            .map_err(errno)
+    }
+
     fn session(&mut self, badge: u32) -> Option<&mut Session> {
-        self.sessions.get_mut((badge as usize).checked_sub(1)?)?.as_mut()
+        self.sessions
+            .get_mut((badge as usize).checked_sub(1)?)?
+            .as_mut()
     }
 
     /// Makes a session; the reply that gives it away.
@@ -94,7 +152,11 @@ impl Server {
             self.sessions.push(None);
             self.sessions.len() - 1
         });
-        let handle = ipc::session_create(self.port, index as u32 + 1, ready::READABLE | ready::WRITABLE)?;
+        let handle = ipc::session_create(
+            self.port,
+            index as u32 + 1,
+            ready::READABLE | ready::WRITABLE,
+        )?;
         self.sessions[index] = Some(session);
         Ok(Reply::value(0).with_handle(handle, SESSION_RIGHTS))
     }
@@ -112,36 +174,62 @@ impl Server {
         let read_only_asked = request.words[0] & filesystem::mount::READ_ONLY != 0;
         let disk = Disk::open(device)?;
         let read_only = read_only_asked || ferrix_ext2::BlockDevice::is_read_only(&disk);
-        let access = if read_only { Access::ReadOnly } else { Access::ReadWrite };
+        let access = if read_only {
+            Access::ReadOnly
+        } else {
+            Access::ReadWrite
+        };
         let cache_bytes = system::kernel_info().memory_bytes / CACHE_SHARE;
         let cache_blocks = (cache_bytes / 4096).min(CACHE_BLOCKS_MAX) as usize;
-        let mounted = Ext2::mount(disk, MountOptions { access, cache_blocks, now: now() }).map_err(|error| {
+        let mounted = Ext2::mount(
+            disk,
+            MountOptions {
+                access,
+                cache_blocks,
+                now: now(),
+            },
+        )
+        .map_err(|error| {
             log!("ext2", "cannot mount: {error}");
             errno(error)
         })?;
         if !mounted.was_clean() {
-            log!("ext2", "the file system was not unmounted cleanly: run e2fsck on its image");
+            log!(
+                "ext2",
+                "the file system was not unmounted cleanly: run e2fsck on its image"
+            );
         }
         let read_only = mounted.is_read_only();
-        let index = self.mounts.iter().position(Option::is_none).unwrap_or(self.mounts.len());
+        let index = self
+            .mounts
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.mounts.len());
         if index == self.mounts.len() {
             self.mounts.push(None);
         }
         self.mounts[index] = Some(mounted);
         let reply = self.give(Session::Mount(index))?;
-        Ok(Some(reply.with_words([Ino::ROOT.0.into(), read_only.into(), 0])))
+        Ok(Some(reply.with_words([
+            Ino::ROOT.0.into(),
+            read_only.into(),
+            0,
+        ])))
     }
 
     fn unmount(&mut self, request: &Request) -> Outcome {
         let forced = request.words[1] != 0;
         let (index, _) = self.mount_of(request)?;
-        let is_open = |session: &Session| matches!(session, Session::File(file) if file.mount == index);
+        let is_open =
+            |session: &Session| matches!(session, Session::File(file) if file.mount == index);
         if !forced && self.sessions.iter().flatten().any(is_open) {
             return Err(linux_raw_sys::errno::EBUSY as Errno);
         }
         self.objects.forget_mount(index);
         for slot in &mut self.sessions {
-            if let Some(file) = slot.take_if(|session| is_open(session)).and_then(Session::into_file)
+            if let Some(file) = slot
+                .take_if(|session| is_open(session))
+                .and_then(Session::into_file)
                 && let Some(Some(mounted)) = self.mounts.get_mut(index)
             {
                 // What fails here fails again, and is reported, in the unmount below.
@@ -207,7 +295,9 @@ impl Service for Server {
     }
 
     fn closed(&mut self, badge: u32) {
-        let slot = (badge as usize).checked_sub(1).and_then(|index| self.sessions.get_mut(index));
+        let slot = (badge as usize)
+            .checked_sub(1)
+            .and_then(|index| self.sessions.get_mut(index));
         if let Some(Session::File(file)) = slot.and_then(Option::take)
             && let Ok(mounted) = self.mounted(file.mount)
         {
