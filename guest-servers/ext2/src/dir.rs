@@ -1,14 +1,17 @@
 //! Directories: blocks full of entries that tile each block exactly.
 
 mod entry;
+mod index;
+mod search;
 
-pub(crate) use entry::{Entry, parse, rec_len_for, write_entry};
+use entry::{Entry, parse, rec_len_for, write_entry};
+pub(crate) use index::DirIndexes;
+pub(crate) use search::{find, search};
 
 use crate::block_map::{allocate, map};
 use crate::cache::{Class, Tag};
 use crate::inode::FLAG_INDEX;
 use crate::node::Node;
-use crate::superblock::Superblock;
 use crate::types::{BlockNr, FileType, Ino};
 use crate::volume::Volume;
 use crate::{BlockDevice, Error, Result};
@@ -33,13 +36,6 @@ pub(crate) struct Found {
     pub position: Position,
 }
 
-/// The outcome of a walk through a directory.
-pub(crate) struct Search {
-    pub found: Option<Found>,
-    /// The first entry that has room for the name behind it, or is unused and long enough.
-    pub room: Option<Position>,
-}
-
 /// The disk's block that holds block `logical` of a directory; directories have no holes.
 fn dir_block<D: BlockDevice>(
     volume: &mut Volume<D>,
@@ -55,92 +51,6 @@ fn dir_block<D: BlockDevice>(
 
 fn blocks_of<D: BlockDevice>(volume: &Volume<D>, node: &Node) -> u32 {
     (node.inode.size >> volume.block_bits()) as u32
-}
-
-/// Finds a name, from the hint if there is one, else by walking.
-pub(crate) fn find<D: BlockDevice>(
-    volume: &mut Volume<D>,
-    node: &mut Node,
-    name: &[u8],
-) -> Result<Option<Found>> {
-    if let Some(found) = find_by_hint(volume, node, name)? {
-        return Ok(Some(found));
-    }
-    Ok(search(volume, node, name)?.found)
-}
-
-fn find_by_hint<D: BlockDevice>(
-    volume: &mut Volume<D>,
-    node: &mut Node,
-    name: &[u8],
-) -> Result<Option<Found>> {
-    let Some(offset) = volume.names.get(node.ino, name).map(u64::from) else {
-        return Ok(None);
-    };
-    if offset >= node.inode.size {
-        return Ok(None);
-    }
-    let bits = volume.block_bits();
-    let (block, _) = dir_block(volume, node, (offset >> bits) as u32)?;
-    let at = (offset & ((1 << bits) - 1)) as usize;
-    // The place may hold anything by now: what does not parse there is merely a wrong hint.
-    let raw = volume.cache.get(block)?;
-    match parse(raw, at, block) {
-        Ok(entry) if entry.inode != 0 && entry.name == name => {
-            let ino = Ino(entry.inode);
-            let position = Position { block, at, offset };
-            usable(&volume.superblock, ino).map(|ino| Some(Found { ino, position }))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Walks the directory until the name is found, noting where it would fit.
-pub(crate) fn search<D: BlockDevice>(
-    volume: &mut Volume<D>,
-    node: &mut Node,
-    name: &[u8],
-) -> Result<Search> {
-    let needed = rec_len_for(name.len());
-    let mut room = None;
-    for logical in 0..blocks_of(volume, node) {
-        let (block, ahead) = dir_block(volume, node, logical)?;
-        let start = u64::from(logical) << volume.block_bits();
-        let raw = volume.cache.get_ahead(block, ahead)?;
-        let mut at = 0;
-        while at < raw.len() {
-            let entry = parse(raw, at, block)?;
-            let position = Position {
-                block,
-                at,
-                offset: start + at as u64,
-            };
-            if entry.inode != 0 && entry.name == name {
-                let ino = usable(&volume.superblock, Ino(entry.inode))?;
-                volume.names.set(node.ino, name, position.offset);
-                return Ok(Search {
-                    found: Some(Found { ino, position }),
-                    room,
-                });
-            }
-            if room.is_none() && entry.rec_len - entry.used() >= needed {
-                room = Some(position);
-            }
-            at += entry.rec_len;
-        }
-    }
-    Ok(Search { found: None, room })
-}
-
-fn usable(superblock: &Superblock, ino: Ino) -> Result<Ino> {
-    if superblock.is_usable_inode(ino) {
-        Ok(ino)
-    } else {
-        Err(Error::corrupt(
-            "directory entry with an invalid inode number",
-            ino.0,
-        ))
-    }
 }
 
 /// Calls `each` for the entries in use from byte `offset` on, until it returns false. An
@@ -212,7 +122,9 @@ pub(crate) fn insert<D: BlockDevice>(
         entry::set_rec_len(raw, room.at, used);
     }
     write_entry(&mut raw[room.at + used..room.at + whole], ino, code, name);
-    volume.names.set(node.ino, name, room.offset + used as u64);
+    volume
+        .indexes
+        .added(node.ino, name, room.offset + used as u64);
     // Without the tree the entries are a plain list, which is all that ext2 keeps up.
     node.inode.flags &= !FLAG_INDEX;
     Ok(())
@@ -280,7 +192,8 @@ pub(crate) fn remove<D: BlockDevice>(
     name: &[u8],
     position: Position,
 ) -> Result<()> {
-    volume.names.remove(node.ino, name);
+    let logical = (position.offset >> volume.block_bits()) as u32;
+    volume.indexes.removed(node.ino, name, logical);
     let raw = volume.cache.modify(position.block, tag(node))?;
     let mut before = None;
     let mut at = 0;

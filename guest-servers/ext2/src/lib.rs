@@ -30,7 +30,6 @@ mod group;
 mod hash;
 mod inode;
 mod mount;
-mod names;
 mod node;
 mod ops;
 mod orphan;

@@ -124,6 +124,7 @@ fn delete_inode<D: BlockDevice>(
     now: Timestamp,
 ) -> Result<()> {
     let file_type = node.inode.file_type();
+    volume.indexes.forget(node.ino);
     if node
         .inode
         .has_block_map(volume.superblock.sectors_per_block())

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use crate::bitmap;
 use crate::cache::{Cache, Tag};
+use crate::dir::DirIndexes;
 use crate::group::{self, Group};
 use crate::hash::NumberMap;
-use crate::names::NameHints;
 use crate::reserve::{Privilege, Reservations};
 use crate::superblock::{self, STATE_ERROR, Superblock};
 use crate::types::{BlockNr, Ino};
@@ -22,7 +22,7 @@ pub(crate) struct Volume<D> {
     pub read_only: bool,
     pub privilege: Privilege,
     pub reservations: Reservations,
-    pub names: NameHints,
+    pub indexes: DirIndexes,
     /// Next `i_generation`.
     pub generation: u32,
     /// Blocks that hold superblocks, descriptors, bitmaps and inode tables (`f_blocks` omits them).
@@ -54,7 +54,7 @@ impl<D: BlockDevice> Volume<D> {
             read_only: true,
             privilege: Privilege::Privileged,
             reservations: Reservations::new(NumberMap::default()),
-            names: NameHints::default(),
+            indexes: DirIndexes::default(),
             generation: superblock.wtime ^ superblock.free_blocks_count.rotate_left(16),
             overhead: 0,
             superblock,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use common::rng::{Rng, seed};
 use common::{Disk, NEW, NOW, mke2fs, mount, mount_with, unmount, write_all};
-use ferrix_ext2::{Emit, Ext2, FileType, Ino, Place, SetAttr};
+use ferrix_ext2::{Emit, Error, Ext2, FileType, Ino, Place, SetAttr};
 
 /// A small file system with one of everything.
 fn populated(options: &str) -> Option<Vec<u8>> {
@@ -81,9 +81,9 @@ fn survey(fs: &mut Ext2<Disk>) -> Vec<(Ino, Vec<u8>, Ino)> {
                 Emit::Full
             }
         });
-        for index in start..found.len() {
-            let (dir, name, ino) = found[index].clone();
-            let _ = fs.lookup(dir, &name);
+        for (dir, name, ino) in &found[start..] {
+            let (dir, ino) = (*dir, *ino);
+            let _ = fs.lookup(dir, name);
             match fs.getattr(ino).map(|stat| stat.file_type) {
                 Ok(FileType::Directory) => open.push(ino),
                 Ok(FileType::Symlink) => drop(fs.readlink(ino, &mut buf)),
@@ -190,4 +190,52 @@ fn damaged_images_of_4k_blocks() {
 #[test]
 fn damaged_images_of_small_groups() {
     torture("-b 1024 -g 256 -N 128 -O ^resize_inode,^filetype", 23, 2000);
+}
+
+/// A file whose pointers lead to the inode table, a bitmap or the superblock cannot be used
+/// to read or overwrite these.
+#[test]
+fn pointers_to_metadata_are_refused() {
+    let Some(pristine) = populated("-b 1024 -N 128") else {
+        return;
+    };
+    let mut fs = mount(pristine.clone());
+    let ino = fs.lookup(Ino::ROOT, b"file 0 5").unwrap();
+    let word = |at: usize| u32::from_le_bytes(pristine[at..at + 4].try_into().unwrap());
+    let (block_bitmap, inode_bitmap, table) = (word(2048), word(2052), word(2056));
+    let inode_size = usize::from(pristine[1024 + 88]) | usize::from(pristine[1024 + 89]) << 8;
+    let pointer = table as usize * 1024 + (ino.0 as usize - 1) * inode_size + 40;
+    for target in [
+        1,
+        2,
+        block_bitmap,
+        inode_bitmap,
+        table,
+        table + 3,
+        1024,
+        u32::MAX,
+    ] {
+        let mut bytes = pristine.clone();
+        bytes[pointer..pointer + 4].copy_from_slice(&target.to_le_bytes());
+        let mut fs = mount_with(Disk::new(bytes), 64).unwrap();
+        let corrupt = |result| matches!(result, Err(Error::Corrupt { .. }));
+        assert!(
+            corrupt(fs.read(ino, 0, &mut [0; 10])),
+            "read from block {target}"
+        );
+        assert!(
+            corrupt(fs.write(ino, 0, b"x", NOW)),
+            "write to block {target}"
+        );
+        assert!(
+            corrupt(fs.truncate(ino, 0, NOW).map(|()| 0)),
+            "free of block {target}"
+        );
+        fs.unmount(NOW).unwrap();
+        assert_eq!(
+            fs.into_device().bytes[1024 + 58] & 2,
+            2,
+            "s_state says errors"
+        );
+    }
 }

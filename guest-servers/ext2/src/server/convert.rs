@@ -1,6 +1,5 @@
 //! The library's types as the protocol's.
 
-use ferrix_abi::Error as KernelError;
 use ferrix_ext2::{DeviceNumber, Error, NewNode, SetAttr, Stat, StatFs, Timestamp};
 use ferrix_proto::attributes::{Attributes, Change, FilesystemInfo};
 use ferrix_proto::filesystem;
@@ -36,11 +35,6 @@ pub fn errno(error: Error) -> Errno {
         Error::Corrupt { .. } => linux::EUCLEAN,
     };
     number as Errno
-}
-
-/// The errno of a kernel error.
-pub fn kernel_errno(error: KernelError) -> Errno {
-    error.into()
 }
 
 /// Attributes on mount number `mount`.

@@ -32,6 +32,8 @@ pub struct Disk {
     pub budget: u64,
     pub reads: u64,
     pub writes: u64,
+    /// Write requests that still reach the disk; later ones are lost silently (power cut).
+    pub power: u64,
 }
 
 impl Disk {
@@ -42,6 +44,7 @@ impl Disk {
             budget: u64::MAX,
             reads: 0,
             writes: 0,
+            power: u64::MAX,
         }
     }
 
@@ -76,6 +79,9 @@ impl BlockDevice for Disk {
         assert!(!self.read_only, "write to a read-only device");
         self.spend()?;
         self.writes += 1;
+        if self.writes > self.power {
+            return Ok(());
+        }
         let at = sector as usize * 512;
         assert!(
             at + buf.len() <= self.bytes.len(),

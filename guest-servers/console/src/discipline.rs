@@ -1,0 +1,407 @@
+//! The line discipline: canonical and raw input, editing, echo, signals, flow control (POSIX XBD 11.1).
+
+use crate::output::{Column, process};
+use crate::termios::Termios;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use linux_raw_sys::general as linux;
+
+/// Most bytes of one line (`MAX_CANON`, as Linux has it) and of unread input.
+pub const LINE_MAX: usize = 4095;
+
+const BACKSPACE: u8 = 0x08;
+const BELL: u8 = 0x07;
+const DELETE: u8 = 0x7f;
+
+/// What input makes happen outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The foreground process group gets this signal.
+    Signal(u32),
+}
+
+/// What `read` comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Bytes (none: end of file).
+    Bytes(Vec<u8>),
+    /// Nothing yet.
+    Wait,
+}
+
+/// A terminal.
+#[derive(Debug, Default)]
+pub struct Terminal {
+    termios: Termios,
+    /// The line being edited.
+    line: Vec<u8>,
+    /// Finished input.
+    ready: VecDeque<u8>,
+    /// Canonical mode: lengths of the finished lines in `ready`; an end of file is a line of length 0 or
+    /// one without newline.
+    lines: VecDeque<usize>,
+    /// The next byte is taken literally (after VLNEXT).
+    literal: bool,
+    /// Output is held back (after VSTOP).
+    stopped: bool,
+    column: Column,
+    /// Where the line being edited began.
+    line_column: usize,
+    output: VecDeque<u8>,
+}
+
+impl Terminal {
+    /// The attributes.
+    pub const fn termios(&self) -> &Termios {
+        &self.termios
+    }
+
+    /// Sets the attributes. Input typed so far becomes readable when canonical mode ends.
+    pub fn set_termios(&mut self, termios: Termios) {
+        let was = self.termios.has_local(linux::ICANON);
+        self.termios = termios;
+        let is = self.termios.has_local(linux::ICANON);
+        if was && !is {
+            self.ready.extend(self.line.drain(..));
+            self.lines.clear();
+        } else if !was && is && !self.ready.is_empty() {
+            self.lines.push_back(self.ready.len());
+        }
+        if termios.input & linux::IXON == 0 {
+            self.stopped = false;
+        }
+    }
+
+    /// Drops unread input.
+    pub fn flush_input(&mut self) {
+        self.line.clear();
+        self.ready.clear();
+        self.lines.clear();
+    }
+
+    /// Takes bytes from the keyboard; signals to send, in order.
+    pub fn input(&mut self, bytes: &[u8]) -> Vec<Event> {
+        bytes
+            .iter()
+            .filter_map(|&byte| self.input_byte(byte))
+            .collect()
+    }
+
+    /// Takes a program's output.
+    pub fn write(&mut self, bytes: &[u8]) {
+        process(&self.termios, &mut self.column, bytes, &mut self.output);
+    }
+
+    /// What is to go to the device now; nothing while the output is stopped.
+    pub fn pending_output(&self) -> &[u8] {
+        if self.stopped {
+            &[]
+        } else {
+            self.output.as_slices().0
+        }
+    }
+
+    /// The device has taken so many bytes.
+    pub fn output_taken(&mut self, length: usize) {
+        self.output.drain(..length);
+    }
+
+    /// Bytes that wait for the device.
+    pub fn output_len(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Bytes that a `read` could get now (`FIONREAD`).
+    pub fn readable_len(&self) -> usize {
+        if self.termios.has_local(linux::ICANON) {
+            self.lines.iter().sum()
+        } else {
+            self.ready.len()
+        }
+    }
+
+    /// Whether a `read` would not wait.
+    pub fn is_readable(&self) -> bool {
+        if self.termios.has_local(linux::ICANON) {
+            return !self.lines.is_empty();
+        }
+        self.ready.len() >= usize::from(self.minimum().max(1))
+    }
+
+    /// `VMIN`.
+    pub fn minimum(&self) -> u8 {
+        self.termios.characters[linux::VMIN as usize]
+    }
+
+    /// `VTIME`, in tenths of a second.
+    pub fn time(&self) -> u8 {
+        self.termios.characters[linux::VTIME as usize]
+    }
+
+    /// Takes input for a `read` of `length` bytes.
+    ///
+    /// Raw mode with `VMIN` 0 never waits here; a `VTIME` is the caller's business.
+    pub fn read(&mut self, length: usize) -> Readiness {
+        if length == 0 {
+            return Readiness::Bytes(Vec::new());
+        }
+        if !self.termios.has_local(linux::ICANON) {
+            let wanted = usize::from(self.minimum()).min(length);
+            if self.ready.len() < wanted {
+                return Readiness::Wait;
+            }
+            return self.take(length);
+        }
+        let Some(line) = self.lines.front_mut() else {
+            return Readiness::Wait;
+        };
+        let taken = length.min(*line);
+        *line -= taken;
+        if *line == 0 {
+            self.lines.pop_front();
+        }
+        self.take(taken)
+    }
+
+    /// Takes whatever raw input is there (the time is up).
+    pub fn take(&mut self, length: usize) -> Readiness {
+        let taken = length.min(self.ready.len());
+        Readiness::Bytes(self.ready.drain(..taken).collect())
+    }
+
+    /// Puts bytes back that did not reach their reader.
+    pub fn unread(&mut self, bytes: &[u8]) {
+        for &byte in bytes.iter().rev() {
+            self.ready.push_front(byte);
+        }
+        if self.termios.has_local(linux::ICANON) && !bytes.is_empty() {
+            self.lines.push_front(bytes.len());
+        }
+    }
+
+    fn input_byte(&mut self, byte: u8) -> Option<Event> {
+        let input = self.termios.input;
+        let byte = if input & linux::ISTRIP != 0 {
+            byte & 0x7f
+        } else {
+            byte
+        };
+        if core::mem::take(&mut self.literal) {
+            self.accept(byte);
+            return None;
+        }
+        let byte = match byte {
+            b'\r' if input & linux::IGNCR != 0 => return None,
+            b'\r' if input & linux::ICRNL != 0 => b'\n',
+            b'\n' if input & linux::INLCR != 0 => b'\r',
+            byte => byte,
+        };
+        if self.flow_control(byte) {
+            return None;
+        }
+        if let Some(signal) = self.signal_of(byte) {
+            self.interrupt(byte);
+            return Some(Event::Signal(signal));
+        }
+        if self.termios.has_local(linux::ICANON) {
+            self.edit(byte);
+        } else {
+            self.accept(byte);
+        }
+        None
+    }
+
+    /// VSTOP and VSTART.
+    fn flow_control(&mut self, byte: u8) -> bool {
+        if self.termios.input & linux::IXON == 0 {
+            return false;
+        }
+        let (stop, start) = (
+            self.termios.is(byte, linux::VSTOP),
+            self.termios.is(byte, linux::VSTART),
+        );
+        let any = self.stopped && self.termios.input & linux::IXANY != 0;
+        if stop {
+            self.stopped = true;
+        } else if start || any {
+            self.stopped = false;
+        }
+        stop || start
+    }
+
+    fn signal_of(&self, byte: u8) -> Option<u32> {
+        if !self.termios.has_local(linux::ISIG) {
+            return None;
+        }
+        let signals = [
+            (linux::VINTR, linux::SIGINT),
+            (linux::VQUIT, linux::SIGQUIT),
+            (linux::VSUSP, linux::SIGTSTP),
+        ];
+        signals
+            .into_iter()
+            .find(|(index, _)| self.termios.is(byte, *index))
+            .map(|(_, signal)| signal)
+    }
+
+    fn interrupt(&mut self, byte: u8) {
+        self.stopped = false;
+        if !self.termios.has_local(linux::NOFLSH) {
+            self.flush_input();
+            self.output.clear();
+        }
+        self.echo(byte);
+    }
+
+    /// A byte of a line in canonical mode.
+    fn edit(&mut self, byte: u8) {
+        let extended = self.termios.has_local(linux::IEXTEN);
+        if self.termios.is(byte, linux::VERASE) {
+            self.erase_one();
+        } else if extended && self.termios.is(byte, linux::VWERASE) {
+            self.erase_word();
+        } else if self.termios.is(byte, linux::VKILL) {
+            self.kill_line(byte);
+        } else if extended && self.termios.is(byte, linux::VLNEXT) {
+            self.literal = true;
+            if self.termios.has_local(linux::ECHO | linux::ECHOCTL) {
+                self.write_raw(&[b'^', BACKSPACE]);
+            }
+        } else if extended && self.termios.is(byte, linux::VREPRINT) {
+            self.reprint(byte);
+        } else if self.termios.is(byte, linux::VEOF) {
+            self.finish_line();
+        } else {
+            self.accept(byte);
+            let ends = byte == b'\n'
+                || self.termios.is(byte, linux::VEOL)
+                || self.termios.is(byte, linux::VEOL2);
+            if ends && self.line.last() == Some(&byte) {
+                self.finish_line();
+            }
+        }
+    }
+
+    /// A byte of input; the bell rings when there is no room.
+    fn accept(&mut self, byte: u8) {
+        let canonical = self.termios.has_local(linux::ICANON);
+        // A full line still takes what ends it.
+        let room = LINE_MAX + usize::from(byte == b'\n');
+        if self.line.len() + self.ready.len() >= room {
+            if self.termios.input & linux::IMAXBEL != 0 {
+                self.write_raw(&[BELL]);
+            }
+            return;
+        }
+        if canonical {
+            if self.line.is_empty() {
+                self.line_column = self.column.0;
+            }
+            self.line.push(byte);
+        } else {
+            self.ready.push_back(byte);
+        }
+        self.echo(byte);
+    }
+
+    fn finish_line(&mut self) {
+        self.lines.push_back(self.line.len());
+        self.ready.extend(self.line.drain(..));
+    }
+
+    fn echo(&mut self, byte: u8) {
+        let newline = byte == b'\n';
+        let shown = self.termios.has_local(linux::ECHO)
+            || newline && self.termios.has_local(linux::ECHONL | linux::ICANON);
+        if !shown {
+            return;
+        }
+        if self.is_caret(byte) {
+            self.write_raw(&[b'^', byte ^ 0x40]);
+        } else {
+            self.write(&[byte]);
+        }
+    }
+
+    /// Whether a byte is shown as `^X`.
+    fn is_caret(&self, byte: u8) -> bool {
+        let control = byte < b' ' || byte == DELETE;
+        control && byte != b'\n' && byte != b'\t' && self.termios.has_local(linux::ECHOCTL)
+    }
+
+    fn write_raw(&mut self, bytes: &[u8]) {
+        self.output.extend(bytes);
+        bytes.iter().for_each(|&byte| self.column.advance(byte));
+    }
+
+    /// Takes the last character (all of its UTF-8 bytes) off the line and the screen.
+    fn erase_one(&mut self) {
+        while let Some(byte) = self.line.pop() {
+            let continuation = (0x80..=0xbf).contains(&byte);
+            if !(continuation && self.termios.input & linux::IUTF8 != 0) {
+                self.erase_shown();
+                return;
+            }
+        }
+    }
+
+    /// Moves the cursor back to where the line, as it is now, ends.
+    fn erase_shown(&mut self) {
+        if !self.termios.has_local(linux::ECHO) {
+            return;
+        }
+        if !self.termios.has_local(linux::ECHOE) {
+            let erase = self.termios.characters[linux::VERASE as usize];
+            return self.echo(erase);
+        }
+        let mut end = Column(self.line_column);
+        for &byte in &self.line {
+            if self.is_caret(byte) {
+                end.0 += 2;
+            } else {
+                end.advance(byte);
+            }
+        }
+        while self.column.0 > end.0 {
+            self.write_raw(&[BACKSPACE, b' ', BACKSPACE]);
+        }
+    }
+
+    fn erase_word(&mut self) {
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+        while self.line.last().is_some_and(is_space) {
+            self.line.pop();
+        }
+        while self.line.last().is_some_and(|byte| !is_space(byte)) {
+            self.line.pop();
+        }
+        self.erase_shown();
+    }
+
+    fn kill_line(&mut self, byte: u8) {
+        self.line.clear();
+        if self
+            .termios
+            .has_local(linux::ECHOK | linux::ECHOKE | linux::ECHOE)
+        {
+            self.erase_shown();
+        } else if self.termios.has_local(linux::ECHO) {
+            self.echo(byte);
+            if self.termios.has_local(linux::ECHOK) {
+                self.write(b"\n");
+            }
+        }
+    }
+
+    fn reprint(&mut self, byte: u8) {
+        self.echo(byte);
+        self.write(b"\n");
+        self.line_column = 0;
+        let line = core::mem::take(&mut self.line);
+        line.iter().for_each(|&byte| self.echo(byte));
+        self.line = line;
+    }
+}
+
+#[cfg(test)]
+mod tests;
