@@ -181,10 +181,22 @@ pub fn free(frame: Frame, order: usize) {
     let mut frames = FRAMES.lock();
     frames.free += 1 << order;
     if order == 0 && frames.dirty.len < DIRTY_MAX {
-        page(frame).set_state(0);
         frames.dirty.push(frame);
     } else {
         frames.buddy.free(frame, order, Content::Dirty);
+    }
+}
+
+/// Gives single frames back, each whatever it holds.
+pub fn free_all(list: &[Frame]) {
+    let mut frames = FRAMES.lock();
+    frames.free += list.len() as u64;
+    for &frame in list {
+        if frames.dirty.len < DIRTY_MAX {
+            frames.dirty.push(frame);
+        } else {
+            frames.buddy.free(frame, 0, Content::Dirty);
+        }
     }
 }
 
@@ -193,7 +205,6 @@ pub fn free(frame: Frame, order: usize) {
 pub fn free_zeroed(frame: Frame) {
     let mut frames = FRAMES.lock();
     frames.free += 1;
-    page(frame).set_state(0);
     frames.clean.push(frame);
 }
 

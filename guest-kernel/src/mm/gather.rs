@@ -6,37 +6,37 @@
 
 use arrayvec::ArrayVec;
 
-use super::frame;
+use super::frame::{self, page};
 use super::phys::{Frame, PhysAddr};
 use super::pmap::{self, Pte, Visitor};
 use super::tlb::{self, Flush};
 
 /// Frames collected between two flushes.
 const BATCH: usize = 64;
-
-#[derive(Debug)]
-enum Pending {
-    Page(Frame),
-    Table(Frame),
-}
+/// Page tables likewise.
+const TABLES: usize = 16;
 
 /// Unlinked frames, and the range of addresses whose translations are stale.
 #[derive(Debug)]
 pub struct Gather {
     root: PhysAddr,
-    pending: ArrayVec<Pending, BATCH>,
     start: u64,
     end: u64,
+    pages: ArrayVec<Frame, BATCH>,
+    tables: ArrayVec<Frame, TABLES>,
 }
 
 impl Gather {
     /// For the address space with this root.
+    #[inline]
     pub fn new(root: PhysAddr) -> Gather {
+        let (pages, tables) = (ArrayVec::new(), ArrayVec::new());
         Gather {
             root,
-            pending: ArrayVec::new(),
             start: u64::MAX,
             end: 0,
+            pages,
+            tables,
         }
     }
 
@@ -50,14 +50,10 @@ impl Gather {
     /// One owner of a page less, after the next flush.
     #[inline]
     pub fn page(&mut self, frame: Frame) {
-        self.push(Pending::Page(frame));
-    }
-
-    fn push(&mut self, item: Pending) {
-        if self.pending.is_full() {
+        if self.pages.is_full() {
             self.finish();
         }
-        self.pending.push(item);
+        self.pages.push(frame);
     }
 
     /// Flushes, and releases what was collected.
@@ -69,16 +65,17 @@ impl Gather {
             );
             (self.start, self.end) = (u64::MAX, 0);
         }
-        for item in self.pending.drain(..) {
-            match item {
-                Pending::Page(frame) => frame::release(frame),
-                Pending::Table(table) => pmap::free_table(table),
-            }
+        if !self.pages.is_empty() {
+            self.pages.retain(|frame| page(*frame).release() == 0);
+            frame::free_all(&self.pages);
+            self.pages.clear();
         }
+        self.tables.drain(..).for_each(pmap::free_table);
     }
 }
 
 impl Drop for Gather {
+    #[inline]
     fn drop(&mut self) {
         self.finish();
     }
@@ -99,7 +96,10 @@ impl Visitor for Gather {
     }
 
     fn table(&mut self, table: Frame) {
-        self.push(Pending::Table(table));
+        if self.tables.is_full() {
+            self.finish();
+        }
+        self.tables.push(table);
         if self.start >= self.end {
             // Nothing in it was present; the processor may still hold the way to it.
             self.stale(0);

@@ -1,9 +1,11 @@
 //! The host's stand-ins for hardware, so that tests run the real code: RAM, one CPU.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::alloc::{Layout, alloc_zeroed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::buddy::Content;
-use super::page::{self, Page, Span};
+use super::page::{self, Page};
 use super::phys::{Frame, PhysAddr};
 
 /// As in the kernel.
@@ -13,29 +15,28 @@ pub const PAGES: u32 = 64 << 8;
 /// The frames below this one belong to the kernel-wide allocator, the others to tests of their own.
 pub const KERNEL_PAGES: u32 = PAGES / 2;
 
-static ARENA: OnceLock<u64> = OnceLock::new();
+static ARENA: AtomicU64 = AtomicU64::new(0);
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Address of "physical" address 0.
+#[inline]
 pub fn direct_base() -> u64 {
-    *ARENA.get_or_init(|| {
-        let layout = std::alloc::Layout::from_size_align((PAGES as usize) << 12, 4096).unwrap();
-        // SAFETY: the layout is not empty. The memory is never freed.
-        unsafe { std::alloc::alloc_zeroed(layout) as u64 }
-    })
+    ARENA.load(Relaxed)
 }
 
 /// Sets memory up, once, and keeps other tests out while the guard lives.
 pub fn memory() -> MutexGuard<'static, ()> {
-    static READY: OnceLock<()> = OnceLock::new();
     let guard = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    READY.get_or_init(|| {
+    if direct_base() == 0 {
+        let layout = Layout::from_size_align((PAGES as usize) << 12, 4096).unwrap();
+        // SAFETY: the layout is not empty. The memory is never freed.
+        ARENA.store(unsafe { alloc_zeroed(layout) } as u64, Relaxed);
         let descriptors = std::vec![0u128; PAGES as usize];
         let array = descriptors.leak().as_mut_ptr().cast::<Page>();
         // SAFETY: zeroed, leaked, one descriptor for every frame of the arena.
-        unsafe { page::set_descriptors(Span::Low, array) };
+        unsafe { page::set_descriptors(array) };
         super::frame::add_region(Frame(1), Frame(KERNEL_PAGES), Content::Zero);
-    });
+    }
     guard
 }
 

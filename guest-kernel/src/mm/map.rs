@@ -164,10 +164,12 @@ impl VmMap {
     /// Removes what is mapped in the range and returns it.
     pub fn remove(&mut self, range: &Range<u64>) -> Result<Removed> {
         let mut removed = Removed::default();
-        if self.is_free(range) {
-            return Ok(removed);
-        }
-        let indices = self.isolate(range)?;
+        let first = self.lower_bound(range.start);
+        let indices = match self.entries.get(first) {
+            Some(entry) if entry.start == range.start && entry.end == range.end => first..first + 1,
+            Some(entry) if entry.start < range.end => self.isolate(range)?,
+            _ => return Ok(removed),
+        };
         self.lower_cursors(range.start);
         if indices.len() == 1 {
             removed.one = Some(self.entries.remove(indices.start));
@@ -229,10 +231,13 @@ impl VmMap {
     }
 
     fn lower_cursors(&mut self, freed: u64) {
-        for zone in [Zone::Program, Zone::System] {
-            let cursor = &mut self.cursors[zone as usize];
-            *cursor = freed.clamp(zone.range().start, *cursor);
-        }
+        let zone = if freed < SYSTEM_MMAP_BASE {
+            Zone::Program
+        } else {
+            Zone::System
+        };
+        let cursor = &mut self.cursors[zone as usize];
+        *cursor = freed.max(zone.range().start).min(*cursor);
     }
 
     /// The map of a child: `inherited` makes its entries from this map's.

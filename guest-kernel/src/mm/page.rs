@@ -1,7 +1,7 @@
 //! Page descriptors: 16 bytes for every page frame of RAM.
 //!
-//! They lie in one array per span (below and above 4 GiB), reserved at boot and *not touched*
-//! there: an all-zero descriptor means "never used". All fields are atomics, read and written
+//! They lie in one array from frame 0 to the end of RAM, reserved at boot and *not touched* there
+//! (so that holes in RAM cost little): an all-zero descriptor means "never used". All fields are atomics, read and written
 //! relaxed: who may change a field follows from who owns the frame (free: the frame
 //! allocator's lock; slab: the class's lock; page table: the address space's lock), only
 //! [`refs`](Page::refs) is counted from several places at once.
@@ -93,57 +93,24 @@ impl Page {
     }
 }
 
-/// First frame of the upper span.
-const HIGH: u32 = 1 << 20;
+/// The descriptor of frame 0.
+static BASE: AtomicUsize = AtomicUsize::new(0);
 
-/// Address that the descriptor of frame 0 has or would have, for the span below and above 4 GiB.
-static BASE: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
-
-/// Which of the two descriptor arrays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Span {
-    /// Frames below 4 GiB.
-    Low = 0,
-    /// Frames from 4 GiB up.
-    High = 1,
-}
-
-impl Span {
-    /// First frame of the span.
-    pub const fn first(self) -> u32 {
-        match self {
-            Span::Low => 0,
-            Span::High => HIGH,
-        }
-    }
-
-    /// The span of a frame.
-    pub const fn of(frame: Frame) -> Span {
-        if frame.0 < HIGH {
-            Span::Low
-        } else {
-            Span::High
-        }
-    }
-}
-
-/// Announces the descriptors of a span.
+/// Announces the descriptors.
 ///
 /// # Safety
 /// 1. `array` points to zeroed memory that stays reserved for good,
-/// 2. one [`Page`] for every frame of the span that is ever passed to [`page`],
+/// 2. one [`Page`] for every frame that is ever passed to [`page`], from frame 0 on,
 /// 3. and this runs before any of them is.
-pub unsafe fn set_descriptors(span: Span, array: *mut Page) {
-    let bias = span.first() as usize * size_of::<Page>();
-    BASE[span as usize].store((array as usize).wrapping_sub(bias), Relaxed);
+pub unsafe fn set_descriptors(array: *mut Page) {
+    BASE.store(array as usize, Relaxed);
 }
 
-/// Uses zeroed, reserved frames from `first` on as the `count` descriptors of a span.
-pub(super) fn adopt_descriptors(span: Span, first: Frame, count: u64) {
-    debug_assert!(count > 0);
+/// Uses zeroed, reserved frames from `first` on as the descriptors of all of RAM.
+pub(super) fn adopt_descriptors(first: Frame) {
     // SAFETY: 1. to 3.: `start::init` has taken the frames, zero, out of RAM for good before any
-    // frame is handed out, and has made room for all frames of the span.
-    unsafe { set_descriptors(span, first.pointer().cast()) }
+    // frame is handed out, and has made room for all frames up to the end of RAM.
+    unsafe { set_descriptors(first.pointer().cast()) }
 }
 
 /// The descriptor of a frame of RAM.
@@ -151,8 +118,7 @@ pub(super) fn adopt_descriptors(span: Span, first: Frame, count: u64) {
 /// Frames reach the kernel only from the allocator, boot modules included, so each has one.
 #[inline]
 pub fn page(frame: Frame) -> &'static Page {
-    let base = BASE[(frame.0 >= HIGH) as usize].load(Relaxed);
-    let address = base.wrapping_add(frame.0 as usize * size_of::<Page>());
+    let address = BASE.load(Relaxed) + frame.0 as usize * size_of::<Page>();
     // SAFETY: `set_descriptors` has promised a descriptor for every frame of RAM; they are never
     // freed and consist of atomics.
     unsafe { &*(address as *const Page) }

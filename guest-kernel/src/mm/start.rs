@@ -5,7 +5,7 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
 
 use super::buddy::{Content, REGIONS};
-use super::page::{self, Page, Span};
+use super::page::{self, Page};
 use super::phys::{Frame, PhysAddr};
 use super::{frame, info, pmap, tlb};
 
@@ -36,9 +36,7 @@ type Pieces = ArrayVec<(u64, u64), REGIONS>;
 /// descriptors are cleared.
 pub fn init(memory: &BootMemory<'_>) -> Result<()> {
     let mut pieces = free_pieces(memory);
-    for span in [Span::Low, Span::High] {
-        reserve_descriptors(span, memory, &mut pieces)?;
-    }
+    reserve_descriptors(memory, &mut pieces)?;
     for (start, end) in pieces {
         let frame = |address| Frame::containing(PhysAddr(address));
         frame::add_region(frame(start), frame(end), memory.content);
@@ -72,14 +70,15 @@ fn free_pieces(memory: &BootMemory<'_>) -> Pieces {
     pieces
 }
 
-/// Takes the descriptors of a span from the first piece that is large enough.
-fn reserve_descriptors(span: Span, memory: &BootMemory<'_>, pieces: &mut Pieces) -> Result<()> {
-    let ends = memory.usable.iter().map(|&(_, end)| end / PAGE_SIZE);
-    let of_span = |&end: &u64| end > 0 && Span::of(Frame((end - 1) as u32)) == span;
-    let Some(end) = ends.filter(of_span).max() else {
-        return Ok(());
-    };
-    let count = end.next_multiple_of(ROUND) - span.first() as u64;
+/// Takes room for the descriptors from the first piece that is large enough.
+fn reserve_descriptors(memory: &BootMemory<'_>, pieces: &mut Pieces) -> Result<()> {
+    let end = memory
+        .usable
+        .iter()
+        .map(|&(_, end)| end / PAGE_SIZE)
+        .max()
+        .unwrap_or(0);
+    let count = end.next_multiple_of(ROUND);
     let bytes = (count * size_of::<Page>() as u64).next_multiple_of(PAGE_SIZE);
     let piece = pieces.iter_mut().find(|piece| piece.1 - piece.0 >= bytes);
     let piece = piece.ok_or(Error::NoMemory)?;
@@ -88,7 +87,7 @@ fn reserve_descriptors(span: Span, memory: &BootMemory<'_>, pieces: &mut Pieces)
     if memory.content == Content::Dirty {
         (0..bytes / PAGE_SIZE).for_each(|index| first.offset(index).zero());
     }
-    page::adopt_descriptors(span, first, count);
+    page::adopt_descriptors(first);
     Ok(())
 }
 

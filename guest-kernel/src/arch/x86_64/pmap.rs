@@ -12,6 +12,7 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use arrayvec::ArrayVec;
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::{KERNEL_INFO, PAGE_SIZE, USER_TOP};
 use ferrix_abi::vm::Prot;
@@ -102,6 +103,15 @@ pub trait Visitor {
     /// A table that has become empty and is no longer reachable from memory (the processor may
     /// still have it cached).
     fn table(&mut self, table: Frame);
+    /// A table of pages; returns how many entries it lost. Only a visitor that has a faster way
+    /// than entry by entry implements this.
+    #[inline]
+    fn pages(&mut self, table: Frame, range: Range<u64>) -> u64
+    where
+        Self: Sized,
+    {
+        visit_pages(table, range, self)
+    }
 }
 
 /// The page tables of one address space.
@@ -164,23 +174,64 @@ impl Pmap {
         Ok(node)
     }
 
-    /// The entry for an address.
-    pub fn get(&mut self, address: u64) -> Pte {
+    /// The level-0 table for an address, if there is one.
+    #[inline]
+    fn find_leaf(&mut self, address: u64) -> Option<Frame> {
         let region = address >> shift(1);
-        let mut node = self.root;
         if self.recent.0 == region {
-            node = self.recent.1;
-        } else {
-            for level in (1..=ROOT_LEVEL).rev() {
-                let pte = Pte(table(node)[index(address, level)].load(Relaxed));
-                if pte.is_empty() {
-                    return pte;
-                }
-                node = pte.frame();
-            }
-            self.recent = (region, node);
+            return Some(self.recent.1);
         }
-        Pte(table(node)[index(address, 0)].load(Relaxed))
+        let mut node = self.root;
+        for level in (1..=ROOT_LEVEL).rev() {
+            let pte = Pte(table(node)[index(address, level)].load(Relaxed));
+            if pte.is_empty() {
+                return None;
+            }
+            node = pte.frame();
+        }
+        self.recent = (region, node);
+        Some(node)
+    }
+
+    /// The entry for an address.
+    #[inline]
+    pub fn get(&mut self, address: u64) -> Pte {
+        match self.find_leaf(address) {
+            Some(leaf) => Pte(table(leaf)[index(address, 0)].load(Relaxed)),
+            None => Pte::EMPTY,
+        }
+    }
+
+    /// Copies the entries of a table of the parent into this new address space: owned pages get
+    /// one more owner and lose the write bit on both sides. Returns how many lost it.
+    pub fn copy_pages(&mut self, parent: Frame, range: &Range<u64>) -> Result<u64> {
+        let child = self.leaf(range.start)?;
+        let (from, to) = (table(parent), table(child));
+        let (mut copied, mut mask, mut protected) = (0, 0, 0);
+        for slots in lines(page(parent).mask(), range, 0) {
+            mask |= 1 << (slots.start / LINE);
+            for (entry, target) in from[slots.clone()].iter().zip(&to[slots]) {
+                let mut pte = Pte(entry.load(Relaxed));
+                if pte.is_empty() {
+                    continue;
+                }
+                if pte.has(Pte::OWNED) {
+                    page(pte.frame()).retain();
+                    if pte.has(Pte::WRITE) {
+                        pte = pte.without(Pte::WRITE);
+                        entry.store(pte.0, Relaxed);
+                        protected += 1;
+                    }
+                }
+                target.store(pte.0, Relaxed);
+                copied += 1;
+            }
+        }
+        let descriptor = page(child);
+        descriptor.set_mask(descriptor.mask() | mask);
+        descriptor.set_refs(descriptor.refs() + copied);
+        self.resident += copied as u64;
+        Ok(protected)
     }
 
     /// Sets the entry (not to empty: that is a walk's business). Flushes nothing.
@@ -218,7 +269,22 @@ impl Pmap {
 
     /// Shows `visitor` every non-empty entry in the range, ascending.
     pub fn walk(&mut self, range: Range<u64>, visitor: &mut impl Visitor) {
-        let removed = visit(self.root, ROOT_LEVEL, range, visitor);
+        let mut removed = 0;
+        if range.start >> shift(1) == (range.end - 1) >> shift(1) {
+            // Within one table, as most mappings are: straight to it.
+            let Some(leaf) = self.find_leaf(range.start) else {
+                return;
+            };
+            removed = visitor.pages(leaf, range.clone());
+            if removed == 0 {
+                return;
+            }
+            if page(leaf).refs() != 0 {
+                self.resident -= removed;
+                return;
+            }
+        }
+        removed += visit(self.root, ROOT_LEVEL, range, visitor);
         if removed != 0 {
             self.resident -= removed;
             self.recent = (NO_REGION, self.root);
@@ -227,8 +293,7 @@ impl Pmap {
 
     /// Frees the tables, and with them the pages that they own. No processor may use them.
     pub fn destroy(&mut self) {
-        let mut release = Release;
-        self.walk(0..USER_TOP, &mut release);
+        self.walk(0..USER_TOP, &mut Release::default());
         let root = table(self.root);
         let slot = index(KERNEL_INFO, 3);
         let upper = Pte(root[slot].load(Relaxed));
@@ -258,12 +323,20 @@ impl Pmap {
 }
 
 /// Frees everything at once: for tables that no processor uses.
-struct Release;
+#[derive(Default)]
+struct Release {
+    pages: ArrayVec<Frame, 64>,
+}
 
 impl Visitor for Release {
+    #[inline]
     fn entry(&mut self, _: u64, pte: Pte) -> Pte {
-        if pte.has(Pte::OWNED) {
-            frame::release(pte.frame());
+        if pte.has(Pte::OWNED) && page(pte.frame()).release() == 0 {
+            if self.pages.is_full() {
+                frame::free_all(&self.pages);
+                self.pages.clear();
+            }
+            self.pages.push(pte.frame());
         }
         Pte::EMPTY
     }
@@ -273,10 +346,16 @@ impl Visitor for Release {
     }
 }
 
+impl Drop for Release {
+    fn drop(&mut self) {
+        frame::free_all(&self.pages);
+    }
+}
+
 /// Walks one table; returns how many page entries became empty.
 fn visit(node: Frame, level: u32, range: Range<u64>, visitor: &mut impl Visitor) -> u64 {
     if level == 0 {
-        return visit_pages(node, range, visitor);
+        return visitor.pages(node, range);
     }
     let (entries, descriptor) = (table(node), page(node));
     let base = range.start >> shift(level + 1) << shift(level + 1);

@@ -5,6 +5,7 @@
 //! more owner. Writable shared pages are left to the child's faults.
 
 use alloc::sync::Arc;
+use core::ops::Range;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
@@ -12,7 +13,7 @@ use ferrix_abi::vm::Prot;
 
 use super::{AddressSpace, Inner};
 use crate::mm::entry::{Inherit, Kind, VmEntry};
-use crate::mm::frame::{self, page};
+use crate::mm::frame;
 use crate::mm::object::VmObject;
 use crate::mm::phys::Frame;
 use crate::mm::pmap::{Pmap, Pte, Visitor};
@@ -90,27 +91,20 @@ struct Copy<'a> {
 }
 
 impl Visitor for Copy<'_> {
-    #[inline]
-    fn entry(&mut self, address: u64, pte: Pte) -> Pte {
-        if self.result.is_err() {
-            return pte;
-        }
-        let shared = if pte.has(Pte::OWNED) {
-            pte.without(Pte::WRITE)
-        } else {
-            pte
-        };
-        self.result = self.child.set(address, shared);
-        if self.result.is_ok() && shared.has(Pte::OWNED) {
-            page(pte.frame()).retain();
-        }
-        if shared != pte {
-            self.protected = Protected::Something;
-        }
-        shared
+    fn entry(&mut self, _: u64, pte: Pte) -> Pte {
+        pte
     }
 
     fn table(&mut self, _: Frame) {}
+
+    fn pages(&mut self, table: Frame, range: Range<u64>) -> u64 {
+        match self.child.copy_pages(table, &range) {
+            Ok(0) => {}
+            Ok(_) => self.protected = Protected::Something,
+            Err(error) => self.result = Err(error),
+        }
+        0
+    }
 }
 
 /// Gives the child its own copies of pages that the parent shares with others by a message.

@@ -276,9 +276,7 @@ impl Inner {
     pub(super) fn unmap(&mut self, range: &Range<u64>, root: PhysAddr) -> Result<()> {
         let removed = self.map.remove(range)?;
         if removed.iter().next().is_some() {
-            let mut gather = Gather::new(root);
-            self.pmap.walk(range.clone(), &mut gather);
-            gather.finish();
+            self.pmap.walk(range.clone(), &mut Gather::new(root));
         }
         Ok(())
     }
