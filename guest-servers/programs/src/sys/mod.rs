@@ -1,0 +1,30 @@
+//! The system: thin safe wrappers around the C library for what `std` does not offer.
+//!
+//! Each function takes and returns plain values; no pointer leaves this module. Neighbours:
+//! every program that needs more than `std`.
+
+pub mod fault;
+pub mod fd;
+pub mod fs;
+pub mod process;
+pub mod signal;
+pub mod system;
+pub mod term;
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+/// A C result: -1 is the error in `errno`.
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// A string for C; a NUL inside is `EINVAL`.
+fn c_string(text: impl AsRef<OsStr>) -> io::Result<CString> {
+    CString::new(text.as_ref().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}
