@@ -27,15 +27,17 @@ const CAPACITY_MIN: usize = 32;
 
 /// What a dirty block holds; also the order in which dirty blocks are written.
 ///
-/// Bitmaps go before the pointers to the blocks that they mark, inodes before the names that
-/// lead to them: if the machine stops in between, space may be lost but nothing is used twice.
+/// Bitmaps go before the pointers to the blocks that they mark. Directories go before inodes:
+/// if the machine stops in between, a deleted file has lost its name but not its inode, and a
+/// new name may lead to an inode that is not there yet but taken in the bitmap. Space may be
+/// lost, nothing is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     Data,
     Bitmap,
     Indirect,
-    Inode,
     Directory,
+    Inode,
     Super,
 }
 

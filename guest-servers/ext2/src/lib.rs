@@ -33,6 +33,7 @@ mod mount;
 mod node;
 mod ops;
 mod orphan;
+mod recover;
 mod reserve;
 mod superblock;
 mod trim;

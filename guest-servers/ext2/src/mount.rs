@@ -50,10 +50,10 @@ impl<D: BlockDevice> Ext2<D> {
     /// Mounts the file system on `device`. A device whose content is refused is not written.
     ///
     /// Mounted read-write, the superblock says "in use" until [`unmount`](Self::unmount);
-    /// files that were deleted while open in the last session are freed. If the file system
-    /// has read-only-compatible features that this library does not know, or its list of
-    /// deleted files is damaged, it is mounted read-only: see
-    /// [`is_read_only`](Self::is_read_only).
+    /// files that were deleted while open in the last session are freed. After a crash the
+    /// bitmaps and free counts are brought up to what the inodes use. If the file system has
+    /// read-only-compatible features that this library does not know, it is mounted
+    /// read-only: see [`is_read_only`](Self::is_read_only).
     pub fn mount(device: D, options: MountOptions) -> Result<Self> {
         if options.access == Access::ReadWrite && device.is_read_only() {
             return Err(Error::ReadOnly);
@@ -85,7 +85,7 @@ impl<D: BlockDevice> Ext2<D> {
     fn start_writing(&mut self, now: Timestamp) -> Result<()> {
         self.volume.read_only = false;
         if !self.was_clean() {
-            self.volume.recount()?;
+            self.volume.recover()?;
         }
         let superblock = &mut self.volume.superblock;
         superblock.state &= !STATE_VALID;
@@ -93,15 +93,15 @@ impl<D: BlockDevice> Ext2<D> {
         superblock.mtime = now.to_disk();
         superblock.wtime = now.to_disk();
         self.volume.superblock_dirty = true;
-        match self.delete_orphans_of_last_session(now) {
-            Err(Error::Corrupt { .. }) => {
-                self.volume.mark_errors();
-                self.sync()?;
-                self.volume.read_only = true;
-                Ok(())
-            }
-            other => other.and_then(|()| self.sync()),
+        if let Err(error) = self.delete_orphans_of_last_session(now) {
+            let Error::Corrupt { .. } = error else {
+                return Err(error);
+            };
+            // Dropping a damaged list only loses the space of the files on it.
+            self.volume.superblock.last_orphan = 0;
+            self.volume.mark_errors();
         }
+        self.sync()
     }
 
     /// Whether the last session had unmounted, and no errors were known.

@@ -13,6 +13,8 @@ use crate::{BlockDevice, Error, Result};
 
 /// Nodes kept that are not open.
 const CAPACITY: usize = 512;
+/// Blocks of the inode table that are read in one request: files of a directory are neighbours.
+const TABLE_READ_AHEAD: u32 = 8;
 
 pub(crate) struct Node {
     pub ino: Ino,
@@ -41,7 +43,10 @@ impl Node {
     /// Reads an inode as it is, whether it is in use or not.
     pub fn load<D: BlockDevice>(volume: &mut Volume<D>, ino: Ino) -> Result<Self> {
         let (table_block, table_offset) = volume.inode_position(ino);
-        let raw = volume.cache.get(table_block)?;
+        let ahead = volume
+            .inode_table_rest(ino, table_block)
+            .min(TABLE_READ_AHEAD);
+        let raw = volume.cache.get_ahead(table_block, ahead)?;
         let inode = Inode::parse(&raw[table_offset..table_offset + inode::SIZE]);
         Ok(Node {
             ino,

@@ -97,6 +97,12 @@ impl<D: BlockDevice> Volume<D> {
         (group.inode_table.plus(index / per_block), offset as usize)
     }
 
+    /// Blocks from `block` to the end of the inode table that holds `ino` there.
+    pub fn inode_table_rest(&self, ino: Ino, block: BlockNr) -> u32 {
+        let group = &self.groups[self.superblock.group_of_inode(ino) as usize];
+        group.inode_table.0 + self.superblock.inode_table_blocks() - block.0
+    }
+
     /// Notes in the superblock that something on the disk is wrong.
     pub fn mark_errors(&mut self) {
         self.superblock.state |= STATE_ERROR;
@@ -148,8 +154,7 @@ impl<D: BlockDevice> Volume<D> {
         Ok(())
     }
 
-    /// Sets all free counts to what the bitmaps say: after a crash the counters, which are
-    /// written last, may be behind.
+    /// Sets all free counts to what the bitmaps say.
     pub fn recount(&mut self) -> Result<()> {
         let (mut blocks, mut inodes) = (0, 0);
         for number in 0..self.superblock.groups {

@@ -179,17 +179,17 @@ fn torture(options: &str, default_seed: u64, rounds: u64) {
 
 #[test]
 fn damaged_images_of_1k_blocks() {
-    torture("-b 1024 -N 128", 21, 2000);
+    torture("-b 1024 -N 128", 21, 1500);
 }
 
 #[test]
 fn damaged_images_of_4k_blocks() {
-    torture("-b 4096 -N 128", 22, 2000);
+    torture("-b 4096 -N 128", 22, 1500);
 }
 
 #[test]
 fn damaged_images_of_small_groups() {
-    torture("-b 1024 -g 256 -N 128 -O ^resize_inode,^filetype", 23, 2000);
+    torture("-b 1024 -g 256 -N 128 -O ^resize_inode,^filetype", 23, 1500);
 }
 
 /// A file whose pointers lead to the inode table, a bitmap or the superblock cannot be used

@@ -10,7 +10,7 @@ use ferrix_ext2::{
     DeviceNumber, Error, Ext2, FileType, Ino, NewNode, Place, Result, SetAttr, Timestamp,
 };
 
-const STEPS: u64 = 8000;
+const STEPS: u64 = 5000;
 
 struct Session {
     fs: Ext2<Disk>,

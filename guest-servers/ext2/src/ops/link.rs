@@ -47,9 +47,12 @@ impl<D: BlockDevice> Ext2<D> {
                 return Err(Error::IsDirectory);
             }
             let found = fs.find_entry(Place { dir, name })?;
-            let node = fs.target(found.ino)?;
-            if node.inode.is_directory() {
-                return Err(Error::IsDirectory);
+            match fs.nodes.get(&mut fs.volume, found.ino) {
+                Ok(node) if node.inode.is_directory() => return Err(Error::IsDirectory),
+                Ok(_) => {}
+                // A crash left the name of a file that was not written: only the name goes.
+                Err(Error::Stale) => return fs.remove_entry(Place { dir, name }, found, now),
+                Err(error) => return Err(error),
             }
             fs.remove_entry(Place { dir, name }, found, now)?;
             fs.drop_links(found.ino, 1, now)

@@ -32,7 +32,7 @@ pub struct Disk {
     pub budget: u64,
     pub reads: u64,
     pub writes: u64,
-    /// Write requests that still reach the disk; later ones are lost silently (power cut).
+    /// Write requests until the power goes; then everything fails.
     pub power: u64,
 }
 
@@ -79,8 +79,8 @@ impl BlockDevice for Disk {
         assert!(!self.read_only, "write to a read-only device");
         self.spend()?;
         self.writes += 1;
-        if self.writes > self.power {
-            return Ok(());
+        if self.writes >= self.power {
+            self.budget = 0;
         }
         let at = sector as usize * 512;
         assert!(
