@@ -1,22 +1,19 @@
 //! The kernel's look into an address space that need not be the current one.
 
-use alloc::sync::Arc;
-
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::{PAGE_SIZE, USER_TOP};
 
 use super::{Access, AddressSpace, Inner};
 use crate::mm::entry::Kind;
-use crate::mm::object::VmObject;
 use crate::mm::phys::{Frame, PhysAddr};
 
 /// Who else sees a user address: what a futex is keyed by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
     /// Only this address space.
     Private,
-    /// Whoever maps the object, at this offset in bytes.
-    Shared(Arc<VmObject>, u64),
+    /// Whoever maps the object with this id, at this offset in bytes.
+    Shared(u64, u64),
 }
 
 impl AddressSpace {
@@ -79,7 +76,7 @@ impl AddressSpace {
         let entry = &inner.map.entries()[index];
         Ok(match (&entry.object, entry.kind) {
             (Some(object), Kind::Shared | Kind::Lent) => {
-                Sharing::Shared(object.clone(), entry.offset + (address - entry.start))
+                Sharing::Shared(object.id(), entry.offset + (address - entry.start))
             }
             _ => Sharing::Private,
         })
