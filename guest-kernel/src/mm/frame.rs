@@ -10,6 +10,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use arrayvec::ArrayVec;
 use ferrix_abi::error::{Error, Result};
 
 use super::buddy::{Buddy, Content};
@@ -19,6 +20,10 @@ use crate::sync::SpinLock;
 
 /// Frames that only the kernel's heap may take.
 pub const RESERVE: u64 = 128;
+/// Frames that [`alloc_ahead`] takes at most.
+pub const AHEAD: usize = 3;
+/// Fewer free frames than this are not handed out ahead of need.
+const AHEAD_MIN: u64 = 2048;
 /// Frames that the dirty stack keeps before they merge in the buddy allocator.
 const DIRTY_MAX: u32 = 512;
 
@@ -146,6 +151,29 @@ pub fn alloc_zeroed() -> Option<Frame> {
     }
     page(frame).set_refs(1);
     Some(frame)
+}
+
+/// Takes up to `AHEAD` frames of zeroes that need no zeroing, each with one owner.
+pub fn alloc_ahead() -> ArrayVec<Frame, AHEAD> {
+    let mut taken = ArrayVec::new();
+    let mut frames = FRAMES.lock();
+    while !taken.is_full() && frames.free > AHEAD_MIN {
+        let frame = match frames.clean.pop() {
+            Some(frame) => frame,
+            None => match frames.buddy.alloc_fresh(0) {
+                Some((frame, Content::Zero)) => frame,
+                Some((frame, Content::Dirty)) => {
+                    frames.dirty.push(frame);
+                    break;
+                }
+                None => break,
+            },
+        };
+        frames.free -= 1;
+        page(frame).set_refs(1);
+        taken.push(frame);
+    }
+    taken
 }
 
 /// Takes 2^`order` contiguous zeroed frames. (Their owners are not counted.)

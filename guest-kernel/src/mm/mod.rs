@@ -27,7 +27,6 @@ pub mod page;
 pub mod page_tree;
 #[expect(unsafe_code, reason = "frames are reached by address")]
 pub mod phys;
-#[expect(unsafe_code, reason = "page tables are reached by address")]
 #[path = "../arch/x86_64/pmap.rs"]
 pub mod pmap;
 #[path = "../arch/x86_64/pte.rs"]
@@ -36,6 +35,9 @@ pub mod pte;
 pub mod slab;
 pub mod space;
 mod start;
+#[expect(unsafe_code, reason = "page tables are reached by address")]
+#[path = "../arch/x86_64/table.rs"]
+mod table;
 #[expect(unsafe_code, reason = "the root table is switched")]
 pub mod tlb;
 #[expect(unsafe_code, reason = "UTCBs are shared with user space")]

@@ -13,89 +13,22 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayVec;
-use ferrix_abi::error::{Error, Result};
+use ferrix_abi::error::Result;
 use ferrix_abi::layout::{KERNEL_INFO, PAGE_SIZE, USER_TOP};
 use ferrix_abi::vm::Prot;
 
-use super::frame::{self, Page, page};
+use super::frame::{self, page};
 use super::phys::{Frame, PhysAddr};
 pub use super::pte::Pte;
+use super::table::{LINE, ROOT_LEVEL, descend, index, lines, lose, new_table, set, shift, table};
+pub use super::table::{free_table, table_pages};
 
-type Table = [AtomicU64; 512];
-
-/// Entries per line of the mask.
-const LINE: usize = 8;
-/// The level of the root; level 0 tables hold pages.
-const ROOT_LEVEL: u32 = 3;
 /// Root entries that all address spaces share: the direct map; the kernel and its windows.
 const KERNEL_SLOTS: [usize; 2] = [256, 511];
 /// Those entries, once the boot tables are known.
 static KERNEL_ENTRIES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 /// Frame of the shared level-1 table that maps [`KERNEL_INFO`] (0: none yet).
 static INFO_TABLE: AtomicU32 = AtomicU32::new(0);
-/// Frames in use as page tables of address spaces.
-static TABLES: AtomicU64 = AtomicU64::new(0);
-
-fn table(frame: Frame) -> &'static Table {
-    // SAFETY: the frame is a page table: page-aligned, 512 words, in the direct map, and accessed
-    // only as atomics. Its owner frees it only when no walk can reach it.
-    unsafe { &*frame.pointer().cast::<Table>() }
-}
-
-#[inline]
-const fn shift(level: u32) -> u32 {
-    12 + 9 * level
-}
-
-#[inline]
-const fn index(address: u64, level: u32) -> usize {
-    (address >> shift(level)) as usize & 511
-}
-
-/// Pages in use as page tables.
-pub fn table_pages() -> u64 {
-    TABLES.load(Relaxed)
-}
-
-fn new_table() -> Result<Frame> {
-    let frame = frame::alloc_zeroed().ok_or(Error::NoMemory)?;
-    page(frame).set_mask(0);
-    page(frame).set_refs(0);
-    TABLES.fetch_add(1, Relaxed);
-    Ok(frame)
-}
-
-/// Gives back a table that holds only zeroes.
-pub fn free_table(table: Frame) {
-    TABLES.fetch_sub(1, Relaxed);
-    frame::free_zeroed(table);
-}
-
-/// Sets an entry of a table, and keeps count.
-#[inline]
-fn set(node: Frame, index: usize, pte: Pte) -> Pte {
-    let slot = &table(node)[index];
-    let old = Pte(slot.load(Relaxed));
-    slot.store(pte.0, Relaxed);
-    if old.is_empty() {
-        let descriptor = page(node);
-        descriptor.set_refs(descriptor.refs() + 1);
-        descriptor.set_mask(descriptor.mask() | 1 << (index / LINE));
-    }
-    old
-}
-
-/// The table below an entry, made if need be.
-fn descend(node: Frame, index: usize, bits: u64) -> Result<Frame> {
-    let pte = Pte(table(node)[index].load(Relaxed));
-    if !pte.is_empty() {
-        return Ok(pte.frame());
-    }
-    let child = new_table()?;
-    set(node, index, Pte(child.address().0 | bits));
-    Ok(child)
-}
-
 /// What a walk does with the entries it finds.
 pub trait Visitor {
     /// A non-empty entry for `address`; returns what it becomes.
@@ -200,6 +133,12 @@ impl Pmap {
             Some(leaf) => Pte(table(leaf)[index(address, 0)].load(Relaxed)),
             None => Pte::EMPTY,
         }
+    }
+
+    /// Whether the page before `address`, under the same table, is in use.
+    #[inline]
+    pub fn follows(&mut self, address: u64) -> bool {
+        index(address, 0) != 0 && !self.get(address - PAGE_SIZE).is_empty()
     }
 
     /// Copies the entries of a table of the parent into this new address space: owned pages get
@@ -400,33 +339,6 @@ fn visit_pages(node: Frame, range: Range<u64>, visitor: &mut impl Visitor) -> u6
     }
     lose(descriptor, emptied);
     emptied as u64
-}
-
-/// Slots of a table that the range covers and that may be in use, line by line.
-#[inline]
-fn lines(mask: u64, range: &Range<u64>, level: u32) -> impl Iterator<Item = Range<usize>> {
-    let (first, last) = (index(range.start, level), index(range.end - 1, level));
-    let mut lines = mask & (u64::MAX << (first / LINE)) & (u64::MAX >> (63 - last / LINE));
-    core::iter::from_fn(move || {
-        if lines == 0 {
-            return None;
-        }
-        let line = lines.trailing_zeros() as usize * LINE;
-        lines &= lines - 1;
-        Some(first.max(line)..(last + 1).min(line + LINE))
-    })
-}
-
-/// Notes that entries of a table became empty.
-#[inline]
-fn lose(descriptor: &Page, emptied: u32) {
-    if emptied != 0 {
-        let left = descriptor.refs() - emptied;
-        descriptor.set_refs(left);
-        if left == 0 {
-            descriptor.set_mask(0);
-        }
-    }
 }
 
 /// Takes over the boot tables: their kernel entries go into every address space.

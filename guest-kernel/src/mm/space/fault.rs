@@ -1,5 +1,7 @@
 //! Page faults: demand zero, copy on write, an object's pages, stack growth.
 
+use core::ops::Range;
+
 use ferrix_abi::error::Error;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::{MapFlags, Prot};
@@ -17,6 +19,9 @@ pub const STACK_MAX: u64 = 8 << 20;
 const STACK_GAP: u64 = 16 * PAGE_SIZE;
 /// Pages that one fault on an object maps at most, an aligned window.
 const WINDOW: u64 = 16 * PAGE_SIZE;
+
+/// Bytes that one table of pages covers.
+const TABLE_SPAN: u64 = 512 * PAGE_SIZE;
 
 /// What the program (or the kernel for it) tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +103,14 @@ impl Inner {
             return show(&mut self.pmap, entry, address, access);
         }
         let fresh = frame::alloc_zeroed().ok_or(FaultError::NoMemory)?;
+        let end = entry.end;
+        let pte = |frame| Pte::new(frame, entry.prot).with(Pte::OWNED);
         self.pmap
-            .set(address, Pte::new(fresh, entry.prot).with(Pte::OWNED))
+            .set(address, pte(fresh))
             .inspect_err(|_| frame::free_zeroed(fresh))?;
+        if self.pmap.follows(address) {
+            fill_ahead(&mut self.pmap, address + PAGE_SIZE..end, pte);
+        }
         Ok(())
     }
 
@@ -129,6 +139,20 @@ impl Inner {
         self.map.grow_down(index, start);
         Ok(index)
     }
+}
+
+/// Memory that is touched page by page gets the next pages along with the one touched, as long as
+/// that costs no zeroing.
+fn fill_ahead(pmap: &mut Pmap, range: Range<u64>, pte: impl Fn(Frame) -> Pte) {
+    let region_end = range.start.next_multiple_of(TABLE_SPAN);
+    let wanted = range.start + frame::AHEAD as u64 * PAGE_SIZE;
+    let range = range.start..range.end.min(region_end).min(wanted);
+    if range.is_empty() {
+        return;
+    }
+    let mut frames = frame::alloc_ahead();
+    pmap.fill(range, |_| frames.pop().map(&pte));
+    frames.into_iter().for_each(frame::free_zeroed);
 }
 
 /// Resolves a fault on an entry that records a page already: copy on write, or access that
