@@ -3,8 +3,10 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::rng::{Rng, seed};
-use common::{Disk, NEW, NOW, content, mke2fs, mount_with, tool, write_all};
+use common::{Disk, NEW, NOW, content, list, mke2fs, mount_with, tool, write_all};
 use ferrix_ext2::{Ext2, Ino};
 
 const FILES: u64 = 12;
@@ -78,13 +80,46 @@ fn what_was_synced_survives() {
         assert_kept(&mut fs, &kept, &context);
         let new = fs.mkdir(Ino::ROOT, b"new", &NEW).unwrap();
         work(&mut fs, new, &mut rng, 200);
+        assert_no_inode_twice(&mut fs, &context);
         let left = fs.lookup(Ino::ROOT, b"other");
         if let Ok(left) = left {
             work(&mut fs, left, &mut rng, 200);
         }
         assert_kept(&mut fs, &kept, &context);
+        fs.unmount(NOW).unwrap();
+        assert_nothing_shared(&fs.into_device().bytes, &context);
         repair_and_compare(crashed, &kept, &context);
     }
+}
+
+/// The test makes no hard links: two names of one inode would be a file that came back from
+/// its deletion and shares its inode with a new one.
+fn assert_no_inode_twice(fs: &mut Ext2<Disk>, context: &str) {
+    let mut seen = BTreeSet::new();
+    for dir in [&b"kept"[..], b"other", b"new"] {
+        let Ok(dir) = fs.lookup(Ino::ROOT, dir) else {
+            continue;
+        };
+        for (name, ino, _) in list(fs, dir) {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            assert!(seen.insert(ino), "{context}: {name} shares {ino:?}");
+        }
+    }
+}
+
+/// Lost space may be found, but no block that belongs to two files.
+fn assert_nothing_shared(bytes: &[u8], context: &str) {
+    let Some(e2fsck) = tool("e2fsck") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    std::fs::write(&image, bytes).unwrap();
+    let output = std::process::Command::new(e2fsck)
+        .arg("-fn")
+        .arg(&image)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("ultiply-claimed"), "{context}: {text}");
 }
 
 /// `e2fsck -fy` mends what the power cut left, and the files are still there.

@@ -1,8 +1,10 @@
 //! What the tests share: a disk in memory, images by `mke2fs`, checks by `e2fsck`, `debugfs`.
 #![expect(dead_code, reason = "each test binary uses its part")]
 
+pub mod compare;
 pub mod model;
 pub mod rng;
+pub mod session;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
