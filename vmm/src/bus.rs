@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ferrix_machine::{port, virtio_mmio};
+use ferrix_machine::{exit, port, virtio_mmio};
 
 use crate::control::{Control, Outcome};
 use crate::devices::Milestones;
@@ -27,11 +27,11 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// OUT: `data` is what was written, 1, 2 or 4 bytes (or a string of them).
-    pub fn port_write(&self, port: u16, data: &[u8]) {
+    /// OUT by a vCPU: `data` is what was written, 1, 2 or 4 bytes (or a string of them).
+    pub fn port_write(&self, vcpu: usize, port: u16, data: &[u8]) {
         match port {
             port::UART..=UART_LAST => self.uart.write(port - port::UART, data),
-            port::EXIT => self.exit(data),
+            port::EXIT => self.exit(vcpu, data),
             port::MILESTONE => self.milestones.note(data),
             port::I8042_COMMAND => self.i8042(data),
             cmos::INDEX..=cmos::DATA => self.cmos.write(port, data),
@@ -71,12 +71,15 @@ impl Bus {
         Some((device, offset % virtio_mmio::STRIDE))
     }
 
-    fn exit(&self, data: &[u8]) {
+    fn exit(&self, vcpu: usize, data: &[u8]) {
         let mut value = [0; 4];
         let length = data.len().min(4);
         value[..length].copy_from_slice(&data[..length]);
-        self.control
-            .end(Outcome::GuestExit(u32::from_le_bytes(value)));
+        let value = u32::from_le_bytes(value);
+        self.control.end(match value & exit::PANIC_FLAG {
+            0 => Outcome::GuestExit(value as u8),
+            _ => Outcome::KernelPanic { vcpu },
+        });
     }
 
     fn i8042(&self, data: &[u8]) {

@@ -1,5 +1,6 @@
 //! How a machine ends: the first outcome wins and wakes the event loop.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use vmm_sys_util::eventfd::EventFd;
@@ -19,11 +20,28 @@ pub enum CrashCause {
     Unexpected(String),
 }
 
+impl fmt::Display for CrashCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TripleFault => write!(f, "triple fault"),
+            Self::InternalError(1) => write!(f, "KVM could not emulate the instruction"),
+            Self::InternalError(suberror) => write!(f, "KVM internal error {suberror}"),
+            Self::FailEntry(reason) => write!(f, "the processor refused to enter it ({reason:#x})"),
+            Self::Unexpected(what) => write!(f, "unexpected exit: {what}"),
+        }
+    }
+}
+
 /// Why the machine ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The guest wrote this to the exit port.
-    GuestExit(u32),
+    /// The guest ended itself with this status.
+    GuestExit(u8),
+    /// The guest's kernel panicked.
+    KernelPanic {
+        /// Index of the vCPU.
+        vcpu: usize,
+    },
     /// The guest reset the machine.
     Reset,
     /// A vCPU crashed.

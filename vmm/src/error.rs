@@ -22,6 +22,16 @@ pub enum VmmError {
     /// `/dev/kvm` and its ioctls.
     #[error(transparent)]
     Kvm(#[from] KvmError),
+    /// The debugger's address.
+    #[error(
+        "cannot listen for gdb on {address}: {source}; choose another address or port (port 0 takes any free one)"
+    )]
+    Gdb {
+        /// As given.
+        address: std::net::SocketAddr,
+        /// The host's answer.
+        source: std::io::Error,
+    },
     /// A host resource (thread, event file, socket) was refused.
     #[error("cannot {what}: {source}; check the limits of this process (ulimit -a)")]
     Host {
@@ -45,7 +55,7 @@ impl VmmError {
             Self::Config(_) | Self::Boot(_) => ExitStatus::Image,
             Self::Disk(_) => ExitStatus::Disk,
             Self::Kvm(_) => ExitStatus::Kvm,
-            Self::Host { .. } => ExitStatus::Host,
+            Self::Gdb { .. } | Self::Host { .. } => ExitStatus::Host,
         }
     }
 }

@@ -11,7 +11,7 @@
 //! | [`bus`], [`devices`], [`virtio`], [`disk`] | what a port or an MMIO window does | irqfd, ioeventfd |
 //! | [`console`] | terminal, standard input and output, the kernel's log | the event loop |
 //! | [`run`] | the event loop that owns one machine from start to status | all of them |
-//! | [`gdb`], [`crash`], [`stats`] | looking into the guest | [`vcpu`] |
+//! | [`gdb`], [`inspect`], [`stats`] | looking into the guest | [`vcpu`] |
 //!
 //! Every layer has one error enum; [`error::VmmError`] joins them and knows the exit status.
 
@@ -26,6 +26,8 @@ pub mod control;
 pub mod devices;
 pub mod disk;
 pub mod error;
+pub mod gdb;
+pub mod inspect;
 pub mod kvm;
 pub mod logger;
 pub mod memory;

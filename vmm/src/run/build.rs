@@ -1,7 +1,8 @@
 //! Builds a machine from its configuration.
 
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use ferrix_machine::irq;
@@ -18,10 +19,11 @@ use crate::devices::Milestones;
 use crate::devices::uart::Uart;
 use crate::disk::Disk;
 use crate::error::VmmError;
+use crate::gdb::{self, GdbServer, GdbTarget};
 use crate::kvm::stats::VcpuStats;
 use crate::kvm::{System, Vm, entry};
-use crate::memory;
-use crate::vcpu::{Context, Gate, Vcpu, Vcpus, Who};
+use crate::memory::{self, Ram};
+use crate::vcpu::{Context, DebugHook, Gate, Vcpu, Vcpus, Who};
 
 use super::plug::{Backs, Plug};
 
@@ -35,6 +37,12 @@ pub struct Machine {
     pub log: LogSink,
     /// The backs of the virtio devices.
     pub backs: Backs,
+    /// The debugger's server, if there is one.
+    pub gdb: Option<Arc<Mutex<GdbServer>>>,
+    /// The kernel, for names and addresses.
+    pub kernel: KernelImage,
+    /// Guest RAM.
+    pub ram: Arc<Ram>,
     /// Keeps the virtual machine alive.
     _vm: Vm,
 }
@@ -46,6 +54,7 @@ impl Machine {
         options: &RunOptions,
         start: Instant,
     ) -> Result<Self, VmmError> {
+        let listener = options.gdb.map(listen_for_gdb).transpose()?;
         let kernel = KernelImage::open(&config.kernel)?;
         let disks = config
             .disks
@@ -59,7 +68,7 @@ impl Machine {
 
         let log = open_log()?;
         let control = Arc::new(Control::new()?);
-        let mut plug = Plug::new(&vm, ram);
+        let mut plug = Plug::new(&vm, ram.clone());
         let backs = Backs::plug(&mut plug, disks, &control)?;
         let bus = Bus {
             uart: Uart::new(vm.interrupt_line(irq::UART_GSI)?, Box::new(log.clone())),
@@ -70,20 +79,53 @@ impl Machine {
         };
         let vcpus = Arc::new(create_vcpus(&vm, config, options, entry)?);
         count_instructions(&bus.milestones, &vcpus);
-        let context = Context {
+        let debug = match &listener {
+            Some(_) => Some(Arc::new(debug_shared(&kernel, &ram)?)),
+            None => None,
+        };
+        let context = Arc::new(Context {
             bus,
             control,
-            gate: Gate::new(Who::All),
-            debug: None,
-        };
+            gate: Gate::new(if debug.is_some() {
+                Who::Nobody
+            } else {
+                Who::All
+            }),
+            debug: debug.clone().map(|shared| shared as Arc<dyn DebugHook>),
+        });
+        let gdb = listener.zip(debug).map(|(listener, shared)| {
+            let target = GdbTarget::new(shared, vcpus.clone(), context.clone());
+            let server = GdbServer::new(listener, target, context.control.clone());
+            Arc::new(Mutex::new(server))
+        });
         Ok(Self {
             vcpus,
-            context: Arc::new(context),
+            context,
             log,
             backs,
+            gdb,
+            kernel,
+            ram,
             _vm: vm,
         })
     }
+}
+
+/// Binds the debugger's address and says which one it is.
+fn listen_for_gdb(address: SocketAddr) -> Result<TcpListener, VmmError> {
+    let (listener, bound) =
+        gdb::listen(address).map_err(|source| VmmError::Gdb { address, source })?;
+    eprintln!("vmm: waiting for gdb on {bound}");
+    Ok(listener)
+}
+
+fn debug_shared(kernel: &KernelImage, ram: &Arc<Ram>) -> Result<gdb::Shared, VmmError> {
+    Ok(gdb::Shared {
+        ram: ram.clone(),
+        segments: kernel.segments.clone(),
+        breakpoints: gdb::Breakpoints::default(),
+        stops: gdb::Stops::new()?,
+    })
 }
 
 fn open_log() -> Result<LogSink, VmmError> {

@@ -7,11 +7,10 @@ mod build;
 mod plug;
 mod watch;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
-use ferrix_machine::exit;
 
 use crate::cli::RunOptions;
 use crate::config::VmConfig;
@@ -20,6 +19,7 @@ use crate::console::signals::Signals;
 use crate::console::terminal::RawMode;
 use crate::control::Outcome;
 use crate::error::VmmError;
+use crate::inspect::{self, View};
 use crate::stats;
 use crate::status::ExitStatus;
 pub(crate) use build::Machine;
@@ -36,7 +36,7 @@ pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError>
     let ran = machine.run(options, signals);
     machine.finish();
     drop(raw);
-    let status = report(ran?);
+    let status = machine.report(ran?);
     if options.stats {
         print_stats(&machine, start, status);
     }
@@ -56,6 +56,9 @@ impl Machine {
         events.add_subscriber(Arc::new(Mutex::new(LogFlusher::new(self.log.clone()))));
         events.add_subscriber(self.backs.console.clone());
         events.add_subscriber(self.backs.rng.clone());
+        if let Some(server) = &self.gdb {
+            events.add_subscriber(server.clone());
+        }
         self.backs
             .start()
             .map_err(VmmError::host("start the disks' threads"))?;
@@ -85,24 +88,40 @@ impl Machine {
     }
 }
 
-/// Says why the machine ended, unless the guest ended it itself, and chooses the status.
-fn report(outcome: Outcome) -> ExitStatus {
-    match outcome {
-        Outcome::GuestExit(value) if value & exit::PANIC_FLAG != 0 => {
-            eprintln!("vmm: the guest's kernel panicked");
-            ExitStatus::KernelPanic
+impl Machine {
+    /// Says why the machine ended, unless the guest ended it itself, and chooses the status.
+    fn report(&self, outcome: Outcome) -> ExitStatus {
+        let status = match outcome {
+            Outcome::GuestExit(status) => ExitStatus::Guest(status),
+            Outcome::Reset | Outcome::Quit => ExitStatus::Guest(0),
+            Outcome::KernelPanic { vcpu } => {
+                self.print_crash(vcpu, "the guest's kernel panicked");
+                ExitStatus::KernelPanic
+            }
+            Outcome::Crash { vcpu, cause } => {
+                self.print_crash(vcpu, &format!("the guest crashed: {cause}"));
+                ExitStatus::GuestCrash
+            }
+            Outcome::Timeout => {
+                eprintln!("vmm: the guest did not end within --timeout");
+                ExitStatus::Timeout
+            }
+            Outcome::Signal(number) => ExitStatus::Signal(number),
+        };
+        if let Some(server) = &self.gdb {
+            server
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .goodbye(status.code());
         }
-        Outcome::GuestExit(value) => ExitStatus::Guest(value as u8),
-        Outcome::Reset | Outcome::Quit => ExitStatus::Guest(0),
-        Outcome::Crash { vcpu, cause } => {
-            eprintln!("vmm: the guest crashed on CPU {vcpu}: {cause:?}");
-            ExitStatus::GuestCrash
-        }
-        Outcome::Timeout => {
-            eprintln!("vmm: the guest did not end within --timeout");
-            ExitStatus::Timeout
-        }
-        Outcome::Signal(number) => ExitStatus::Signal(number),
+        status
+    }
+
+    fn print_crash(&self, vcpu: usize, what: &str) {
+        let fd = self.vcpus.all[vcpu].fd();
+        let view = View::of(&fd, &self.ram, &self.kernel.segments);
+        let report = inspect::crash_report(&fd, &view, &self.kernel.path);
+        eprint!("vmm: {what} (CPU {vcpu})\n{report}");
     }
 }
 

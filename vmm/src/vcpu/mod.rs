@@ -3,6 +3,7 @@
 //! A vCPU's descriptor lies in a mutex that its thread holds while the guest runs and gives up
 //! while parked at the [`Gate`]; then the debugger and the crash report can look at registers.
 
+mod debug;
 mod exits;
 mod gate;
 #[expect(
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
+pub use debug::{DebugHook, DebugMode, DebugReason, DebugStop};
 pub use exits::{Exit, ExitCounters};
 pub use gate::{Gate, Turn, Who};
 pub use threads::Vcpus;
@@ -40,33 +42,6 @@ pub struct Vcpu {
     pub stats: Option<VcpuStats>,
     fd: Mutex<VcpuFd>,
     kick: Kick,
-}
-
-/// A stop of interest to a debugger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DebugStop {
-    /// Who stopped.
-    pub vcpu: usize,
-    /// Why.
-    pub reason: DebugReason,
-}
-
-/// Why a vCPU stopped for the debugger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DebugReason {
-    /// It stands on a breakpoint instruction.
-    Breakpoint,
-    /// It has executed one instruction.
-    Step,
-}
-
-/// The debugger's side of a vCPU's exits. Without a debugger nothing is claimed.
-pub trait DebugHook: Send + Sync {
-    /// Whether the byte at the vCPU's instruction pointer is a breakpoint that the debugger set.
-    fn owns_breakpoint(&self, vcpu: &VcpuFd) -> bool;
-
-    /// A vCPU stopped; all are to park.
-    fn stopped(&self, stop: DebugStop);
 }
 
 /// What every vCPU thread needs.
@@ -137,12 +112,12 @@ impl Vcpu {
         let kind = Exit::of(&exit);
         self.exits.count(kind);
         match exit {
-            Ok(VcpuExit::IoOut(port, data)) => context.bus.port_write(port, data),
+            Ok(VcpuExit::IoOut(port, data)) => context.bus.port_write(self.index, port, data),
             Ok(VcpuExit::IoIn(port, data)) => context.bus.port_read(port, data),
             Ok(VcpuExit::MmioWrite(address, data)) => context.bus.mmio_write(address, data),
             Ok(VcpuExit::MmioRead(address, data)) => context.bus.mmio_read(address, data),
             Ok(VcpuExit::Hlt | VcpuExit::Intr | VcpuExit::IrqWindowOpen) => {}
-            Ok(VcpuExit::Debug(arch)) => self.debug_exit(arch.exception, context),
+            Ok(VcpuExit::Debug(arch)) => self.debug_exit(fd, arch.exception, context),
             Ok(VcpuExit::InternalError) => self.internal_error(fd, context),
             Ok(VcpuExit::Shutdown) => self.crash(CrashCause::TripleFault, context),
             Ok(VcpuExit::FailEntry(reason, _)) => {
@@ -171,41 +146,6 @@ impl Vcpu {
                 let error = std::io::Error::from_raw_os_error(errno);
                 self.crash(CrashCause::Unexpected(format!("KVM_RUN: {error}")), context);
             }
-        }
-    }
-
-    fn debug_exit(&self, exception: u32, context: &Context) {
-        /// Vector of `#BP`.
-        const BREAKPOINT: u32 = 3;
-        let reason = if exception == BREAKPOINT {
-            DebugReason::Breakpoint
-        } else {
-            DebugReason::Step
-        };
-        self.debug_stop(reason, context);
-    }
-
-    /// Where KVM emulates the kernel, an `INT3` there ends as an emulation failure.
-    fn internal_error(&self, fd: &mut VcpuFd, context: &Context) {
-        let suberror = run_page::internal_suberror(fd);
-        let ours = context
-            .debug
-            .as_ref()
-            .is_some_and(|d| d.owns_breakpoint(fd));
-        if suberror == kvm_bindings::KVM_INTERNAL_ERROR_EMULATION && ours {
-            self.debug_stop(DebugReason::Breakpoint, context);
-        } else {
-            self.crash(CrashCause::InternalError(suberror), context);
-        }
-    }
-
-    fn debug_stop(&self, reason: DebugReason, context: &Context) {
-        if let Some(debug) = &context.debug {
-            context.gate.pause();
-            debug.stopped(DebugStop {
-                vcpu: self.index,
-                reason,
-            });
         }
     }
 

@@ -1,0 +1,220 @@
+//! The server: a listening socket, at most one connection, gdbstub's state machine between them.
+
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use event_manager::{EventOps, Events, MutEventSubscriber};
+use gdbstub::common::Signal;
+use gdbstub::stub::state_machine::GdbStubStateMachine;
+use gdbstub::stub::{DisconnectReason, GdbStub, GdbStubError, MultiThreadStopReason};
+use vmm_sys_util::epoll::EventSet;
+
+use super::target::{GdbTarget, tid};
+use crate::control::{Control, Outcome};
+use crate::vcpu::{DebugReason, DebugStop};
+
+type Machine = GdbStubStateMachine<'static, GdbTarget, TcpStream>;
+type Stepped = Result<Machine, GdbStubError<std::convert::Infallible, io::Error>>;
+type Stop = MultiThreadStopReason<u64>;
+
+/// A gdb that reads no answers for so long is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+const CHUNK: usize = 4096;
+
+/// The server in the event loop.
+pub struct GdbServer {
+    listener: TcpListener,
+    target: GdbTarget,
+    control: std::sync::Arc<Control>,
+    connection: Option<Connection>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    machine: Machine,
+}
+
+/// Binds the address; port 0 takes any free port. Returns the address bound as well.
+pub fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+impl GdbServer {
+    /// A server that waits for its first connection.
+    pub fn new(listener: TcpListener, target: GdbTarget, control: std::sync::Arc<Control>) -> Self {
+        Self {
+            listener,
+            target,
+            control,
+            connection: None,
+        }
+    }
+
+    /// Tells gdb that the machine has ended.
+    pub fn goodbye(&mut self, status: u8) {
+        let Some(Connection { machine, .. }) = self.connection.take() else {
+            return;
+        };
+        if let GdbStubStateMachine::Running(running) = machine {
+            let told = running.report_stop(&mut self.target, Stop::Exited(status));
+            if let Err(error) = told {
+                log::debug!("gdb: {error}");
+            }
+        }
+    }
+
+    fn accept(&mut self, ops: &mut EventOps<'_>) {
+        let Ok((stream, peer)) = self.listener.accept() else {
+            return;
+        };
+        if self.connection.is_some() {
+            log::warn!("gdb at {peer} was turned away: another one is connected");
+            return;
+        }
+        match self.connect(stream) {
+            Ok(connection) => {
+                let watched = ops.add(Events::new(&connection.stream, EventSet::IN));
+                self.connection = watched.is_ok().then_some(connection);
+            }
+            Err(error) => log::warn!("gdb at {peer}: {error}"),
+        }
+    }
+
+    /// Stops the guest and starts the protocol.
+    fn connect(&mut self, stream: TcpStream) -> io::Result<Connection> {
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        self.target.pause();
+        // Stops that nobody asked for are stale.
+        self.target.take_stop();
+        let machine = GdbStub::new(stream.try_clone()?)
+            .run_state_machine(&mut self.target)
+            .map_err(io::Error::other)?;
+        Ok(Connection { stream, machine })
+    }
+
+    fn receive(&mut self, ops: &mut EventOps<'_>) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        let mut chunk = [0; CHUNK];
+        let count = connection.stream.read(&mut chunk).unwrap_or(0);
+        if count == 0 {
+            return self.close(&connection.stream, ops);
+        }
+        let mut machine = connection.machine;
+        for &byte in &chunk[..count] {
+            match self.feed(machine, byte) {
+                Ok(GdbStubStateMachine::Disconnected(end)) => {
+                    if matches!(end.get_reason(), DisconnectReason::Kill) {
+                        self.control.end(Outcome::Quit);
+                    }
+                    return self.close(&connection.stream, ops);
+                }
+                Ok(next) => machine = next,
+                Err(error) => {
+                    log::warn!("gdb: {error}");
+                    return self.close(&connection.stream, ops);
+                }
+            }
+        }
+        self.connection = Some(Connection {
+            stream: connection.stream,
+            machine,
+        });
+    }
+
+    fn feed(&mut self, machine: Machine, byte: u8) -> Stepped {
+        let next = match machine {
+            GdbStubStateMachine::Idle(idle) => idle.incoming_data(&mut self.target, byte)?,
+            GdbStubStateMachine::Running(run) => run.incoming_data(&mut self.target, byte)?,
+            other => other,
+        };
+        match next {
+            GdbStubStateMachine::CtrlCInterrupt(interrupt) => {
+                self.target.pause();
+                // A breakpoint that was hit just before is told instead.
+                let stop = self.target.take_stop().map_or(INTERRUPTED, stop_reason);
+                interrupt.interrupt_handled(&mut self.target, Some(stop))
+            }
+            next => Ok(next),
+        }
+    }
+
+    /// vCPUs have stopped by themselves.
+    fn stopped(&mut self, ops: &mut EventOps<'_>) {
+        self.target.pause();
+        let (stop, connection) = (self.target.take_stop(), self.connection.take());
+        match (stop, connection) {
+            (
+                Some(stop),
+                Some(Connection {
+                    stream,
+                    machine: GdbStubStateMachine::Running(run),
+                }),
+            ) => match run.report_stop(&mut self.target, stop_reason(stop)) {
+                Ok(machine) => self.connection = Some(Connection { stream, machine }),
+                Err(error) => {
+                    log::warn!("gdb: {error}");
+                    self.close(&stream, ops);
+                }
+            },
+            (_, None) => self.target.release(),
+            (_, connection) => self.connection = connection,
+        }
+    }
+
+    /// The guest goes on without a debugger; another one may come.
+    fn close(&mut self, stream: &TcpStream, ops: &mut EventOps<'_>) {
+        if let Err(error) = ops.remove(Events::new(stream, EventSet::IN)) {
+            log::debug!("gdb: {error}");
+        }
+        self.target.pause();
+        self.target.take_stop();
+        self.target.release();
+    }
+}
+
+const INTERRUPTED: Stop = Stop::SignalWithThread {
+    tid: std::num::NonZeroUsize::MIN,
+    signal: Signal::SIGINT,
+};
+
+fn stop_reason(stop: DebugStop) -> Stop {
+    let tid = tid(stop.vcpu);
+    match stop.reason {
+        DebugReason::Breakpoint => Stop::SwBreak(tid),
+        DebugReason::Step => Stop::SignalWithThread {
+            tid,
+            signal: Signal::SIGTRAP,
+        },
+    }
+}
+
+impl MutEventSubscriber for GdbServer {
+    fn init(&mut self, ops: &mut EventOps<'_>) {
+        for events in [
+            Events::new(&self.listener, EventSet::IN),
+            Events::new(self.target.stop_event(), EventSet::IN),
+        ] {
+            ops.add(events)
+                .expect("sockets and event files can be polled");
+        }
+    }
+
+    fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
+        if events.fd() == self.listener.as_raw_fd() {
+            self.accept(ops);
+        } else if events.fd() == self.target.stop_event().as_raw_fd() {
+            self.stopped(ops);
+        } else {
+            self.receive(ops);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The report of a guest's death: registers, the bytes at the instruction, who called whom.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};
+use kvm_ioctls::VcpuFd;
+
+use super::View;
+use super::backtrace::frames;
+use super::symbols::Symbols;
+
+const CODE_BYTES: usize = 16;
+
+/// Describes a stopped vCPU over several lines.
+pub fn crash_report(vcpu: &VcpuFd, view: &View<'_>, kernel: &Path) -> String {
+    let mut text = String::new();
+    let (Ok(regs), Ok(sregs)) = (vcpu.get_regs(), vcpu.get_sregs()) else {
+        return "its registers cannot be read\n".into();
+    };
+    let symbols = Symbols::read(kernel);
+    // Writing to a String cannot fail.
+    let _ = registers(&mut text, &regs)
+        .and_then(|()| control(&mut text, &sregs))
+        .and_then(|()| code(&mut text, view, regs.rip))
+        .and_then(|()| backtrace(&mut text, view, &regs, &symbols));
+    text
+}
+
+fn registers(text: &mut String, r: &kvm_regs) -> std::fmt::Result {
+    let all = [
+        [
+            ("rax", r.rax),
+            ("rbx", r.rbx),
+            ("rcx", r.rcx),
+            ("rdx", r.rdx),
+        ],
+        [
+            ("rsi", r.rsi),
+            ("rdi", r.rdi),
+            ("rbp", r.rbp),
+            ("rsp", r.rsp),
+        ],
+        [("r8 ", r.r8), ("r9 ", r.r9), ("r10", r.r10), ("r11", r.r11)],
+        [
+            ("r12", r.r12),
+            ("r13", r.r13),
+            ("r14", r.r14),
+            ("r15", r.r15),
+        ],
+    ];
+    for row in all {
+        let columns = row.map(|(name, value)| format!("{name} {value:016x}"));
+        writeln!(text, "  {}", columns.join("  "))?;
+    }
+    writeln!(text, "  rip {:016x}  rflags {:08x}", r.rip, r.rflags)
+}
+
+fn control(text: &mut String, s: &kvm_sregs) -> std::fmt::Result {
+    writeln!(
+        text,
+        "  cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}",
+        s.cr0, s.cr2, s.cr3, s.cr4
+    )?;
+    let segment =
+        |name: &str, s: &kvm_segment| format!("{name} {:04x}:{:016x}", s.selector, s.base);
+    let row = [
+        segment("cs", &s.cs),
+        segment("ss", &s.ss),
+        segment("fs", &s.fs),
+        segment("gs", &s.gs),
+    ];
+    writeln!(text, "  {}", row.join("  "))?;
+    writeln!(
+        text,
+        "  efer {:04x}  gdt {:016x}/{:x}  idt {:016x}/{:x}",
+        s.efer, s.gdt.base, s.gdt.limit, s.idt.base, s.idt.limit
+    )
+}
+
+fn code(text: &mut String, view: &View<'_>, rip: u64) -> std::fmt::Result {
+    let mut bytes = [0; CODE_BYTES];
+    let mapped = view.read(rip, &mut bytes);
+    let hex: Vec<_> = bytes[..mapped]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    match mapped {
+        0 => writeln!(text, "  code at rip: not mapped"),
+        _ => writeln!(text, "  code at rip: {}", hex.join(" ")),
+    }
+}
+
+fn backtrace(
+    text: &mut String,
+    view: &View<'_>,
+    regs: &kvm_regs,
+    symbols: &Symbols,
+) -> std::fmt::Result {
+    writeln!(text, "  backtrace:")?;
+    for (depth, address) in frames(view, regs).into_iter().enumerate() {
+        // A return address may be the first byte of the next function.
+        let inside = if depth == 0 { address } else { address - 1 };
+        match symbols.find(inside) {
+            Some(place) => writeln!(text, "    {depth:2}: {address:016x} {place}")?,
+            None => writeln!(text, "    {depth:2}: {address:016x}")?,
+        }
+    }
+    Ok(())
+}

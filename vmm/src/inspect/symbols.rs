@@ -1,0 +1,79 @@
+//! Names of the kernel's functions, from its symbol table.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+
+use elf::ElfStream;
+use elf::abi::{STT_FUNC, STT_NOTYPE};
+use elf::endian::AnyEndian;
+
+/// Functions in order of their address.
+#[derive(Debug, Default)]
+pub struct Symbols(Vec<Function>);
+
+#[derive(Debug)]
+struct Function {
+    start: u64,
+    size: u64,
+    name: String,
+}
+
+/// An address inside a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Demangled name.
+    pub function: String,
+    /// Bytes from its start.
+    pub offset: u64,
+}
+
+impl Symbols {
+    /// Reads the symbol table; a kernel without one (or that is gone) has no names.
+    pub fn read(kernel: &Path) -> Self {
+        Self(functions(kernel).unwrap_or_default())
+    }
+
+    /// The function that holds an address.
+    pub fn find(&self, address: u64) -> Option<Place> {
+        let after = self.0.partition_point(|function| function.start <= address);
+        let function = self.0.get(after.checked_sub(1)?)?;
+        let offset = address - function.start;
+        // Assembly labels have no size: they reach to the next symbol.
+        let inside = function.size == 0 || offset < function.size;
+        inside.then(|| Place {
+            function: function.name.clone(),
+            offset,
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{:#x}", self.function, self.offset)
+    }
+}
+
+fn functions(kernel: &Path) -> Option<Vec<Function>> {
+    let mut elf = ElfStream::<AnyEndian, _>::open_stream(File::open(kernel).ok()?).ok()?;
+    let (symbols, names) = elf.symbol_table().ok()??;
+    let mut functions: Vec<_> = symbols
+        .iter()
+        .filter(|s| matches!(s.st_symtype(), STT_FUNC | STT_NOTYPE) && s.st_value != 0)
+        .filter_map(|symbol| {
+            let name = names
+                .get(symbol.st_name as usize)
+                .ok()
+                .filter(|n| !n.is_empty())?;
+            let name = format!("{:#}", rustc_demangle::demangle(name));
+            Some(Function {
+                start: symbol.st_value,
+                size: symbol.st_size,
+                name,
+            })
+        })
+        .collect();
+    // Of two symbols at one address the one with a size is the function.
+    functions.sort_by_key(|function| (function.start, function.size));
+    Some(functions)
+}
