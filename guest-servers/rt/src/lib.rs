@@ -27,6 +27,9 @@ pub mod window;
 
 #[cfg(feature = "server")]
 pub mod connections;
+#[cfg(feature = "driver")]
+#[expect(unsafe_code, reason = "device registers and memory that devices use")]
+pub mod driver;
 #[cfg(feature = "server")]
 #[expect(unsafe_code, reason = "program entry")]
 pub mod entry;

@@ -1,1 +1,71 @@
-fn main() {}
+//! The real logic behind `scripts/`: building, making the image, booting, testing.
+//!
+//! | command | what |
+//! |---|---|
+//! | `build` | monitor, kernel, servers, programs, image |
+//! | `boot [vmm options]` | runs the monitor on a copy of the disk |
+//! | `test [filter]` | all tests, one closing line |
+//! | `lint` | formatting and clippy, for host and guest |
+
+mod build;
+mod image;
+mod lint;
+mod run;
+mod test;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch() -> Result<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    std::env::set_current_dir(root())?;
+    match command.as_str() {
+        "build" => build::all().map(|()| ExitCode::SUCCESS),
+        "boot" => run::boot(&rest),
+        "test" => test::all(&rest),
+        "lint" => lint::all().map(|()| ExitCode::SUCCESS),
+        other => bail!("unknown command `{other}`: expected build, boot, test or lint"),
+    }
+}
+
+/// The project's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Runs a command; an error names it.
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} failed: {status}");
+    }
+    Ok(())
+}
+
+/// A command that may be in `/sbin`, which a user's PATH does not always have.
+fn tool(name: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(name);
+    command.env("PATH", format!("{path}:/sbin:/usr/sbin"));
+    command
+}
+
+/// This cargo.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}

@@ -1,0 +1,241 @@
+//! State, dispatch, and what an interrupt sets going.
+
+mod control;
+mod transfer;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use ferrix_abi::handle::Handle;
+use ferrix_abi::ipc::{FOREVER, ready};
+use ferrix_abi::signal::SignalInfo;
+use ferrix_abi::signal::number::SIGWINCH;
+use ferrix_console::discipline::{Event, Terminal};
+use ferrix_proto::file::kind;
+use ferrix_proto::{file, tty};
+use ferrix_rt::connections::Connections;
+use ferrix_rt::log;
+use ferrix_rt::service::{Caller, Errno, Outcome, Reply, Request, SESSION_RIGHTS, Service};
+use ferrix_rt::sys::{ipc, signal, system};
+use ferrix_virtio::MmioWindow;
+use ferrix_virtio::console::Console;
+use linux_raw_sys::errno::{EBADF, ENODEV, ENOSYS, ENOTDIR, ESPIPE};
+use transfer::{Reader, Writer};
+
+/// Badge of the device's interrupt; sessions number from 1.
+pub const IRQ: u32 = 0x7fff_fff0;
+/// Badge of the timer of raw reads with a time-out.
+const TIMER: u32 = 0x7fff_fff1;
+/// Output that may wait for the device before writers wait.
+const OUTPUT_MAX: usize = 64 * 1024;
+/// `SI_KERNEL`.
+const FROM_KERNEL: i32 = 0x80;
+
+/// Size of the window (`struct winsize`): rows, columns, and pixels, which nobody knows.
+type WindowSize = [u16; 4];
+
+/// The server.
+pub struct Server {
+    port: Handle,
+    device: Console<MmioWindow>,
+    irq: Handle,
+    terminal: Terminal,
+    window_size: WindowSize,
+    /// The session whose terminal it is, and its foreground group; 0: none.
+    session: u32,
+    foreground: u32,
+    /// Open descriptions: status flags by badge - 1.
+    sessions: Vec<Option<u32>>,
+    readers: VecDeque<Reader>,
+    writers: VecDeque<Writer>,
+    connections: Connections,
+    /// Readiness as last signalled.
+    ready: u32,
+    was_read: bool,
+}
+
+impl Server {
+    /// A terminal on the device.
+    pub fn new(port: Handle, device: Console<MmioWindow>, irq: Handle) -> Server {
+        let mut server = Server {
+            port,
+            device,
+            irq,
+            terminal: Terminal::default(),
+            window_size: [0; 4],
+            session: 0,
+            foreground: 0,
+            sessions: Vec::new(),
+            readers: VecDeque::new(),
+            writers: VecDeque::new(),
+            connections: Connections::new(port),
+            ready: ready::WRITABLE,
+            was_read: false,
+        };
+        server.ask_window_size();
+        server
+    }
+
+    fn open(&mut self, request: &Request) -> Outcome {
+        let free = self
+            .sessions
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.sessions.len());
+        if free == self.sessions.len() {
+            self.sessions.push(None);
+        }
+        let handle = ipc::session_create(self.port, free as u32 + 1, self.ready)?;
+        self.sessions[free] = Some(request.words[0] as u32);
+        Ok(Some(
+            Reply::value(0)
+                .with_words([kind::TERMINAL, 0, 0])
+                .with_handle(handle, SESSION_RIGHTS),
+        ))
+    }
+
+    fn flags(&mut self, badge: u32) -> Result<&mut u32, Errno> {
+        let index = (badge as usize).checked_sub(1);
+        let slot = index.and_then(|index| self.sessions.get_mut(index));
+        slot.and_then(Option::as_mut).ok_or(EBADF as Errno)
+    }
+
+    /// Sends a signal to the foreground group.
+    fn signal(&self, signo: u32) {
+        if self.foreground != 0 {
+            let info = SignalInfo {
+                signo,
+                code: FROM_KERNEL,
+                ..SignalInfo::default()
+            };
+            // A group without processes is no error of the terminal's.
+            let _ = signal::send(signal::Target::Process, -(self.foreground as i32), &info);
+        }
+    }
+
+    fn interrupt(&mut self) {
+        let cause = self.device.acknowledge();
+        if cause.configuration_changed() {
+            self.ask_window_size();
+            self.signal(SIGWINCH);
+        }
+        let mut events = Vec::new();
+        let terminal = &mut self.terminal;
+        let received = self
+            .device
+            .receive(|bytes| events.extend(terminal.input(bytes)));
+        if let Err(fault) = received {
+            log!("console", "input: {fault}");
+        }
+        for Event::Signal(signo) in events {
+            self.signal(signo);
+        }
+        if let Err(error) = system::irq_ack(self.irq) {
+            log!("console", "interrupt: {error:?}");
+        }
+        self.pump();
+    }
+
+    fn ask_window_size(&mut self) {
+        if let Ok(Some(size)) = self.device.window_size() {
+            self.window_size = [size.rows, size.columns, 0, 0];
+        }
+    }
+
+    /// Moves what can be moved: output to the device, input to readers, writers' bytes to the output.
+    fn pump(&mut self) {
+        loop {
+            self.transmit();
+            let progress = self.serve_writers() | self.serve_readers();
+            if !progress {
+                break;
+            }
+        }
+        self.tell_readiness();
+    }
+
+    fn transmit(&mut self) {
+        loop {
+            let pending = self.terminal.pending_output();
+            if pending.is_empty() {
+                return;
+            }
+            match self.device.transmit(pending) {
+                Ok(0) => return,
+                Ok(taken) => self.terminal.output_taken(taken),
+                Err(fault) => {
+                    log!("console", "output: {fault}");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn tell_readiness(&mut self) {
+        let mut now = 0;
+        if self.terminal.is_readable() {
+            now |= ready::READABLE;
+        }
+        if self.terminal.output_len() < OUTPUT_MAX {
+            now |= ready::WRITABLE;
+        }
+        let (set, clear) = (now & !self.ready, self.ready & !now);
+        if set | clear == 0 {
+            return;
+        }
+        self.ready = now;
+        for (badge, _) in (1..)
+            .zip(&self.sessions)
+            .filter(|(_, flags)| flags.is_some())
+        {
+            let _ = ipc::session_signal(self.port, badge, set, clear);
+        }
+    }
+}
+
+impl Service for Server {
+    fn request(&mut self, request: &Request) -> Outcome {
+        match request.head.operation() {
+            tty::OPEN => self.open(request),
+            file::READ => self.read(request),
+            file::WRITE => self.write(request),
+            file::IOCTL => self.ioctl(request),
+            file::GET_ATTRIBUTES => self.attributes(request),
+            file::SET_ATTRIBUTES => Ok(Some(Reply::value(0))),
+            file::GET_FLAGS => self.get_flags(request),
+            file::SET_FLAGS => self.set_flags(request),
+            file::SEEK => Err(ESPIPE as Errno),
+            file::SYNC => Err(linux_raw_sys::errno::EINVAL as Errno),
+            file::READ_DIRECTORY => Err(ENOTDIR as Errno),
+            file::GET_OBJECT => Err(ENODEV as Errno),
+            _ => Err(ENOSYS as Errno),
+        }
+    }
+
+    fn closed(&mut self, badge: u32) {
+        if let Some(slot) = (badge as usize)
+            .checked_sub(1)
+            .and_then(|index| self.sessions.get_mut(index))
+        {
+            *slot = None;
+        }
+    }
+
+    fn notified(&mut self, badge: u32, _count: u64) {
+        match badge {
+            IRQ => self.interrupt(),
+            TIMER => {
+                let _ = ipc::port_timer(self.port, TIMER, FOREVER);
+                self.time_is_up();
+            }
+            _ => {}
+        }
+    }
+
+    fn cancelled(&mut self, caller: Caller) {
+        self.cancel(caller);
+    }
+
+    fn connections(&mut self) -> &mut Connections {
+        &mut self.connections
+    }
+}

@@ -1,0 +1,114 @@
+//! Builds the parts, each for its target, and then the image.
+
+use crate::{cargo, image, run, tool};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
+
+/// The bare-metal binaries: package, features, binary.
+pub const GUEST: &[(&str, &str)] = &[
+    ("ferrix-kernel", ""),
+    ("init", "init/guest"),
+    ("blk", "blk/guest"),
+    ("console", "console/guest"),
+    ("ferrix-ext2", "ferrix-ext2/guest"),
+    ("vfs", "vfs/guest"),
+    ("posix", "posix/guest"),
+];
+
+/// Boot modules: the binaries of [`GUEST`] but for the kernel.
+const MODULES: &[&str] = &["init", "blk", "console", "ext2", "vfs", "posix"];
+
+const GUEST_TARGET: &str = "x86_64-unknown-none";
+const PROGRAM_TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// Everything.
+pub fn all() -> Result<()> {
+    monitor()?;
+    guest()?;
+    programs()?;
+    modules()?;
+    image::update(
+        &Path::new("target")
+            .join(PROGRAM_TARGET)
+            .join("programs/ferrix-programs"),
+    )
+}
+
+fn monitor() -> Result<()> {
+    run(cargo().args(["build", "--quiet", "--release", "--package", "vmm"]))
+}
+
+/// `cargo COMMAND` for every bare-metal package.
+pub fn guest_cargo(command: &str) -> std::process::Command {
+    let mut cargo = cargo();
+    cargo.args([
+        command,
+        "--quiet",
+        "--release",
+        "--target",
+        GUEST_TARGET,
+        "--bins",
+    ]);
+    for (package, _) in GUEST {
+        cargo.args(["--package", package]);
+    }
+    let features: Vec<&str> = GUEST
+        .iter()
+        .map(|(_, feature)| *feature)
+        .filter(|f| !f.is_empty())
+        .collect();
+    cargo.args(["--features", &features.join(",")]);
+    cargo
+}
+
+fn guest() -> Result<()> {
+    run(&mut guest_cargo("build"))
+}
+
+fn programs() -> Result<()> {
+    let package = ["--package", "ferrix-programs"];
+    run(cargo()
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "programs",
+            "--target",
+            PROGRAM_TARGET,
+        ])
+        .args(package))
+}
+
+/// Puts the kernel (with its symbols, which the monitor and gdb read) and the stripped modules where the
+/// manifest names them.
+fn modules() -> Result<()> {
+    let from = Path::new("target").join(GUEST_TARGET).join("release");
+    let to = Path::new("target/image");
+    fs::create_dir_all(to)?;
+    copy_if_newer(&from.join("ferrix-kernel"), &to.join("kernel"))?;
+    for module in MODULES {
+        let (source, target) = (from.join(module), to.join(module));
+        if is_newer(&source, &target)? {
+            run(tool("strip").arg("-o").arg(&target).arg(&source))?;
+        }
+    }
+    copy_if_newer(Path::new("images/servers.manifest"), &to.join("manifest"))
+}
+
+fn copy_if_newer(source: &Path, target: &Path) -> Result<()> {
+    if is_newer(source, target)? {
+        fs::copy(source, target).with_context(|| format!("copying {}", source.display()))?;
+    }
+    Ok(())
+}
+
+/// Whether the target is missing or older than the source.
+pub fn is_newer(source: &Path, target: &Path) -> Result<bool> {
+    let changed = fs::metadata(source)
+        .with_context(|| source.display().to_string())?
+        .modified()?;
+    Ok(fs::metadata(target)
+        .and_then(|target| target.modified())
+        .map_or(true, |made| made < changed))
+}
