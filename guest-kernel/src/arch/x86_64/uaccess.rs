@@ -7,6 +7,7 @@
 use core::arch::{asm, global_asm};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::info::SystemStats;
@@ -15,8 +16,6 @@ use ferrix_abi::layout::USER_TOP;
 use ferrix_abi::process::{Identity, Personality, ProcessInfo, WaitResult};
 use ferrix_abi::signal::SignalInfo;
 use ferrix_abi::vm::Region;
-
-use crate::arch::features::{Features, features};
 
 // `copy_user(to, from, count) -> 0`, or 1 after a fault. A `rep` instruction that faults can be
 // continued or given up at any element.
@@ -43,6 +42,14 @@ unsafe extern "C" {
     fn copy_user_fixup();
 }
 
+/// Whether supervisor access to user pages is trapped unless announced (CR4.SMAP).
+static SMAP: AtomicBool = AtomicBool::new(false);
+
+/// Notes that CR4.SMAP is set, from now on, on all CPUs.
+pub fn set_smap() {
+    SMAP.store(true, Relaxed);
+}
+
 /// Where a kernel-mode fault at `rip` continues if it cannot be resolved; `None`: a kernel bug.
 pub fn fixup(rip: u64) -> Option<u64> {
     let routine = copy_user as *const () as u64..copy_user_end as *const () as u64;
@@ -57,7 +64,7 @@ pub fn fixup(rip: u64) -> Option<u64> {
 /// 1. The user side lies below `USER_TOP`,
 /// 2. the kernel side is valid for `count` bytes.
 unsafe fn copy(to: *mut u8, from: *const u8, count: usize) -> Result<()> {
-    let smap = features().contains(Features::SMAP);
+    let smap = SMAP.load(Relaxed);
     if smap {
         // SAFETY: the processor has SMAP, hence STAC; user access is open until CLAC below.
         unsafe { asm!("stac", options(nomem, nostack)) }
