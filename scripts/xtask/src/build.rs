@@ -3,7 +3,7 @@
 use crate::{cargo, image, run, tool};
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The bare-metal binaries: package, features, binary.
 pub const GUEST: &[(&str, &str)] = &[
@@ -93,7 +93,25 @@ fn modules() -> Result<()> {
             run(tool("strip").arg("-o").arg(&target).arg(&source))?;
         }
     }
-    copy_if_newer(Path::new("images/servers.manifest"), &to.join("manifest"))
+    copy_if_newer(Path::new("images/servers.manifest"), &to.join("manifest"))?;
+    archive(to)
+}
+
+/// All modules in one file, `init` first, for loaders that take only one.
+fn archive(folder: &Path) -> Result<()> {
+    let files: Vec<PathBuf> = MODULES
+        .iter()
+        .chain(&["manifest"])
+        .map(|name| folder.join(name))
+        .collect();
+    let archive = folder.join("modules.cpio");
+    for file in &files {
+        if is_newer(file, &archive)? {
+            let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+            return crate::archive::write(&files, &archive);
+        }
+    }
+    Ok(())
 }
 
 fn copy_if_newer(source: &Path, target: &Path) -> Result<()> {

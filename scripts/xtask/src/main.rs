@@ -7,6 +7,7 @@
 //! | `test [filter]` | all tests, one closing line |
 //! | `lint` | formatting and clippy, for host and guest |
 
+mod archive;
 mod build;
 mod image;
 mod lint;
