@@ -1,8 +1,6 @@
 //! Boots handmade kernels on `/dev/kvm`: the log, the exit port, the ways to end.
 
-mod common;
-
-use common::{Code, boot, have_kvm, stderr};
+use crate::common::{Code, boot, have_kvm, stderr};
 
 const HLT_FOREVER: [u8; 3] = [0xf4, 0xeb, 0xfd];
 

@@ -1,11 +1,9 @@
 //! A real gdb against the monitor, in batch mode.
 
-mod common;
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
-use common::{Code, have_kvm};
+use crate::common::{Code, have_kvm};
 
 /// mov eax, 1; three times inc eax; then exit with al.
 const COUNT: [u8; 8] = [0xb8, 1, 0, 0, 0, 0x40, 0x40, 0x40];

@@ -1,0 +1,8 @@
+//! The `vmm` binary on `/dev/kvm`, with kernels of a few handmade instructions.
+
+mod bad_input;
+mod boot;
+mod common;
+mod gdb;
+mod terminal;
+mod virtio;
