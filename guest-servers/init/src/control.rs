@@ -1,8 +1,9 @@
 //! What may be asked of init: to end the machine.
 
 use crate::modules::Modules;
-use crate::servers::Servers;
+use crate::servers::Ports;
 use crate::startup::Failure;
+use core::convert::Infallible;
 use ferrix_abi::Error;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::Tag;
@@ -27,9 +28,9 @@ pub struct Control {
 
 impl Control {
     /// Takes what it needs of the servers.
-    pub fn new(servers: &Servers, modules: &Modules) -> Result<Control, Failure> {
-        let port = servers.port(name::INIT)?;
-        let (vfs, resource) = (servers.port(name::VFS)?, modules.resource());
+    pub fn new(ports: &Ports, modules: &Modules) -> Result<Control, Failure> {
+        let port = ports.get(name::INIT)?;
+        let (vfs, resource) = (ports.get(name::VFS)?, modules.resource());
         Ok(Control {
             port,
             vfs,
@@ -39,8 +40,14 @@ impl Control {
     }
 
     /// Serves for ever.
-    pub fn serve(mut self) -> Result<(), Failure> {
-        service::run(self.port, &mut self).map_err(|error| Failure::kernel(name::INIT, error))
+    ///
+    /// # Errors
+    /// When its port fails.
+    pub fn serve(mut self) -> Result<Infallible, Failure> {
+        match service::run(self.port, &mut self) {
+            Err(error) => Err(Failure::kernel(name::INIT, error)),
+            Ok(()) => Err(Failure::new(name::INIT, "its port was closed")),
+        }
     }
 }
 
@@ -66,8 +73,8 @@ impl Service for Control {
 }
 
 /// Writes everything back and ends the machine.
-pub fn shut_down(servers: &Servers, modules: &Modules, status: u32) -> ! {
-    let vfs = servers.port(name::VFS).unwrap_or_default();
+pub fn shut_down(ports: &Ports, modules: &Modules, status: u32) -> ! {
+    let vfs = ports.get(name::VFS).unwrap_or_default();
     end(vfs, modules.resource(), status)
 }
 

@@ -37,10 +37,12 @@ mod startup;
 #[expect(unsafe_code, reason = "starts the supervisor's thread")]
 mod supervise;
 
+use core::convert::Infallible;
 use ferrix_init::manifest;
-use ferrix_machine::milestone;
+use ferrix_machine::{exit, milestone};
 use ferrix_rt::log;
 use ferrix_rt::sys::system;
+use startup::Failure;
 
 /// The first instruction of user space: no start-up page, the boot information is at a fixed address.
 #[expect(unsafe_code, reason = "the entry point's name is fixed")]
@@ -48,25 +50,32 @@ mod entry {
     #[unsafe(no_mangle)]
     #[unsafe(link_section = ".text._start")]
     extern "C" fn _start() -> ! {
-        if let Err(error) = super::run() {
-            ferrix_rt::log!("init", "{error}");
-        }
-        ferrix_rt::sys::process::exit(1 << 8)
+        let Err(failure) = super::run();
+        ferrix_rt::log!("init", "{failure}");
+        super::give_up()
     }
 }
 
 /// Starts everything, then serves for ever.
-fn run() -> Result<(), startup::Failure> {
+fn run() -> Result<Infallible, Failure> {
     let modules = modules::Modules::find()?;
     let manifest = manifest::parse(modules.text("manifest")?).map_err(|error| {
         log!("init", "{error}");
-        startup::Failure::new("manifest", "cannot be understood")
+        Failure::new("manifest", "cannot be understood")
     })?;
-    let mut servers = servers::Servers::create_ports(&manifest, &modules)?;
+    let mut servers = servers::Servers::create_ports(&manifest)?;
     servers.start_all(&modules)?;
+    let ports = servers.ports.clone();
+    supervise::start(servers, modules)?;
     system::milestone(milestone::SERVERS_READY);
-    let first = program::start(&manifest.program, &servers, &modules)?;
-    let control = control::Control::new(&servers, &modules)?;
-    supervise::start(servers, modules, first)?;
-    control.serve()
+    program::start(&manifest.program, &ports, &modules)?;
+    control::Control::new(&ports, &modules)?.serve()
+}
+
+/// Nothing can run: the machine ends, with the status that says so.
+fn give_up() -> ! {
+    if let Ok(modules) = modules::Modules::find() {
+        let _ = system::power_off(exit::BOOT_FAILED, modules.resource());
+    }
+    ferrix_rt::sys::process::exit(exit::BOOT_FAILED << 8)
 }

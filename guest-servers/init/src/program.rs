@@ -2,8 +2,9 @@
 
 use crate::loader;
 use crate::modules::{Modules, command_line};
-use crate::servers::{Servers, grant, grant_caller};
+use crate::servers::{Ports, grant, grant_caller};
 use crate::startup::{Failure, Page};
+use crate::supervise;
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::sched::NORMAL_DEFAULT;
 use ferrix_init::command_line::{percent_decode, value};
@@ -17,11 +18,12 @@ use ferrix_rt::sys::{ipc, process, utcb};
 const READ_WRITE: u64 = 2;
 const CONSOLE: &[u8] = b"/dev/console";
 
-/// Starts it; its pid. A server that is not there yet is waited for in the first call to it.
-pub fn start(program: &Program, servers: &Servers, modules: &Modules) -> Result<u32, Failure> {
-    let vfs = servers.port(name::VFS)?;
+/// Starts it. A server that is not there yet is waited for in the first call to it.
+pub fn start(program: &Program, ports: &Ports, modules: &Modules) -> Result<(), Failure> {
+    let vfs = ports.get(name::VFS)?;
     let console = open_console(vfs)?;
     let loaded = loader::load(modules, &program.personality, &program.path)?;
+    supervise::end_with(loaded.pid);
     let mut page = Page::new();
     arguments(&mut page, program)?;
     let process = loaded.process;
@@ -38,7 +40,7 @@ pub fn start(program: &Program, servers: &Servers, modules: &Modules) -> Result<
         )?;
     }
     for called in &program.calls {
-        grant_caller(&mut page, process, called, servers.port(called)?)?;
+        grant_caller(&mut page, process, called, ports.get(called)?)?;
     }
     let fail = |error| Failure::kernel(&program.path, error);
     let address = page.map_into(process).map_err(fail)?;
@@ -46,7 +48,7 @@ pub fn start(program: &Program, servers: &Servers, modules: &Modules) -> Result<
     ipc::close(process)
         .and_then(|()| ipc::close(console))
         .map_err(fail)?;
-    Ok(loaded.pid)
+    Ok(())
 }
 
 /// `/bin/sh`, or `/bin/sh -c COMMAND` when the kernel's command line has `command=`.

@@ -23,16 +23,31 @@ pub struct Running {
     pub pid: u32,
 }
 
+/// The ports of all servers, by name.
+#[derive(Clone)]
+pub struct Ports(BTreeMap<String, Handle>);
+
+impl Ports {
+    /// The port of a server.
+    pub fn get(&self, name: &str) -> Result<Handle, Failure> {
+        self.0
+            .get(name)
+            .copied()
+            .ok_or_else(|| Failure::new(name, "no server has this name"))
+    }
+}
+
 /// All servers.
 pub struct Servers {
-    ports: BTreeMap<String, Handle>,
+    /// Their ports.
+    pub ports: Ports,
     /// In the manifest's order.
     pub running: Vec<Running>,
 }
 
 impl Servers {
     /// Makes a port for every server and for init itself.
-    pub fn create_ports(manifest: &Manifest, _modules: &Modules) -> Result<Servers, Failure> {
+    pub fn create_ports(manifest: &Manifest) -> Result<Servers, Failure> {
         let mut ports = BTreeMap::new();
         let names = manifest.servers.iter().map(|server| server.name.as_str());
         for name in names.chain([name::INIT]) {
@@ -41,17 +56,9 @@ impl Servers {
         }
         let running = manifest.servers.iter().cloned();
         Ok(Servers {
-            ports,
+            ports: Ports(ports),
             running: running.map(|server| Running { server, pid: 0 }).collect(),
         })
-    }
-
-    /// The port of a server.
-    pub fn port(&self, name: &str) -> Result<Handle, Failure> {
-        self.ports
-            .get(name)
-            .copied()
-            .ok_or_else(|| Failure::new(name, "no server has this name"))
     }
 
     /// Starts every server, in the manifest's order.
@@ -114,7 +121,7 @@ impl Servers {
             &mut page,
             process,
             name::SELF,
-            self.port(&server.name)?,
+            self.ports.get(&server.name)?,
             own,
         )?;
         for called in &server.calls {
@@ -122,7 +129,7 @@ impl Servers {
                 &mut page,
                 process,
                 called,
-                self.port(called)?,
+                self.ports.get(called)?,
                 CALLER_RIGHTS,
             )?;
         }

@@ -7,6 +7,7 @@ use crate::servers::Servers;
 use crate::startup::Failure;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use core::sync::atomic::{AtomicU32, Ordering};
 use ferrix_abi::process::{WaitFor, WaitResult, wait};
 use ferrix_abi::vm::Prot;
 use ferrix_rt::sys::{memory, process, thread};
@@ -18,10 +19,17 @@ const LONGEST_PAUSE_NS: u64 = 5_000_000_000;
 /// A server that lived this long has recovered: its next death is a first one.
 const STEADY_NS: u64 = 10_000_000_000;
 
+/// Pid of the program whose end is the end of the machine.
+static FIRST_PROGRAM: AtomicU32 = AtomicU32::new(0);
+
+/// Names that program; called before its first thread starts, so that its end cannot be missed.
+pub fn end_with(pid: u32) {
+    FIRST_PROGRAM.store(pid, Ordering::Release);
+}
+
 struct Supervisor {
     servers: Servers,
     modules: Modules,
-    first_program: u32,
     restarts: BTreeMap<usize, Restart>,
 }
 
@@ -32,12 +40,11 @@ struct Restart {
 }
 
 /// Starts the supervisor's thread.
-pub fn start(servers: Servers, modules: Modules, first_program: u32) -> Result<(), Failure> {
+pub fn start(servers: Servers, modules: Modules) -> Result<(), Failure> {
     let fail = |error| Failure::kernel("supervisor", error);
     let supervisor = Supervisor {
         servers,
         modules,
-        first_program,
         restarts: BTreeMap::new(),
     };
     let stack = memory::Mapping::anonymous(STACK_SIZE, Prot::READ | Prot::WRITE);
@@ -57,7 +64,7 @@ extern "C" fn body(argument: u64) -> ! {
             Ok(None) => {}
             Err(error) => {
                 log!("init", "cannot wait for children: {error:?}");
-                shut_down(&supervisor.servers, &supervisor.modules, 1);
+                shut_down(&supervisor.servers.ports, &supervisor.modules, 1);
             }
         }
     }
@@ -65,8 +72,12 @@ extern "C" fn body(argument: u64) -> ! {
 
 impl Supervisor {
     fn ended(&mut self, child: &WaitResult) {
-        if child.pid == self.first_program {
-            shut_down(&self.servers, &self.modules, shell_status(child.status));
+        if child.pid == FIRST_PROGRAM.load(Ordering::Acquire) {
+            shut_down(
+                &self.servers.ports,
+                &self.modules,
+                shell_status(child.status),
+            );
         }
         let index = self
             .servers

@@ -29,7 +29,7 @@ ferrix_rt::server!(main);
 fn main(startup: &'static Startup) {
     let result = server::Ports::find(startup).and_then(|ports| {
         let mut vfs = server::Vfs::new(&ports);
-        vfs.mount_boot(startup)?;
+        vfs.mount_boot(startup);
         ferrix_rt::service::run(ports.own, &mut vfs).map_err(i32::from)
     });
     if let Err(errno) = result {

@@ -98,6 +98,8 @@ pub mod exit {
     /// Outside the range of a program's own status and of `128 + signal`; the monitor
     /// recognises it only together with [`PANIC_FLAG`].
     pub const PANIC: u32 = 0xfd;
+    /// `init` could not start the system: the guest's log says why.
+    pub const BOOT_FAILED: u32 = 71;
     /// Set in the 32-bit value so that a kernel panic is told from a program's status.
     pub const PANIC_FLAG: u32 = 0x8000_0000;
 }

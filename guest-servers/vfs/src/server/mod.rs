@@ -19,7 +19,7 @@ use ferrix_proto::{file, path};
 use ferrix_rt::connections::Connections;
 use ferrix_rt::service::{Caller, Outcome, Reply, Request, SESSION_RIGHTS, Service};
 use ferrix_rt::sys::{ipc, process};
-use ferrix_vfs::errno::{EBADF, EINVAL, ENOSYS, ENOTDIR, Result};
+use ferrix_vfs::errno::{EBADF, EINVAL, ENODEV, ENOSYS, ENOTDIR, Result};
 use ferrix_vfs::permissions::Credentials;
 use ferrix_vfs::pseudo::Local;
 use ferrix_vfs::walk::{Found, Last, Start, Tree};
@@ -108,7 +108,7 @@ pub struct Vfs {
 
 /// The root of everything: mount 0 is the root file system.
 fn global_root(tree: &mut Tree) -> Result<Node> {
-    let inode = tree.mounts.get(0)?.filesystem.root();
+    let inode = tree.mounts.get(0).map_err(|_| ENODEV)?.filesystem.root();
     Ok(Node { mount: 0, inode })
 }
 
@@ -237,7 +237,7 @@ impl Vfs {
             file::GET_FLAGS => self.get_flags(request),
             file::SET_FLAGS => self.set_flags(request),
             file::FILESYSTEM_INFO => self.filesystem_info(request),
-            file::GET_OBJECT => Err(ferrix_vfs::errno::ENODEV),
+            file::GET_OBJECT => Err(ENODEV),
             _ => Err(ENOSYS),
         }
     }

@@ -39,7 +39,10 @@ struct Plan {
 
 impl Vfs {
     /// Mounts the root disk and `/dev` and `/proc` on it.
-    pub fn mount_boot(&mut self, startup: &Startup) -> Result<()> {
+    ///
+    /// Without a root disk there is nothing to name: every request then fails with `ENODEV`, and init
+    /// ends the machine.
+    pub fn mount_boot(&mut self, startup: &Startup) {
         let line = startup.strings().last().unwrap_or_default();
         let line = core::str::from_utf8(line).unwrap_or_default();
         let word = |key: &str| {
@@ -54,13 +57,12 @@ impl Vfs {
                 "vfs",
                 "cannot mount {disk} as the root file system: errno {errno}; it must be an ext2 disk (--disk FILE)"
             );
-            return Err(errno);
+            return;
         }
         let disks = self.disks();
         self.mount_generated("dev", Box::new(Devices::new(&disks)));
         let facts = Facts::new(Rc::clone(&self.shared));
         self.mount_generated("proc", Box::new(Proc::new(Box::new(facts))));
-        Ok(())
     }
 
     /// A generated file system, on the directory of its name if the root has one.
