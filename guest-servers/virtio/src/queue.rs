@@ -4,7 +4,7 @@
 //! the ring, [`Queue::publish`] shows all that was added to the device and tells whether it wants to
 //! be notified, [`Queue::pop`] returns the token when the device is done, in any order.
 //!
-//! [`rings`] is the shared memory, [`ledger`] the private book of what is in it. Decisions are made
+//! `rings` is the shared memory, `ledger` the private book of what is in it. Decisions are made
 //! from the ledger only; what the device writes is checked against it.
 //!
 //! Interrupts: drain with [`pop`](Queue::pop) until `None`, then
