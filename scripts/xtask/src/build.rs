@@ -14,9 +14,10 @@ pub const GUEST: &[(&str, &str)] = &[
     ("ferrix-ext2", "ferrix-ext2/guest"),
     ("vfs", "vfs/guest"),
     ("posix", "posix/guest"),
+    ("bench", "bench/guest"),
 ];
 
-/// Boot modules: the binaries of [`GUEST`] but for the kernel.
+/// Boot modules of the default image.
 const MODULES: &[&str] = &["init", "blk", "console", "ext2", "vfs", "posix"];
 
 const GUEST_TARGET: &str = "x86_64-unknown-none";
@@ -93,6 +94,7 @@ fn modules() -> Result<()> {
             run(tool("strip").arg("-o").arg(&target).arg(&source))?;
         }
     }
+    copy_if_newer(&from.join("bench"), &to.join("bench"))?;
     copy_if_newer(Path::new("images/servers.manifest"), &to.join("manifest"))?;
     archive(to)
 }

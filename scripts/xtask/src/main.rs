@@ -5,9 +5,11 @@
 //! | `build` | monitor, kernel, servers, programs, image |
 //! | `boot [vmm options]` | runs the monitor on a copy of the disk |
 //! | `test [filter]` | all tests, one closing line |
+//! | `bench` | kernel instructions per operation |
 //! | `lint` | formatting and clippy, for host and guest |
 
 mod archive;
+mod bench;
 mod build;
 mod image;
 mod lint;
@@ -37,8 +39,9 @@ fn dispatch() -> Result<ExitCode> {
         "build" => build::all().map(|()| ExitCode::SUCCESS),
         "boot" => run::boot(&rest),
         "test" => test::all(&rest),
+        "bench" => bench::all().map(|()| ExitCode::SUCCESS),
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
-        other => bail!("unknown command `{other}`: expected build, boot, test or lint"),
+        other => bail!("unknown command `{other}`: expected build, boot, test, bench or lint"),
     }
 }
 

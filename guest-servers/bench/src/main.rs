@@ -1,0 +1,44 @@
+//! Counts what kernel operations cost: the only process of its machine (`images/bench.toml`), in
+//! `init`'s place. It does each operation [`ROUNDS`] times between two milestones; `vmm --stats` notes the
+//! kernel instructions (`insn_emulation`) at each, and `cargo xtask bench` takes the differences.
+
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+#[expect(
+    unsafe_code,
+    reason = "raw threads, memory and fork, which is what is measured"
+)]
+mod operations;
+
+use ferrix_rt::sys::system;
+
+/// How often each operation is done.
+pub const ROUNDS: u64 = 1000;
+/// Milestones of benchmarks count from here: number n begins operation n, n + 1 ends it.
+const FIRST_MILESTONE: u8 = 16;
+
+#[expect(unsafe_code, reason = "the entry point's name is fixed")]
+mod entry {
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = ".text._start")]
+    extern "C" fn _start() -> ! {
+        super::run()
+    }
+}
+
+fn run() -> ! {
+    let operations = operations::all();
+    for (operation, number) in operations.iter().zip(FIRST_MILESTONE..) {
+        let state = (operation.prepare)();
+        // Once unmeasured: first touches are not what is counted.
+        (operation.rounds)(&state, 1);
+        system::milestone(2 * (number - FIRST_MILESTONE) + FIRST_MILESTONE);
+        (operation.rounds)(&state, ROUNDS);
+        system::milestone(2 * (number - FIRST_MILESTONE) + FIRST_MILESTONE + 1);
+    }
+    operations::end_machine()
+}

@@ -1,0 +1,87 @@
+//! Counts kernel instructions: of each operation of `guest-servers/bench`, and of a boot to the prompt.
+//!
+//! The counts come from KVM's `insn_emulation`, so this needs a `/dev/kvm` that emulates the kernel
+//! (docs/kvm.md, machine B); elsewhere it says so.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::process::{Command, Stdio};
+
+/// The operations of `guest-servers/bench/src/operations.rs`, in its order, and what one round does.
+const OPERATIONS: &[&str] = &[
+    "null system call",
+    "yield, nobody else ready",
+    "SHORT call + reply, two processes",
+    "SHORT call + reply, one process",
+    "LONG call of 256 bytes + SHORT reply, two processes",
+    "map + unmap of one page",
+    "anonymous page fault",
+    "fork + exit + wait",
+    "futex: wake, wait, and the peer's wait, wake",
+];
+/// As there.
+const ROUNDS: u64 = 1000;
+const FIRST_MILESTONE: usize = 16;
+
+/// Prints a Markdown table.
+pub fn all() -> Result<()> {
+    let stats = run(&["images/bench.toml", "--timeout", "300"])?;
+    println!("| operation | kernel instructions |\n|---|---|");
+    for (index, name) in OPERATIONS.iter().enumerate() {
+        let begin = instructions_at(&stats, &number_name(FIRST_MILESTONE + 2 * index))?;
+        let end = instructions_at(&stats, &number_name(FIRST_MILESTONE + 2 * index + 1))?;
+        println!("| {name} | {:.1} |", (end - begin) as f64 / ROUNDS as f64);
+    }
+    boot()
+}
+
+/// A boot of the default image to the moment when the shell reads the terminal.
+fn boot() -> Result<()> {
+    let stats = run(&[
+        "images/default.toml",
+        "--command",
+        "read line",
+        "--timeout",
+        "60",
+    ])?;
+    println!(
+        "| boot to the first read of the terminal | {} |",
+        instructions_at(&stats, "prompt")?
+    );
+    Ok(())
+}
+
+fn number_name(number: usize) -> String {
+    format!("milestone_{number}")
+}
+
+fn run(arguments: &[&str]) -> Result<Value> {
+    let mut vmm = Command::new("target/release/vmm");
+    vmm.arg("run")
+        .args(arguments)
+        .args(["--stats"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let output = vmm
+        .stderr(Stdio::piped())
+        .output()
+        .context("running target/release/vmm")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let json = text.lines().rev().find(|line| line.starts_with('{'));
+    let json = json.with_context(|| format!("no statistics came: {text}"))?;
+    Ok(serde_json::from_str(json)?)
+}
+
+fn instructions_at(stats: &Value, name: &str) -> Result<u64> {
+    let milestones = stats["milestones"]
+        .as_array()
+        .context("no milestones in the statistics")?;
+    let found = milestones
+        .iter()
+        .find(|milestone| milestone["name"] == name);
+    let milestone = found.with_context(|| format!("the guest did not reach {name}"))?;
+    match milestone["insn_emulation"].as_u64() {
+        Some(count) => Ok(count),
+        None => bail!("this /dev/kvm does not count emulated instructions: see docs/kvm.md"),
+    }
+}
