@@ -14,7 +14,7 @@
 /// not mix. If it fails there is nowhere to say so.
 macro_rules! err {
     ($($arg:tt)*) => {
-        drop(std::io::Write::write_all(&mut $crate::sys::fd::Fd(2), format!($($arg)*).as_bytes()))
+        drop(std::io::Write::write_all(&mut { $crate::sys::fd::Fd::STDERR }, format!($($arg)*).as_bytes()))
     };
 }
 

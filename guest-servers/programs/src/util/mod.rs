@@ -1,11 +1,36 @@
-//! The utilities, one file each; [`simple`] holds those of a few lines, [`faults`] the ones
-//! that exist to test the system. [`regex`] and [`signals`] are shared.
+//! The utilities. A larger one has a file of its own; [`simple`], [`files`], [`disk`],
+//! [`system`], [`launch`], [`columns`], [`bytes`] and [`ends`] hold several that belong
+//! together; [`faults`] are those that exist to test the system. [`civil`], [`listing`],
+//! [`regex`], [`signals`] and [`users`] are shared.
 
+pub mod bytes;
 pub mod cat;
+pub mod chmod;
+mod civil;
+pub mod columns;
+pub mod copy;
+pub mod date;
+pub mod dd;
+pub mod disk;
 pub mod echo;
+pub mod ends;
+pub mod faults;
+pub mod files;
+pub mod find;
+pub mod grep;
 pub mod kill;
+pub mod launch;
+mod listing;
+pub mod ls;
 pub mod printf;
+mod regex;
 pub mod seq;
+pub mod sha256;
 pub mod signals;
 pub mod simple;
+pub mod sort;
+pub mod stat;
+pub mod system;
 pub mod test;
+mod users;
+pub mod wc;
