@@ -18,10 +18,14 @@
 
 extern crate alloc;
 
+// First, for its macro.
+#[cfg(target_os = "none")]
+#[macro_use]
+#[expect(unsafe_code, reason = "the UART's ports")]
+pub mod log;
+
 #[expect(unsafe_code, reason = "the machine itself: instructions, tables, registers")]
 pub mod arch;
-#[cfg(target_os = "none")]
-#[expect(unsafe_code, reason = "reads what the boot loader left in memory")]
 pub mod boot;
 #[cfg(target_os = "none")]
 pub mod exception;
@@ -29,9 +33,6 @@ pub mod futex;
 pub mod ipc;
 #[cfg(target_os = "none")]
 pub mod irq;
-#[cfg(target_os = "none")]
-#[expect(unsafe_code, reason = "port output before and beside every lock")]
-pub mod log;
 pub mod mm;
 pub mod object;
 #[cfg(target_os = "none")]

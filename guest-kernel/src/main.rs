@@ -1,9 +1,38 @@
-//! The boot image. On the host this is an empty program: the kernel's tests are the library's.
+//! The boot image: the order in which the kernel comes to life.
+//!
+//! On the host this is an empty program: the kernel's tests are the library's.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![deny(unsafe_code)]
 
 #[cfg(target_os = "none")]
-extern crate ferrix_kernel as _;
+mod kernel {
+    use ferrix_kernel::{arch, boot, time};
+    use ferrix_kernel::arch::{ioapic, power, smp, start};
+    use ferrix_kernel::mm::PhysAddr;
+    use ferrix_machine::milestone;
+
+    /// First Rust code, on the boot CPU, in long mode at the kernel's own addresses; `start_info` is the
+    /// physical address of the PVH start information.
+    #[expect(unsafe_code, reason = "called by name from the entry's assembly")]
+    #[unsafe(no_mangle)]
+    extern "C" fn kernel_main(start_info: u32) -> ! {
+        arch::init();
+        power::milestone(milestone::KERNEL_ENTRY);
+        boot::init(start_info);
+        boot::init_memory();
+        arch::init_interrupts();
+        for (base, first_gsi) in boot::io_apics() {
+            ioapic::add(PhysAddr(base), first_gsi);
+        }
+        time::init();
+        let cpus = smp::start(&boot::apic_ids());
+        start::close_low();
+        ferrix_kernel::log!("ferrix {cpus} cpus, {} MiB", boot::memory_bytes() >> 20);
+        power::milestone(milestone::KERNEL_READY);
+        ferrix_kernel::arch::demo();
+        power::exit(0)
+    }
+}
 
 #[cfg(not(target_os = "none"))]
 fn main() {

@@ -5,6 +5,7 @@
 
 #[cfg(not(target_os = "none"))]
 mod host;
+#[cfg(target_os = "none")]
 pub mod x86_64;
 
 #[cfg(not(target_os = "none"))]

@@ -1,1 +1,29 @@
-//! From the boot loader's hand-over to the first process.
+//! What the boot loader hands over: memory, modules, command line, CPUs, devices.
+//!
+//! | module | source |
+//! |---|---|
+//! | `pvh` | the PVH start information |
+//! | `acpi` | the MADT: CPUs and I/O APICs |
+//! | [`archive`] | several modules in one, for loaders that pass only one |
+//! | [`command_line`] | `virtio_mmio.device=` |
+//!
+//! The loader's own structures stay where they are (below 1 MiB, or reserved), and are read in
+//! place.
+
+pub mod archive;
+pub mod command_line;
+
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "firmware tables are found by address")]
+mod acpi;
+#[cfg(target_os = "none")]
+mod info;
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "the boot loader's structures are found by address")]
+mod pvh;
+
+#[cfg(target_os = "none")]
+pub use info::{
+    BootModule, apic_ids, command_line, init, init_memory, io_apics, memory_bytes, modules,
+    virtio_devices,
+};

@@ -1,0 +1,96 @@
+//! What the processor and the hypervisor offer, from CPUID, asked once.
+
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use bitflags::bitflags;
+use ferrix_machine::cpuid as leaf;
+
+bitflags! {
+    /// Features that change how the kernel works.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Features: u32 {
+        /// Global pages.
+        const PGE = 1 << 0;
+        /// 1 GiB pages.
+        const GIGABYTE_PAGES = 1 << 1;
+        /// x2APIC mode.
+        const X2APIC = 1 << 2;
+        /// The APIC timer takes TSC deadlines.
+        const TSC_DEADLINE = 1 << 3;
+        /// XSAVE.
+        const XSAVE = 1 << 4;
+        /// RDFSBASE and its siblings.
+        const FSGSBASE = 1 << 5;
+        /// Supervisor-mode execution prevention.
+        const SMEP = 1 << 6;
+        /// Supervisor-mode access prevention.
+        const SMAP = 1 << 7;
+        /// User-mode instruction prevention.
+        const UMIP = 1 << 8;
+        /// KVM's paravirtual clocks.
+        const KVM_CLOCK = 1 << 9;
+        /// The machine has Ferrix's exit and milestone ports.
+        const EXIT_PORT = 1 << 10;
+    }
+}
+
+static FEATURES: AtomicU32 = AtomicU32::new(0);
+
+/// The features found by [`detect`].
+#[inline]
+pub fn features() -> Features {
+    Features::from_bits_retain(FEATURES.load(Relaxed))
+}
+
+/// Asks CPUID.
+pub fn detect() {
+    let mut found = Features::empty();
+    let mut note = |register: u32, bit: u32, feature| found.set(feature, register & 1 << bit != 0);
+    let basic = __cpuid(1);
+    note(basic.edx, 13, Features::PGE);
+    note(basic.ecx, 21, Features::X2APIC);
+    note(basic.ecx, 24, Features::TSC_DEADLINE);
+    note(basic.ecx, 26, Features::XSAVE);
+    if __cpuid(0).eax >= 7 {
+        let structured = __cpuid_count(7, 0);
+        note(structured.ebx, 0, Features::FSGSBASE);
+        note(structured.ebx, 7, Features::SMEP);
+        note(structured.ebx, 20, Features::SMAP);
+        note(structured.ecx, 2, Features::UMIP);
+    }
+    note(__cpuid(0x8000_0001).edx, 26, Features::GIGABYTE_PAGES);
+    if basic.ecx & 1 << 31 != 0 {
+        let signature = __cpuid(leaf::SIGNATURE);
+        if signature.ebx == u32::from_le_bytes(*b"KVMK") {
+            note(__cpuid(leaf::FEATURES).eax, 3, Features::KVM_CLOCK);
+        }
+        if signature.eax >= leaf::TIMING {
+            let timing = __cpuid(leaf::TIMING);
+            let ours = timing.ecx == leaf::FERRIX_MAGIC;
+            found.set(Features::EXIT_PORT, ours && timing.edx & leaf::FERRIX_EXIT_PORT != 0);
+        }
+    }
+    FEATURES.store(found.bits(), Relaxed);
+}
+
+/// TSC and APIC timer frequency in kHz, where the hypervisor says (0: it does not).
+pub fn hypervisor_frequencies() -> (u32, u32) {
+    if __cpuid(1).ecx & 1 << 31 == 0 || __cpuid(leaf::SIGNATURE).eax < leaf::TIMING {
+        return (0, 0);
+    }
+    let timing = __cpuid(leaf::TIMING);
+    (timing.eax, timing.ebx)
+}
+
+/// TSC frequency in kHz by leaf 0x15 (0: not given).
+pub fn crystal_tsc_khz() -> u32 {
+    if __cpuid(0).eax < 0x15 {
+        return 0;
+    }
+    let ratio = __cpuid(0x15);
+    if ratio.eax == 0 || ratio.ebx == 0 || ratio.ecx == 0 {
+        return 0;
+    }
+    (ratio.ecx as u64 * ratio.ebx as u64 / ratio.eax as u64 / 1000) as u32
+}

@@ -1,0 +1,121 @@
+//! Segments: the GDT and the TSS of each CPU.
+//!
+//! Selectors are Linux's, for what programs see in signal frames: user code 0x33, user data 0x2b.
+//! SYSCALL and SYSRET fix their order.
+
+use core::cell::Cell;
+
+use super::cpu::PerCpu;
+use super::entry::idt::HEADER;
+use super::instructions::{lgdt, ltr};
+
+/// 32-bit kernel code, for starting CPUs.
+pub const BOOT_CS: u16 = 0x08;
+/// Kernel code.
+pub const KERNEL_CS: u16 = 0x10;
+/// Kernel data and stack.
+pub const KERNEL_SS: u16 = 0x18;
+/// Base from which SYSRET computes the user selectors: it adds 16 for CS and 8 for SS.
+pub const SYSRET_BASE: u16 = 0x23;
+const TSS: u16 = 0x38;
+/// Entries of a GDT.
+pub const GDT_ENTRIES: usize = 9;
+
+/// Null, boot code, kernel code and data, user 32-bit code, user data, user code; the TSS follows.
+/// All are marked accessed, so the processor never writes to the table.
+pub const GDT: [u64; 7] = [
+    0,
+    0x00cf_9b00_0000_ffff,
+    0x00af_9b00_0000_ffff,
+    0x00cf_9300_0000_ffff,
+    0x00cf_fb00_0000_ffff,
+    0x00cf_f300_0000_ffff,
+    0x00af_fb00_0000_ffff,
+];
+
+/// Stack of the double fault handler.
+pub const IST_DOUBLE_FAULT: u8 = 1;
+/// Stack of the NMI handler.
+pub const IST_NMI: u8 = 2;
+/// Stack of the debug and machine check handlers.
+pub const IST_DEBUG: u8 = 3;
+
+/// Task state segment (Intel SDM volume 3, 8.7), of which only the stacks are of use; in words of 32
+/// bits, because its 64-bit fields are at odd multiples of four.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Tss(Cell<[u32; TSS_WORDS]>);
+
+const TSS_WORDS: usize = 26;
+const TSS_BYTES: usize = TSS_WORDS * 4;
+/// Word of IST 1; the others follow, two words each.
+const TSS_IST: usize = 9;
+/// Word that holds, in its upper half, the offset of the I/O permission map.
+const TSS_IO_MAP: usize = 25;
+/// Offset of RSP0, the stack of entries from user mode, in bytes.
+pub const TSS_RSP0: usize = 4;
+
+impl Tss {
+    pub(super) const fn new() -> Tss {
+        Tss(Cell::new([0; TSS_WORDS]))
+    }
+
+    /// Sets the exception stacks; user mode gets no I/O ports.
+    fn fill(&self, stacks: ExceptionStacks) {
+        let mut words = [0; TSS_WORDS];
+        let mut set = |ist: u8, stack: u64| {
+            words[TSS_IST + 2 * (ist as usize - 1)] = stack as u32;
+            words[TSS_IST + 2 * (ist as usize - 1) + 1] = (stack >> 32) as u32;
+        };
+        set(IST_DOUBLE_FAULT, stacks.double_fault);
+        set(IST_NMI, stacks.nmi);
+        set(IST_DEBUG, stacks.debug);
+        // The map begins beyond the limit.
+        words[TSS_IO_MAP] = (TSS_BYTES as u32) << 16;
+        self.0.set(words);
+    }
+}
+
+/// Highest addresses of a CPU's three exception stacks.
+#[derive(Clone, Copy, Debug)]
+pub struct ExceptionStacks {
+    /// For [`IST_DOUBLE_FAULT`].
+    pub double_fault: u64,
+    /// For [`IST_NMI`].
+    pub nmi: u64,
+    /// For [`IST_DEBUG`].
+    pub debug: u64,
+}
+
+impl ExceptionStacks {
+    /// Divides `size` bytes from `bottom` on among the three, each below a header that names the
+    /// CPU (see [`load`]).
+    pub fn split(bottom: u64, size: u64) -> ExceptionStacks {
+        let top = |sixteenths: u64| bottom + size / 16 * sixteenths - HEADER;
+        // The NMI's handler logs; the double fault's panics.
+        ExceptionStacks { debug: top(4), nmi: top(10), double_fault: top(16) }
+    }
+}
+
+/// Gives this CPU its segments and exception stacks.
+pub(super) fn load(cpu: &'static PerCpu, stacks: ExceptionStacks) {
+    for stack in [stacks.double_fault, stacks.nmi, stacks.debug] {
+        // SAFETY: the header above each stack.
+        unsafe { (stack as *mut u64).write(cpu as *const PerCpu as u64) }
+    }
+    cpu.tss.fill(stacks);
+    let mut gdt = [0; GDT_ENTRIES];
+    gdt[..GDT.len()].copy_from_slice(&GDT);
+    let base = &raw const cpu.tss as u64;
+    gdt[TSS as usize / 8] = (TSS_BYTES as u64 - 1)
+        | (base & 0xff_ffff) << 16
+        | 0x89 << 40
+        | (base >> 24 & 0xff) << 56;
+    gdt[TSS as usize / 8 + 1] = base >> 32;
+    cpu.gdt.set(gdt);
+    // SAFETY: the table is static and filled; CS and SS in use mean the same in it.
+    unsafe {
+        lgdt(cpu.gdt.as_ptr() as u64, (GDT_ENTRIES * 8 - 1) as u16);
+        ltr(TSS);
+    }
+}

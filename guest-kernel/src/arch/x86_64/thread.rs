@@ -1,0 +1,381 @@
+//! Threads as the processor sees them: a kernel stack, an address space, bases, floating point.
+//!
+//! The top of a kernel stack, from the highest address down:
+//!
+//! | | |
+//! |---|---|
+//! | [`Anchor`] | what the entries need before they have a register: the personality's text; where a parked thread continues |
+//! | [`TrapFrame`] | the registers of user mode; RSP0 is its end |
+//! | | the kernel's frames |
+//!
+//! A thread is *parked* when its stack holds nothing but its user frame: it continues by returning
+//! to user mode. That is the resting state of `rsp`, so a thread that blocks in a system call as a
+//! whole needs nothing saved. Only [`switch`] leaves another `rsp`, and takes it back.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
+
+use ferrix_abi::error::Result;
+use ferrix_abi::layout::USER_TOP;
+use ferrix_abi::process::Personality;
+
+use super::cpu::{self, PerCpu, this_cpu};
+use super::entry;
+use super::fpu::{self, FpuArea};
+use super::frame::{FRAME_SIZE, TrapFrame};
+use super::instructions::{rdmsr, wrmsr};
+use super::msr;
+use crate::mm::kstack::KernelStack;
+use crate::mm::{PhysAddr, paging, tlb};
+
+/// What the entries find above the user frame.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Anchor {
+    /// A SYSCALL from below is foreign.
+    pub text_begin: u64,
+    /// A SYSCALL from here or above is foreign.
+    pub text_end: u64,
+    /// Where a foreign SYSCALL continues.
+    pub syscall_entry: u64,
+    /// Where the kernel continues a parked thread.
+    parked: u64,
+}
+
+const NO_CPU: u32 = u32::MAX;
+const ANCHOR_SIZE: u64 = size_of::<Anchor>() as u64;
+/// From a parked thread's `rsp`, after its RET, down to the frame.
+pub(super) const PARKED_TO_FRAME: usize = ANCHOR_SIZE as usize + FRAME_SIZE;
+
+/// The architecture's part of a thread.
+#[derive(Debug)]
+#[repr(C)]
+pub struct ArchThread {
+    /// Where the kernel continues it: a stack with the address to return to on top.
+    rsp: u64,
+    /// The CPU that last had its floating-point state in its registers.
+    fpu_cpu: u32,
+    /// The end of the user frame: RSP0.
+    rsp0: u64,
+    root: PhysAddr,
+    fs_base: u64,
+    /// GS base in user mode: the address of its UTCB.
+    gs_base: u64,
+    fpu: Option<FpuArea>,
+    stack: Option<KernelStack>,
+}
+
+impl ArchThread {
+    /// A thread that begins in user mode with `frame`, on the tables at `root`.
+    pub fn new(frame: &TrapFrame, root: PhysAddr, utcb: u64) -> Result<ArchThread> {
+        let stack = KernelStack::new()?;
+        let rsp0 = stack.top() - ANCHOR_SIZE;
+        let anchor = Anchor {
+            text_begin: 0,
+            text_end: USER_TOP,
+            syscall_entry: 0,
+            parked: entry::parked_exit(),
+        };
+        // SAFETY: the stack is new, mapped, and larger than both.
+        unsafe {
+            (rsp0 as *mut Anchor).write(anchor);
+            (rsp0 as *mut TrapFrame).sub(1).write(*frame);
+        }
+        let rsp = parked_rsp(rsp0);
+        Ok(ArchThread { rsp, rsp0, gs_base: utcb, stack: Some(stack), ..ArchThread::idle(root) })
+    }
+
+    /// The thread that a CPU has been running since it started: its idle thread. Its `rsp` is set
+    /// when it is first switched out.
+    pub fn idle(root: PhysAddr) -> ArchThread {
+        ArchThread {
+            rsp: 0,
+            fpu_cpu: NO_CPU,
+            rsp0: 0,
+            root,
+            fs_base: 0,
+            gs_base: 0,
+            fpu: None,
+            stack: None,
+        }
+    }
+
+    /// The registers of user mode.
+    ///
+    /// # Safety
+    /// 1. It is not an idle thread,
+    /// 2. the thread is the current one or does not run, and nothing else holds its frame.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "the frame is on the stack, not in the structure")]
+    pub unsafe fn frame(&self) -> &mut TrapFrame {
+        // SAFETY: the frame's place is fixed; nobody else uses it, by the caller's promise.
+        unsafe { &mut *(self.rsp0 as *mut TrapFrame).sub(1) }
+    }
+
+    /// Gives the thread the personality's text and entry: SYSCALLs from elsewhere bounce.
+    ///
+    /// The caller has checked that the addresses are user addresses.
+    pub fn set_personality(&mut self, personality: &Personality) {
+        assert!(personality.text_end <= USER_TOP && personality.syscall_entry < USER_TOP);
+        let anchor = self.rsp0 as *mut Anchor;
+        // SAFETY: the anchor is on this thread's stack; the entries of its CPU read it one word at
+        // a time, and any mixture of old and new leads to user addresses only.
+        unsafe {
+            (&raw mut (*anchor).syscall_entry).write_volatile(personality.syscall_entry);
+            (&raw mut (*anchor).text_begin).write_volatile(personality.text_begin);
+            (&raw mut (*anchor).text_end).write_volatile(personality.text_end);
+        }
+    }
+
+    /// Lets the thread compute in floating point, in the initial state. The current thread's
+    /// registers are set up at once.
+    pub fn enable_fpu(&mut self) -> Result<()> {
+        if self.fpu.is_some() {
+            return Ok(());
+        }
+        let area = FpuArea::new()?;
+        if core::ptr::eq(cpu::current(), self) {
+            let flags = cpu::interrupts_save_and_disable();
+            fpu::unlock();
+            // SAFETY: just unlocked.
+            unsafe { area.restore() };
+            this_cpu().fpu_owner.store(self, Relaxed);
+            self.fpu_cpu = this_cpu().id() as u32;
+            cpu::interrupts_restore(flags);
+        }
+        self.fpu = Some(area);
+        Ok(())
+    }
+
+    /// Copies floating-point state and FS base of the current thread, for `fork` and new threads.
+    pub fn inherit_current(&mut self) -> Result<()> {
+        // SAFETY: the current thread exists and nobody else changes its fields.
+        let current = unsafe { &mut *cpu::current() };
+        self.fs_base = current.read_fs_base();
+        if current.fpu.is_none() {
+            return Ok(());
+        }
+        let area = FpuArea::new()?;
+        let flags = cpu::interrupts_save_and_disable();
+        // SAFETY: the current thread has floating point, so TS is clear and the registers are its.
+        unsafe { area.save() };
+        cpu::interrupts_restore(flags);
+        self.fpu = Some(area);
+        Ok(())
+    }
+
+    /// Sets FS base; `current`: of the thread that runs here.
+    pub fn set_fs_base(&mut self, base: u64) {
+        self.fs_base = base;
+        if core::ptr::eq(cpu::current(), self) {
+            // SAFETY: every x86-64 has this register; where it points is user mode's affair.
+            unsafe { wrmsr(msr::FS_BASE, base) }
+        }
+    }
+
+    /// FS base.
+    pub fn fs_base(&self) -> u64 {
+        if core::ptr::eq(cpu::current(), self) { self.read_fs_base() } else { self.fs_base }
+    }
+
+    fn read_fs_base(&self) -> u64 {
+        // SAFETY: every x86-64 has this register.
+        unsafe { rdmsr(msr::FS_BASE) }
+    }
+
+    /// Changes the address space. For the current thread it is loaded at once.
+    pub fn set_root(&mut self, root: PhysAddr) {
+        self.root = root;
+        if core::ptr::eq(cpu::current(), self) {
+            load_root(this_cpu(), root);
+        }
+    }
+
+    /// The address space's root table.
+    pub fn root(&self) -> PhysAddr {
+        self.root
+    }
+
+    /// Address of the UTCB.
+    pub fn utcb(&self) -> u64 {
+        self.gs_base
+    }
+}
+
+#[inline]
+fn parked_rsp(rsp0: u64) -> u64 {
+    rsp0 + offset_of!(Anchor, parked) as u64
+}
+
+#[inline]
+fn load_root(cpu: &PerCpu, root: PhysAddr) {
+    tlb::set_active(cpu.id(), root);
+    // SAFETY: every thread's root contains the kernel, and lives as long as the thread.
+    unsafe { paging::load_root(root) }
+}
+
+/// Makes the registers outside the stack those of `next`.
+///
+/// # Safety
+/// As [`switch`].
+#[inline]
+unsafe fn change_context(prev: *mut ArchThread, next: *mut ArchThread) {
+    let cpu = this_cpu();
+    // SAFETY: both are valid, and with interrupts off nobody else uses these fields.
+    let (old, new) = unsafe { (&mut *prev, &mut *next) };
+    if old.root != new.root {
+        load_root(cpu, new.root);
+    }
+    cpu::set_entry_stack(new.rsp0);
+    cpu.set_current(next);
+    // SAFETY: the instructions exist where `bases_by_instruction`; TS is clear while `old` has
+    // floating point.
+    unsafe {
+        if entry::bases_by_instruction() {
+            change_bases_by_instruction(old, new);
+        } else {
+            change_bases_by_msr(old, new);
+        }
+        match (&old.fpu, &new.fpu) {
+            (None, None) => {}
+            (Some(area), None) => {
+                area.save();
+                fpu::lock();
+            }
+            (from, Some(area)) => {
+                match from {
+                    Some(from) => from.save(),
+                    None => fpu::unlock(),
+                }
+                if cpu.fpu_owner.load(Relaxed) != next || new.fpu_cpu != cpu.id() as u32 {
+                    area.restore();
+                    cpu.fpu_owner.store(next, Relaxed);
+                    new.fpu_cpu = cpu.id() as u32;
+                }
+            }
+        }
+    }
+}
+
+/// FS and user GS base, read back because programs may change them themselves.
+///
+/// # Safety
+/// The processor executes RDFSBASE and its siblings; interrupts are off.
+#[inline]
+unsafe fn change_bases_by_instruction(old: &mut ArchThread, new: &ArchThread) {
+    let fs: u64;
+    // SAFETY: SWAPGS twice leaves the kernel's GS; in between nothing uses it (NMI and debug
+    // entries bring their own).
+    unsafe {
+        core::arch::asm!(
+            "rdfsbase {old}",
+            "wrfsbase {fs}",
+            "swapgs",
+            "wrgsbase {gs}",
+            "swapgs",
+            old = out(reg) fs,
+            fs = in(reg) new.fs_base,
+            gs = in(reg) new.gs_base,
+            options(nostack, preserves_flags),
+        );
+    }
+    old.fs_base = fs;
+}
+
+/// FS and user GS base, where only the kernel can change them: written if they differ.
+///
+/// # Safety
+/// Interrupts are off.
+#[cold]
+unsafe fn change_bases_by_msr(old: &ArchThread, new: &ArchThread) {
+    // SAFETY: every x86-64 has these registers.
+    unsafe {
+        if old.fs_base != new.fs_base {
+            wrmsr(msr::FS_BASE, new.fs_base);
+        }
+        if old.gs_base != new.gs_base {
+            wrmsr(msr::KERNEL_GS_BASE, new.gs_base);
+        }
+    }
+}
+
+/// Runs `next` on this CPU; returns when `prev`, the current thread, is run again.
+///
+/// # Safety
+/// 1. Interrupts are off (they are still off on return), and of locks only `lock` is held: it is
+///    released when the stack of `prev` is left,
+/// 2. `prev` is this CPU's current thread, and not `next`,
+/// 3. nobody else is about to run `next` (a CPU that is still leaving it is waited for),
+/// 4. both stay valid until each runs again.
+#[inline]
+pub unsafe fn switch(prev: *mut ArchThread, next: *mut ArchThread, lock: &AtomicBool) {
+    // SAFETY: the caller's promises are those that are needed.
+    unsafe {
+        change_context(prev, next);
+        switch_stack(prev, next, lock);
+        // From now on it is parked whenever it enters the kernel anew.
+        (*prev).rsp = parked_rsp((*prev).rsp0);
+    }
+}
+
+/// Continues `next` and forgets what is on the kernel stack of `prev`, which stays parked.
+///
+/// # Safety
+/// As [`switch`]; and nothing that lives on the stack of `prev` needs to be dropped.
+#[inline]
+pub unsafe fn resume(prev: *mut ArchThread, next: *mut ArchThread, lock: &AtomicBool) -> ! {
+    // SAFETY: the caller's promises are those that are needed; `rsp` is the first field.
+    unsafe {
+        change_context(prev, next);
+        core::arch::asm!("mov rsp, [{}]", "mov byte ptr [{}], 0", "ret", in(reg) next,
+            in(reg) lock, options(noreturn));
+    }
+}
+
+/// Continues the current thread, parked: returns to user mode at once.
+///
+/// # Safety
+/// Interrupts are off, no lock is held, and nothing on the stack needs to be dropped.
+pub unsafe fn return_to_user(current: *mut ArchThread) -> ! {
+    // SAFETY: as in `resume`.
+    unsafe { core::arch::asm!("mov rsp, [{}]", "ret", in(reg) current, options(noreturn)) }
+}
+
+/// Makes `thread` the one that this CPU, which has none yet, is running.
+pub fn adopt(thread: *mut ArchThread) {
+    let cpu = this_cpu();
+    cpu.set_current(thread);
+    tlb::set_active(cpu.id(), tlb::kernel_root());
+}
+
+/// Saves what Rust expects to be kept, changes stacks, and returns on the other.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn switch_stack(
+    prev: *mut ArchThread,
+    next: *mut ArchThread,
+    lock: &AtomicBool,
+) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "call 2f", // Leaves the address of the POPs on top.
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        "2:",
+        "mov [rdi], rsp",
+        "mov rsp, [rsi]",
+        "mov byte ptr [rdx], 0",
+        "ret",
+    )
+}

@@ -1,0 +1,83 @@
+//! The MADT (ACPI specification 6.5, 5.2.12): CPUs and I/O APICs.
+//!
+//! Table checksums are not verified: who could forge a table could forge its checksum, and there
+//! is nothing else to boot with.
+
+use crate::mm::PhysAddr;
+use crate::mm::phys::direct;
+
+/// Bytes of a system description table's header.
+const HEADER: usize = 36;
+/// Where the MADT's entries begin.
+const MADT_ENTRIES: usize = 44;
+const LOCAL_APIC: u8 = 0;
+const IO_APIC: u8 = 1;
+const LOCAL_X2APIC: u8 = 9;
+/// In the flags of a local APIC: the processor may be started.
+const ENABLED: u32 = 1;
+
+/// What an entry of the MADT announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A processor, by its local APIC's id.
+    Cpu(u32),
+    /// An I/O APIC: physical address, first global system interrupt.
+    IoApic(u64, u32),
+}
+
+fn bytes(address: u64, length: usize) -> &'static [u8] {
+    // SAFETY: the direct map covers all memory that holds tables; they are never written.
+    unsafe { core::slice::from_raw_parts(direct(PhysAddr(address)), length) }
+}
+
+fn u32_at(table: &[u8], offset: usize) -> u32 {
+    match table.get(offset..offset + 4) {
+        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+        _ => 0,
+    }
+}
+
+fn u64_at(table: &[u8], offset: usize) -> u64 {
+    u32_at(table, offset) as u64 | (u32_at(table, offset + 4) as u64) << 32
+}
+
+/// A whole table, by the length in its header.
+fn table(address: u64) -> &'static [u8] {
+    let length = u32_at(bytes(address, HEADER), 4) as usize;
+    bytes(address, length.max(HEADER))
+}
+
+fn find_madt(rsdp: u64) -> Option<&'static [u8]> {
+    let rsdp = bytes(rsdp, HEADER);
+    if !rsdp.starts_with(b"RSD PTR ") {
+        return None;
+    }
+    let (root, width) = match rsdp[15] {
+        2.. if u64_at(rsdp, 24) != 0 => (u64_at(rsdp, 24), 8),
+        _ => (u32_at(rsdp, 16) as u64, 4),
+    };
+    table(root)[HEADER..].chunks_exact(width).find_map(|pointer| {
+        let address = if width == 8 { u64_at(pointer, 0) } else { u32_at(pointer, 0) as u64 };
+        let found = table(address);
+        found.starts_with(b"APIC").then_some(found)
+    })
+}
+
+/// Calls `visit` for every entry of the MADT; not at all where there is none.
+pub fn visit_madt(rsdp: u64, mut visit: impl FnMut(Entry)) {
+    let Some(madt) = (if rsdp == 0 { None } else { find_madt(rsdp) }) else { return };
+    let mut rest = madt.get(MADT_ENTRIES..).unwrap_or_default();
+    while let [kind, length, ..] = *rest {
+        let Some((entry, after)) = rest.split_at_checked(length as usize) else { return };
+        if entry.len() < 2 {
+            return;
+        }
+        match kind {
+            LOCAL_APIC if u32_at(entry, 4) & ENABLED != 0 => visit(Entry::Cpu(entry[3] as u32)),
+            LOCAL_X2APIC if u32_at(entry, 8) & ENABLED != 0 => visit(Entry::Cpu(u32_at(entry, 4))),
+            IO_APIC => visit(Entry::IoApic(u32_at(entry, 4) as u64, u32_at(entry, 8))),
+            _ => {}
+        }
+        rest = after;
+    }
+}

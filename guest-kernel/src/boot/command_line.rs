@@ -1,0 +1,60 @@
+//! The kernel's command line.
+
+use ferrix_abi::info::VirtioDevice;
+use ferrix_machine::cmdline::VIRTIO_MMIO_DEVICE;
+
+/// The virtio-mmio devices that a command line announces, in its order: words
+/// `virtio_mmio.device=SIZE@BASE:GSI`, with Linux's suffixes K, M and G. Malformed ones are passed over.
+pub fn virtio_devices(command_line: &str) -> impl Iterator<Item = VirtioDevice> {
+    command_line.split_ascii_whitespace().filter_map(|word| {
+        let (key, value) = word.split_once('=')?;
+        if key == VIRTIO_MMIO_DEVICE { device(value) } else { None }
+    })
+}
+
+fn device(value: &str) -> Option<VirtioDevice> {
+    let (size, place) = value.split_once('@')?;
+    let mut place = place.split(':');
+    let base = number(place.next()?)?;
+    let gsi = place.next()?.parse().ok()?;
+    Some(VirtioDevice { base, size: number(size)?.try_into().ok()?, gsi })
+}
+
+/// A decimal or `0x` hexadecimal number, with an optional suffix.
+fn number(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'k' | b'K' => (&text[..text.len() - 1], 10),
+        b'm' | b'M' => (&text[..text.len() - 1], 20),
+        b'g' | b'G' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let value = match digits.strip_prefix("0x") {
+        Some(hexadecimal) => u64::from_str_radix(hexadecimal, 16).ok()?,
+        None => digits.parse().ok()?,
+    };
+    value.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Vec<(u64, u32, u32)> {
+        virtio_devices(text).map(|d| (d.base, d.size, d.gsi)).collect()
+    }
+
+    #[test]
+    fn devices_are_found_in_order() {
+        let line = "quiet virtio_mmio.device=4K@0xd0000000:5 command=x \
+                    virtio_mmio.device=512@0xfeb00e00:12:3";
+        assert_eq!(parse(line), [(0xd000_0000, 4096, 5), (0xfeb0_0e00, 512, 12)]);
+    }
+
+    #[test]
+    fn malformed_ones_are_passed_over() {
+        let line = "virtio_mmio.device virtio_mmio.device= virtio_mmio.device=4K@:5 \
+                    virtio_mmio.device=4K@0xzz:5 virtio_mmio.device=99999999G@0:1 \
+                    xvirtio_mmio.device=4K@0:1 virtio_mmio.device=4K@1M:7";
+        assert_eq!(parse(line), [(1 << 20, 4096, 7)]);
+    }
+}

@@ -1,0 +1,185 @@
+//! The boot information, gathered once.
+
+use arrayvec::ArrayVec;
+use ferrix_abi::info::{COMMAND_LINE_MAX, MODULES_MAX, VIRTIO_MAX, VirtioDevice};
+use ferrix_machine::irq::IOAPIC_BASE;
+
+use super::{acpi, archive, command_line as words, pvh};
+use crate::arch::cpu::MAX_CPUS;
+use crate::arch::{Features, features, start};
+use crate::mm::buddy::Content;
+use crate::mm::{self, BootMemory, PhysAddr};
+use crate::sync::SpinLock;
+
+/// Most ranges of the memory map that are used.
+const RANGES_MAX: usize = 16;
+/// Longest command line of a module.
+const ARGUMENTS_MAX: usize = 112;
+const PAGE: u64 = 4096;
+/// Page tables are taken from here on, at the lowest; below lie firmware tables.
+const MIB: u64 = 1 << 20;
+
+/// A boot module.
+#[derive(Clone, Copy, Debug)]
+pub struct BootModule {
+    /// Its command line; the first word is its name.
+    pub arguments: &'static str,
+    /// Physical address of its first byte, on a page boundary.
+    pub address: PhysAddr,
+    /// Bytes.
+    pub size: u64,
+}
+
+#[derive(Debug)]
+struct Info {
+    command_line: &'static str,
+    modules: ArrayVec<BootModule, MODULES_MAX>,
+    ram: ArrayVec<(u64, u64), RANGES_MAX>,
+    /// Parts of RAM that the allocator must not have.
+    reserved: ArrayVec<(u64, u64), 32>,
+    apic_ids: ArrayVec<u32, MAX_CPUS>,
+    io_apics: ArrayVec<(u64, u32), 4>,
+}
+
+static INFO: SpinLock<Info> = SpinLock::new(Info {
+    command_line: "",
+    modules: ArrayVec::new_const(),
+    ram: ArrayVec::new_const(),
+    reserved: ArrayVec::new_const(),
+    apic_ids: ArrayVec::new_const(),
+    io_apics: ArrayVec::new_const(),
+});
+
+/// The kernel's command line.
+pub fn command_line() -> &'static str {
+    INFO.lock().command_line
+}
+
+/// The modules; the first is init.
+pub fn modules() -> ArrayVec<BootModule, MODULES_MAX> {
+    INFO.lock().modules.clone()
+}
+
+/// RAM in bytes.
+pub fn memory_bytes() -> u64 {
+    INFO.lock().ram.iter().map(|range| range.1 - range.0).sum()
+}
+
+/// Local APIC ids of all CPUs.
+pub fn apic_ids() -> ArrayVec<u32, MAX_CPUS> {
+    INFO.lock().apic_ids.clone()
+}
+
+/// I/O APICs: physical address, first global system interrupt.
+pub fn io_apics() -> ArrayVec<(u64, u32), 4> {
+    INFO.lock().io_apics.clone()
+}
+
+/// Virtio devices that the command line announces.
+pub fn virtio_devices() -> ArrayVec<VirtioDevice, VIRTIO_MAX> {
+    words::virtio_devices(command_line()).take(VIRTIO_MAX).collect()
+}
+
+/// Reads the start information at `address`, and completes the direct map.
+pub fn init(address: u32) {
+    let start = pvh::start_info(address);
+    let mut info = INFO.lock();
+    info.command_line = pvh::text(start.command_line, COMMAND_LINE_MAX - 1);
+    let ranges: &[pvh::MemoryRange] = pvh::slice(start.memory_map, start.memory_map_count as usize);
+    let ram = ranges.iter().filter(|range| range.kind == pvh::RAM);
+    info.ram = ram.map(|range| (range.address, range.address + range.size)).take(RANGES_MAX).collect();
+    assert!(!info.ram.is_empty(), "the boot loader names no RAM");
+    let modules: &[pvh::Module] = pvh::slice(start.modules, start.module_count as usize);
+    reserve_handover(&mut info, start, address);
+    for module in modules {
+        info.reserved.push((module.address, module.address + module.size));
+        let arguments = pvh::text(module.command_line, ARGUMENTS_MAX);
+        let whole = BootModule { arguments, address: PhysAddr(module.address), size: module.size };
+        info.add_module(whole);
+    }
+    map_all_ram(&mut info);
+    acpi::visit_madt(start.rsdp, |entry| match entry {
+        acpi::Entry::Cpu(id) => drop(info.apic_ids.try_push(id)),
+        acpi::Entry::IoApic(base, gsi) => drop(info.io_apics.try_push((base, gsi))),
+    });
+    if info.io_apics.is_empty() {
+        info.io_apics.push((IOAPIC_BASE, 0));
+    }
+}
+
+/// Reserves the kernel's image and the structures that are read in place.
+fn reserve_handover(info: &mut Info, start: &pvh::StartInfo, address: u32) {
+    info.reserved.push(start::image());
+    let mut keep = |address: u64, bytes: usize| {
+        if address >= MIB {
+            info.reserved.push((address, address + bytes as u64));
+        }
+    };
+    keep(address as u64, size_of::<pvh::StartInfo>());
+    keep(start.command_line, COMMAND_LINE_MAX);
+    keep(start.modules, start.module_count as usize * size_of::<pvh::Module>());
+    for module in pvh::slice::<pvh::Module>(start.modules, start.module_count as usize) {
+        keep(module.command_line, ARGUMENTS_MAX);
+    }
+}
+
+impl Info {
+    /// Adds a module, or the modules that it contains.
+    fn add_module(&mut self, module: BootModule) {
+        let bytes: &'static [u8] = pvh::slice(module.address.0, module.size as usize);
+        if !archive::is_archive(bytes) {
+            return drop(self.modules.try_push(module));
+        }
+        for file in archive::files(bytes) {
+            let address = PhysAddr(module.address.0 + file.offset as u64);
+            assert!(
+                address.0.is_multiple_of(PAGE),
+                "a module of the boot archive is not on a page boundary: pack it with scripts/build"
+            );
+            let arguments = core::str::from_utf8(file.name).unwrap_or_default();
+            let file = BootModule { arguments, address, size: file.size as u64 };
+            drop(self.modules.try_push(file));
+        }
+    }
+}
+
+/// Extends the direct map to all RAM; page tables come from the end of the first range that has room
+/// below 1 GiB and above everything reserved.
+fn map_all_ram(info: &mut Info) {
+    let Info { ram, reserved, .. } = info;
+    let used = reserved.iter().map(|range| range.1).max().unwrap_or(MIB);
+    let first = used.next_multiple_of(PAGE);
+    let mut next = first;
+    let zeroed = ram_is_zero();
+    for &(begin, end) in ram.iter() {
+        start::map_ram(begin, end, || {
+            let table = mm::Frame::containing(PhysAddr(next));
+            next += PAGE;
+            if !zeroed {
+                table.zero();
+            }
+            table.address()
+        });
+    }
+    if next != first {
+        reserved.push((first, next));
+    }
+}
+
+/// Whether RAM that the boot loader did not fill is zero: true of Ferrix's own monitor, while
+/// firmware leaves things behind.
+fn ram_is_zero() -> bool {
+    features().contains(Features::EXIT_PORT)
+}
+
+/// Gives RAM to the allocator.
+pub fn init_memory() {
+    let info = INFO.lock();
+    let memory = BootMemory {
+        usable: &info.ram,
+        reserved: &info.reserved,
+        content: if ram_is_zero() { Content::Zero } else { Content::Dirty },
+        root: start::root(),
+    };
+    mm::init(&memory).expect("enough RAM for the kernel's tables");
+}
