@@ -12,7 +12,7 @@ use event_manager::{EventOps, Events, MutEventSubscriber};
 
 use vmm_sys_util::epoll::EventSet;
 
-use super::out::Buffered;
+use super::out::{Buffered, Patience};
 use super::terminal;
 use crate::timer::Timer;
 
@@ -57,8 +57,8 @@ impl LogSink {
         })))
     }
 
-    /// Hands over everything, however long it takes.
-    pub fn flush_all(&self) {
+    /// Hands over everything as long as patience lasts.
+    pub fn flush_all(&self, patience: Patience) {
         let mut state = self.lock();
         if state.lost > 0 {
             let lost = state.lost;
@@ -66,7 +66,7 @@ impl LogSink {
                 .out
                 .push(format!("\n[{lost} bytes of the kernel's log were lost]\n").as_bytes());
         }
-        state.out.flush();
+        state.out.flush(patience);
     }
 
     /// Bytes that the kernel wrote.
@@ -174,7 +174,7 @@ mod tests {
         let mut bytes = [0; 64];
         let count = read(&reader, &mut bytes).unwrap();
         assert_eq!(&bytes[..count], b"one\n");
-        sink.flush_all();
+        sink.flush_all(Patience::Endless);
         let count = read(&reader, &mut bytes).unwrap();
         assert_eq!(&bytes[..count], b"tw");
         assert_eq!(sink.bytes(), 6);

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
@@ -83,11 +84,9 @@ impl Out {
         }
     }
 
-    /// Waits until a write goes. For the end, when everything must out.
-    pub fn wait_writable(&self) {
-        if self.kind != Kind::Broken {
-            writable(self.file.as_fd(), None);
-        }
+    /// Waits until a write goes, up to `patience`. False if it does not.
+    fn wait_writable(&self, patience: Patience) -> bool {
+        self.kind == Kind::Broken || writable(self.file.as_fd(), patience.left().as_ref())
     }
 
     /// The reader is gone or the device full: the guest goes on, its output is dropped.
@@ -117,6 +116,31 @@ fn writable(stream: BorrowedFd<'_>, limit: Option<&Timespec>) -> bool {
             Err(rustix::io::Errno::INTR) => {}
             Err(_) => return true,
             Ok(ready) => return ready > 0,
+        }
+    }
+}
+
+/// How long to wait for a reader that does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as it takes: no byte of the guest is lost.
+    Endless,
+    /// Until then: the machine was ended from outside.
+    Until(Instant),
+}
+
+impl Patience {
+    /// What is left of it, as poll wants it.
+    fn left(self) -> Option<Timespec> {
+        match self {
+            Self::Endless => None,
+            Self::Until(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                Some(Timespec {
+                    tv_sec: left.as_secs() as i64,
+                    tv_nsec: i64::from(left.subsec_nanos()),
+                })
+            }
         }
     }
 }
@@ -164,11 +188,14 @@ impl Buffered {
         self.pending.is_empty()
     }
 
-    /// Hands over everything, however long it takes.
-    pub fn flush(&mut self) {
+    /// Hands over everything as long as patience lasts. For the end. True when nothing is left.
+    pub fn flush(&mut self, patience: Patience) -> bool {
         while !self.drain() {
-            self.out.wait_writable();
+            if !self.out.wait_writable(patience) {
+                return false;
+            }
         }
+        true
     }
 }
 
@@ -201,7 +228,8 @@ mod tests {
             File::from(reader).read_to_end(&mut got).unwrap();
             got
         });
-        out.flush();
+        assert!(!out.flush(Patience::Until(Instant::now())) || out.pending() == 0);
+        assert!(out.flush(Patience::Endless));
         assert_eq!(out.written, sent.len() as u64);
         drop((out, writer));
         assert!(reading.join().unwrap() == sent);
@@ -214,6 +242,6 @@ mod tests {
         drop(reader);
         out.push(b"lost");
         assert!(out.drain());
-        out.flush();
+        assert!(out.flush(Patience::Endless));
     }
 }

@@ -49,6 +49,19 @@ impl AsRawFd for Signals {
     }
 }
 
+/// Lets the ending signals end the process at once, now that the terminal is restored and only
+/// output is left to be written.
+pub fn give_back() -> io::Result<()> {
+    let set = create_sigset(&ENDING)?;
+    // SAFETY: `set` is initialised; the old mask is not asked for.
+    let failed = unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, ptr::null_mut()) };
+    if failed != 0 {
+        Err(io::Error::from_raw_os_error(failed))
+    } else {
+        Ok(())
+    }
+}
+
 fn is_ignored(signal: i32) -> bool {
     // SAFETY: a sigaction of zeros is a valid value to be overwritten.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

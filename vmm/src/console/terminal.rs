@@ -68,7 +68,7 @@ fn restore_on_panic() {
 fn restore() {
     if let Some(saved) = SAVED.lock().unwrap_or_else(PoisonError::into_inner).take() {
         // Nothing is left to be done if the terminal is gone.
-        let _ = tcsetattr(stdio::stdin(), OptionalActions::Flush, &saved);
+        let _ = tcsetattr(stdio::stdin(), OptionalActions::Now, &saved);
         RAW.store(false, Ordering::SeqCst);
     }
 }

@@ -59,7 +59,7 @@ fn register(index: u8, time: &Utc) -> u8 {
 }
 
 fn bcd(value: u8) -> u8 {
-    value / 10 << 4 | value % 10
+    ((value / 10) << 4) | (value % 10)
 }
 
 /// A point in time, split.

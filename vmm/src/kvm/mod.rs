@@ -120,6 +120,8 @@ impl Vm {
             .0
             .create_vm()
             .map_err(KvmError::ioctl("create a virtual machine"))?;
+        // First: once devices are on KVM's bus, a new memory slot waits for a slow grace period.
+        ram::map(&fd, &ram)?;
         fd.set_identity_map_address(IDENTITY_MAP_BASE)
             .map_err(KvmError::ioctl("place the identity map"))?;
         fd.set_tss_address(TSS_BASE)
@@ -132,7 +134,6 @@ impl Vm {
         };
         fd.create_pit2(pit)
             .map_err(KvmError::ioctl("create the interval timer"))?;
-        ram::map(&fd, &ram)?;
         Ok(Self {
             system,
             fd,

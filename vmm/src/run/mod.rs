@@ -15,7 +15,8 @@ use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use crate::cli::RunOptions;
 use crate::config::VmConfig;
 use crate::console::log_sink::LogFlusher;
-use crate::console::signals::Signals;
+use crate::console::out::Patience;
+use crate::console::signals::{self, Signals};
 use crate::console::terminal::RawMode;
 use crate::control::Outcome;
 use crate::error::VmmError;
@@ -23,6 +24,9 @@ use crate::inspect::{self, View};
 use crate::stats;
 use crate::status::ExitStatus;
 pub(crate) use build::Machine;
+
+/// How long a reader is waited for when the machine was ended from outside.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What the event loop holds.
 pub(crate) type Subscriber = Arc<Mutex<dyn MutEventSubscriber>>;
@@ -34,9 +38,11 @@ pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError>
     let mut machine = Machine::build(&config, options, start)?;
     let raw = RawMode::enter().map_err(VmmError::host("make the terminal raw"))?;
     let ran = machine.run(options, signals);
-    machine.finish();
+    machine.stop();
     drop(raw);
-    let status = machine.report(ran?);
+    let outcome = ran?;
+    machine.put_out(patience(&outcome));
+    let status = machine.report(outcome);
     if options.stats {
         print_stats(&machine, start, status);
     }
@@ -62,6 +68,7 @@ impl Machine {
         self.backs
             .start()
             .map_err(VmmError::host("start the disks' threads"))?;
+        self.context.bus.milestones.note_named("vmm_ready".into());
         self.vcpus
             .start(&self.context)
             .map_err(VmmError::host("start the vCPU threads"))?;
@@ -75,16 +82,34 @@ impl Machine {
         }
     }
 
-    /// Stops the guest and puts out what it wrote.
-    fn finish(&self) {
+    /// Stops the guest and puts out what goes without waiting.
+    fn stop(&self) {
         self.vcpus.stop(&self.context);
-        self.backs.flush();
+        self.backs.console().transmit();
+    }
+
+    /// Puts out the rest of what the guest wrote, and ends the devices.
+    fn put_out(&self, patience: Patience) {
+        if let Err(error) = signals::give_back() {
+            log::warn!("cannot unblock signals: {error}");
+        }
+        self.backs.console().flush(patience);
         self.context
             .bus
             .virtio
             .iter()
             .for_each(|device| device.reset());
-        self.log.flush_all();
+        self.log.flush_all(patience);
+    }
+}
+
+/// A guest that ended by itself has all its output written; one that was ended waits for nobody.
+fn patience(outcome: &Outcome) -> Patience {
+    match outcome {
+        Outcome::Timeout | Outcome::Quit | Outcome::Signal(_) => {
+            Patience::Until(Instant::now() + LAST_WORDS)
+        }
+        _ => Patience::Endless,
     }
 }
 

@@ -115,11 +115,6 @@ impl Backs {
     pub fn console(&self) -> MutexGuard<'_, ConsoleBack> {
         self.console.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Puts out what the guest wrote.
-    pub fn flush(&self) {
-        self.console().flush();
-    }
 }
 
 fn plug_disk(plug: &mut Plug<'_>, disk: Disk) -> Result<Worker, VmmError> {

@@ -105,3 +105,30 @@ fn gdb_address_in_use() {
         &[&address, "port 0"],
     );
 }
+
+#[test]
+fn no_permission_for_kvm() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65534;
+    let mode = fs::metadata("/dev/kvm").map_or(0o666, |m| m.permissions().mode());
+    if !rustix::process::geteuid().is_root() || mode & 0o006 == 0o006 {
+        eprintln!("SKIPPED: needs the superuser and a /dev/kvm that is not for everybody");
+        return;
+    }
+    let kernel = Code::default().exit(0).kernel();
+    fs::set_permissions(kernel.path(), fs::Permissions::from_mode(0o644)).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_vmm"))
+        .args(["run", "--kernel", kernel.path().to_str().unwrap()])
+        .stdin(std::process::Stdio::null())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(65), "{text}");
+    assert!(
+        text.contains("/dev/kvm") && text.contains("usermod -aG kvm"),
+        "{text}"
+    );
+}

@@ -189,7 +189,7 @@ impl Executor<'_> {
     fn offset(&self, sector: u64, data: &Segments) -> Result<u64, Failure> {
         let length = data.length();
         let count = length / SECTOR;
-        if length % SECTOR != 0 || !self.on_disk(Range { sector, count }) {
+        if !length.is_multiple_of(SECTOR) || !self.on_disk(Range { sector, count }) {
             return Err(Failure::Io);
         }
         Ok(sector * SECTOR)
@@ -205,7 +205,7 @@ impl Executor<'_> {
     fn ranges(&self, data: &Segments, allowed_flags: u32) -> Result<Vec<Range>, Failure> {
         self.check_writable()?;
         let length = data.length() as usize;
-        if length == 0 || length % RANGE != 0 || length / RANGE > RANGES_MAX as usize {
+        if length == 0 || !length.is_multiple_of(RANGE) || length / RANGE > RANGES_MAX as usize {
             return Err(Failure::Io);
         }
         let mut bytes = vec![0; length];
@@ -297,9 +297,6 @@ impl Executor<'_> {
     }
 }
 
-fn each(
-    ranges: &[Range],
-    mut act: impl FnMut(&Range) -> std::io::Result<()>,
-) -> std::io::Result<u32> {
-    ranges.iter().try_for_each(|range| act(range)).map(|()| 0)
+fn each(ranges: &[Range], act: impl FnMut(&Range) -> std::io::Result<()>) -> std::io::Result<u32> {
+    ranges.iter().try_for_each(act).map(|()| 0)
 }

@@ -13,7 +13,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::{Active, RECEIVE, TRANSMIT};
 use crate::console::input::Input;
-use crate::console::out::Buffered;
+use crate::console::out::{Buffered, Patience};
 use crate::memory::Ram;
 use crate::virtio::ring::{Served, serve};
 use crate::virtio::{Interrupt, Segments, Slot};
@@ -79,12 +79,14 @@ impl ConsoleBack {
         }
     }
 
-    /// Puts out everything that the guest made available, however long it takes. For the end.
-    pub fn flush(&mut self) {
+    /// Puts out everything that the guest made available as long as patience lasts. For the end.
+    pub fn flush(&mut self, patience: Patience) {
         while self.take_output() {
-            self.out.flush();
+            if !self.out.flush(patience) {
+                return;
+            }
         }
-        self.out.flush();
+        self.out.flush(patience);
     }
 
     /// Reads standard input once.

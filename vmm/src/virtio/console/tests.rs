@@ -8,7 +8,7 @@ use vm_memory::{Bytes, GuestAddress};
 
 use super::*;
 use crate::console::input::Input;
-use crate::console::out::{Buffered, Out};
+use crate::console::out::{Buffered, Out, Patience};
 use crate::control::Control;
 use crate::memory::Ram;
 use crate::virtio::testing::Part;
@@ -99,7 +99,7 @@ fn output_keeps_every_byte_when_nobody_reads_for_a_while() {
         File::from(printed).read_exact(&mut got).unwrap();
         got
     });
-    rig.back.flush();
+    rig.back.flush(Patience::Endless);
     assert!(reader.join().unwrap() == text);
     assert_eq!(used(&transmit), (2, 0));
     assert_eq!(rig.back.counters().bytes_out, 400_000);
