@@ -56,6 +56,8 @@ pub const MAKE_ROOT: u16 = PATH_BASE + 18;
 pub mod lookup {
     /// Do not follow a symbolic link in the last place.
     pub const NO_FOLLOW: u64 = 1;
+    /// [`ACCESS`](super::ACCESS): by the effective ids, not the real ones (`AT_EACCESS`).
+    pub const EFFECTIVE: u64 = 0x200;
 }
 
 /// Longest path, in bytes.

@@ -1,0 +1,96 @@
+//! `futex`.
+
+use crate::user;
+use ferrix_abi::ipc::FOREVER;
+use ferrix_abi::layout::SYSTEM_BASE;
+use ferrix_posix::time::{deadline, from_realtime, from_timespec};
+use ferrix_posix::{Errno, Frame, Result};
+use ferrix_rt::clock::monotonic_ns;
+use ferrix_rt::sys::{system, thread};
+use linux_raw_sys::general as linux;
+
+/// Every waiter.
+const ANY: u32 = u32::MAX;
+
+pub fn futex(frame: &mut Frame) -> Result<u64> {
+    let [word, operation, value, fourth, second, last] = frame.args();
+    let value = value as u32;
+    word_address(word)?;
+    let flags = linux::FUTEX_PRIVATE_FLAG | linux::FUTEX_CLOCK_REALTIME;
+    let realtime = operation as u32 & linux::FUTEX_CLOCK_REALTIME != 0;
+    match operation as u32 & !flags {
+        linux::FUTEX_WAIT => {
+            let until = relative(fourth)?;
+            wait(word, value, until, ANY)
+        }
+        linux::FUTEX_WAIT_BITSET => {
+            let until = absolute(fourth, realtime)?;
+            wait(word, value, until, bitset(last)?)
+        }
+        linux::FUTEX_WAKE => wake(word, value, ANY),
+        linux::FUTEX_WAKE_BITSET => wake(word, value, bitset(last)?),
+        linux::FUTEX_REQUEUE => requeue(word, value, fourth, second, None),
+        linux::FUTEX_CMP_REQUEUE => requeue(word, value, fourth, second, Some(last as u32)),
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// Futex words are aligned and the program's own.
+fn word_address(word: u64) -> Result<()> {
+    match word {
+        _ if !word.is_multiple_of(4) => Err(Errno::EINVAL),
+        _ if word >= SYSTEM_BASE => Err(Errno::EFAULT),
+        _ => Ok(()),
+    }
+}
+
+fn bitset(last: u64) -> Result<u32> {
+    if last as u32 == 0 {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(last as u32)
+    }
+}
+
+fn relative(timeout: u64) -> Result<u64> {
+    let timeout = user::read_optional(timeout)?
+        .map(from_timespec)
+        .transpose()?;
+    Ok(timeout.map_or(FOREVER, |wait| deadline(monotonic_ns(), wait)))
+}
+
+fn absolute(timeout: u64, realtime: bool) -> Result<u64> {
+    let until = user::read_optional(timeout)?
+        .map(from_timespec)
+        .transpose()?;
+    Ok(match until {
+        Some(wall) if realtime => from_realtime(wall, system::realtime_offset()),
+        Some(until) => until,
+        None => FOREVER,
+    })
+}
+
+fn wait(word: u64, value: u32, until: u64, bitset: u32) -> Result<u64> {
+    let result = thread::futex_wait(word, value, until, bitset).map_err(Errno::from);
+    match result {
+        Ok(()) => Ok(0),
+        // A relative wait made again would start over: as on Linux only an endless one is.
+        Err(errno) if until == FOREVER => Err(errno.restartable()),
+        Err(errno) => Err(errno.unless_handled()),
+    }
+}
+
+fn wake(word: u64, count: u32, bitset: u32) -> Result<u64> {
+    Ok(thread::futex_wake(word, count.into(), bitset)?)
+}
+
+fn requeue(word: u64, wake: u32, move_on: u64, to: u64, expected: Option<u32>) -> Result<u64> {
+    word_address(to)?;
+    Ok(thread::futex_requeue(
+        word,
+        wake.into(),
+        u64::from(move_on as u32),
+        to,
+        expected,
+    )?)
+}

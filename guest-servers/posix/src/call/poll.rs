@@ -1,0 +1,325 @@
+//! Waiting for several descriptors: `poll`, `ppoll`, `select`, `pselect6`.
+
+use crate::{deliver, local, state, user};
+use arrayvec::ArrayVec;
+use ferrix_abi::ipc::{FOREVER, WaitItem, ready};
+use ferrix_posix::time::{deadline, from_timespec, from_timeval, to_timespec, to_timeval};
+use ferrix_posix::{Errno, Frame, Result};
+use ferrix_proto::file::kind;
+use ferrix_rt::clock::monotonic_ns;
+use ferrix_rt::sys::ipc;
+use linux_raw_sys::general::{
+    __kernel_old_timeval as timeval, __kernel_timespec as timespec, POLLIN, POLLNVAL, POLLOUT,
+    POLLPRI, POLLRDNORM, POLLWRNORM, pollfd,
+};
+
+/// Most descriptors waited for at once.
+const ITEMS_MAX: usize = 256;
+
+type Items = ArrayVec<WaitItem, ITEMS_MAX>;
+
+/// What one descriptor is waited for, and what came of it.
+#[derive(Clone, Copy, Debug)]
+struct Interest {
+    fd: u64,
+    /// [`ready`] bits.
+    want: u32,
+}
+
+/// Whether the bits can be told without asking: files and directories are always ready.
+enum Source {
+    Invalid,
+    Always,
+    Session(u32),
+}
+
+fn source(fd: u64) -> Source {
+    match state::descriptor(fd) {
+        Err(_) => Source::Invalid,
+        Ok(entry) if matches!(u64::from(entry.kind), kind::REGULAR | kind::DIRECTORY) => {
+            Source::Always
+        }
+        Ok(entry) => Source::Session(entry.handle),
+    }
+}
+
+/// Waits for the interests; `report` gets index and bits of each. The number of those with bits.
+fn wait(
+    interests: impl Iterator<Item = Interest> + Clone,
+    until: u64,
+    mut report: impl FnMut(usize, u32),
+) -> Result<u64> {
+    let mut items = Items::new();
+    let mut settled = 0;
+    for interest in interests.clone() {
+        match source(interest.fd) {
+            Source::Session(handle) => {
+                let item = WaitItem {
+                    handle,
+                    want: interest.want,
+                    ..WaitItem::default()
+                };
+                items.try_push(item).map_err(|_| Errno::EINVAL)?;
+            }
+            Source::Invalid => settled += 1,
+            Source::Always if interest.want != 0 => settled += 1,
+            Source::Always => {}
+        }
+    }
+    let until = if settled > 0 { 0 } else { until };
+    let woken = if items.is_empty() && until == 0 {
+        0
+    } else {
+        ipc::wait_many(&mut items, until)?
+    };
+    let mut item = items.iter();
+    for (index, interest) in interests.enumerate() {
+        report(
+            index,
+            match source(interest.fd) {
+                Source::Invalid => POLLNVAL,
+                Source::Always => interest.want & (ready::READABLE | ready::WRITABLE),
+                Source::Session(_) => item.next().map_or(0, |item| item.ready),
+            },
+        );
+    }
+    Ok(settled + woken as u64)
+}
+
+pub fn poll(frame: &mut Frame) -> Result<u64> {
+    let [list, count, timeout, ..] = frame.args();
+    let until = match timeout as i32 {
+        ms if ms < 0 => FOREVER,
+        0 => 0,
+        ms => deadline(monotonic_ns(), ms as u64 * 1_000_000),
+    };
+    poll_list(list, count, until).map_err(Errno::unless_handled)
+}
+
+pub fn ppoll(frame: &mut Frame) -> Result<u64> {
+    let [list, count, timeout, mask, ..] = frame.args();
+    let until = until_timespec(user::read_optional::<timespec>(timeout)?)?;
+    let result = with_mask(user::read_optional::<u64>(mask)?, || {
+        poll_list(list, count, until)
+    });
+    if timeout != 0 {
+        user::write(timeout, &to_timespec(until.saturating_sub(monotonic_ns())))?;
+    }
+    result
+}
+
+fn until_timespec(timeout: Option<timespec>) -> Result<u64> {
+    match timeout.map(from_timespec).transpose()? {
+        None => Ok(FOREVER),
+        Some(0) => Ok(0),
+        Some(wait) => Ok(deadline(monotonic_ns(), wait)),
+    }
+}
+
+/// Waits under another mask. The mask stays when a signal came: its handler runs before the old one returns.
+fn with_mask(mask: Option<u64>, wait: impl FnOnce() -> Result<u64>) -> Result<u64> {
+    let Some(mask) = mask else {
+        return wait().map_err(Errno::unless_handled);
+    };
+    let old = local::get().mask;
+    deliver::set_mask(mask & !ferrix_posix::actions::UNBLOCKABLE);
+    let result = wait();
+    if result == Err(Errno::EINTR) {
+        local::defer_mask(old);
+        return Err(Errno::RESTART_UNLESS_HANDLED);
+    }
+    deliver::set_mask(old);
+    result
+}
+
+fn poll_list(list: u64, count: u64, until: u64) -> Result<u64> {
+    let size = size_of::<pollfd>() as u64;
+    if count > state::LIMITS.lock().descriptors() {
+        return Err(Errno::EINVAL);
+    }
+    let mut entries = ArrayVec::<(u64, pollfd), ITEMS_MAX>::new();
+    for index in 0..count {
+        let place = list + index * size;
+        let mut entry: pollfd = user::read(place)?;
+        entry.revents = 0;
+        if entry.fd < 0 {
+            user::write(place, &entry)?;
+            continue;
+        }
+        entries
+            .try_push((place, entry))
+            .map_err(|_| Errno::EINVAL)?;
+    }
+    let mut results = [0u32; ITEMS_MAX];
+    let interests = entries.iter().map(|(_, entry)| Interest {
+        fd: entry.fd as u64,
+        want: wanted(entry.events),
+    });
+    wait(interests, until, |index, bits| results[index] = bits)?;
+    let mut count = 0;
+    for ((place, mut entry), bits) in entries.into_iter().zip(results) {
+        entry.revents = reported(entry.events, bits);
+        count += u64::from(entry.revents != 0);
+        user::write(place, &entry)?;
+    }
+    Ok(count)
+}
+
+/// The kernel's bits for `events`: the `NORM` bits are others for the same.
+fn wanted(events: i16) -> u32 {
+    let events = u32::from(events as u16);
+    let mut want = events & (POLLIN | POLLPRI | POLLOUT);
+    if events & POLLRDNORM != 0 {
+        want |= ready::READABLE;
+    }
+    if events & POLLWRNORM != 0 {
+        want |= ready::WRITABLE;
+    }
+    want
+}
+
+fn reported(events: i16, bits: u32) -> i16 {
+    let events = u32::from(events as u16);
+    let mut result = bits & (events | ready::ERROR | ready::HANG_UP | POLLNVAL);
+    if bits & ready::READABLE != 0 {
+        result |= events & POLLRDNORM;
+    }
+    if bits & ready::WRITABLE != 0 {
+        result |= events & POLLWRNORM;
+    }
+    result as i16
+}
+
+/// The three sets of `select`, as far as `count` descriptors.
+struct Sets {
+    places: [u64; 3],
+    bits: [[u64; WORDS]; 3],
+    words: usize,
+}
+
+/// Words of an `fd_set`.
+const WORDS: usize = 16;
+/// What each set waits for; a hang-up counts as readable, an error as writable.
+const WANTS: [u32; 3] = [ready::READABLE, ready::WRITABLE, ready::PRIORITY];
+const COUNTS: [u32; 3] = [
+    ready::READABLE | ready::HANG_UP | ready::ERROR,
+    ready::WRITABLE | ready::ERROR,
+    ready::PRIORITY,
+];
+
+impl Sets {
+    fn read(count: u64, places: [u64; 3]) -> Result<Sets> {
+        let count = usize::try_from(count as i32)
+            .map_err(|_| Errno::EINVAL)?
+            .min(WORDS * 64);
+        let mut sets = Sets {
+            places,
+            bits: [[0; WORDS]; 3],
+            words: count.div_ceil(64),
+        };
+        for (place, bits) in places.into_iter().zip(&mut sets.bits) {
+            for (index, word) in bits.iter_mut().enumerate().take(sets.words) {
+                let left = count - index * 64;
+                let valid = if left >= 64 {
+                    u64::MAX
+                } else {
+                    (1 << left) - 1
+                };
+                *word = user::read_optional::<u64>(if place == 0 {
+                    0
+                } else {
+                    place + index as u64 * 8
+                })?
+                .unwrap_or(0)
+                    & valid;
+            }
+        }
+        Ok(sets)
+    }
+
+    fn interests(&self) -> impl Iterator<Item = Interest> + Clone + '_ {
+        (0..self.words * 64).filter_map(|fd| {
+            let want = (0..3)
+                .filter(|&set| self.bits[set][fd / 64] >> (fd % 64) & 1 != 0)
+                .map(|set| WANTS[set]);
+            let want = want.fold(0, |all, bit| all | bit);
+            (want != 0).then_some(Interest {
+                fd: fd as u64,
+                want,
+            })
+        })
+    }
+
+    /// Leaves the bits of what is ready; how many.
+    fn store(&mut self, results: &[(u64, u32)]) -> Result<u64> {
+        let mut count = 0;
+        for (set, place) in self.places.into_iter().enumerate() {
+            let mut kept = [0u64; WORDS];
+            for &(fd, ready) in results.iter().filter(|(_, ready)| ready & COUNTS[set] != 0) {
+                let (word, bit) = (fd as usize / 64, 1 << (fd % 64));
+                if self.bits[set][word] & bit != 0 && ready != 0 {
+                    kept[word] |= bit;
+                    count += 1;
+                }
+            }
+            for (index, word) in kept.iter().enumerate().take(self.words) {
+                user::write_optional(
+                    if place == 0 {
+                        0
+                    } else {
+                        place + index as u64 * 8
+                    },
+                    word,
+                )?;
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn select_sets(count: u64, places: [u64; 3], until: u64) -> Result<u64> {
+    let mut sets = Sets::read(count, places)?;
+    let mut results = ArrayVec::<(u64, u32), ITEMS_MAX>::new();
+    for interest in sets.interests() {
+        state::descriptor(interest.fd)?;
+        results
+            .try_push((interest.fd, 0))
+            .map_err(|_| Errno::EINVAL)?;
+    }
+    wait(sets.interests(), until, |index, bits| {
+        results[index].1 = bits
+    })?;
+    sets.store(&results)
+}
+
+pub fn select(frame: &mut Frame) -> Result<u64> {
+    let [count, read, write, except, timeout, _] = frame.args();
+    let wait = user::read_optional::<timeval>(timeout)?
+        .map(from_timeval)
+        .transpose()?;
+    let until = match wait {
+        None => FOREVER,
+        Some(0) => 0,
+        Some(wait) => deadline(monotonic_ns(), wait),
+    };
+    let result = select_sets(count, [read, write, except], until).map_err(Errno::unless_handled);
+    if timeout != 0 {
+        user::write(timeout, &to_timeval(until.saturating_sub(monotonic_ns())))?;
+    }
+    result
+}
+
+pub fn pselect6(frame: &mut Frame) -> Result<u64> {
+    let [count, read, write, except, timeout, mask] = frame.args();
+    let until = until_timespec(user::read_optional::<timespec>(timeout)?)?;
+    // The last argument points to the mask's address and size.
+    let mask = match user::read_optional::<[u64; 2]>(mask)? {
+        Some([place, _]) => user::read_optional::<u64>(place)?,
+        None => None,
+    };
+    let result = with_mask(mask, || select_sets(count, [read, write, except], until));
+    if timeout != 0 {
+        user::write(timeout, &to_timespec(until.saturating_sub(monotonic_ns())))?;
+    }
+    result
+}

@@ -1,0 +1,145 @@
+//! What the personality remembers of a process. Zero at the start, copied by `fork`, kept by `exec`.
+//!
+//! Lock order: as the fields of [`All`].
+
+use crate::stacks::{STACKS, Stacks};
+use crate::sync::{Guard, Mutex};
+use crate::window::{WINDOWS, Windows};
+use ferrix_abi::handle::Handle;
+use ferrix_abi::process::Identity;
+use ferrix_posix::actions::Actions;
+use ferrix_posix::descriptors::{Descriptor, Table};
+use ferrix_posix::heap_break::Break;
+use ferrix_posix::limits::Limits;
+use ferrix_posix::{Errno, Result};
+use ferrix_rt::sys::ipc;
+
+/// Open files and directories.
+#[derive(Debug)]
+pub struct Files {
+    /// Descriptors.
+    pub table: Table,
+    /// Root directory.
+    pub root: Handle,
+    /// Working directory.
+    pub cwd: Handle,
+    /// `umask`.
+    pub umask: u32,
+}
+
+/// Open files.
+pub static FILES: Mutex<Files> = Mutex::new(Files {
+    table: Table::new(),
+    root: Handle::NONE,
+    cwd: Handle::NONE,
+    umask: 0,
+});
+/// Signal actions.
+pub static ACTIONS: Mutex<Actions> = Mutex::new(Actions::new());
+/// The break.
+pub static BREAK: Mutex<Break> = Mutex::new(Break::new());
+/// Resource limits.
+pub static LIMITS: Mutex<Limits> = Mutex::new(Limits::new());
+/// User and group ids, as the kernel has them.
+pub static IDENTITY: Mutex<Identity> = Mutex::new(Identity {
+    ruid: 0,
+    euid: 0,
+    suid: 0,
+    rgid: 0,
+    egid: 0,
+    sgid: 0,
+});
+/// `init`'s port, for `reboot`.
+pub static INIT: Mutex<Handle> = Mutex::new(Handle::NONE);
+
+/// Every lock: what `fork` and `exec` hold, so that no other thread is inside when it is left behind or ended.
+#[derive(Debug)]
+pub struct All {
+    /// Open files.
+    pub files: Guard<'static, Files>,
+    /// Signal actions.
+    pub actions: Guard<'static, Actions>,
+    /// The break.
+    pub heap: Guard<'static, Break>,
+    _limits: Guard<'static, Limits>,
+    _identity: Guard<'static, Identity>,
+    /// Windows.
+    pub windows: Guard<'static, Windows>,
+    /// Threads' stacks.
+    pub stacks: Guard<'static, Stacks>,
+}
+
+impl All {
+    /// Takes them all.
+    pub fn lock() -> All {
+        All {
+            files: FILES.lock(),
+            actions: ACTIONS.lock(),
+            heap: BREAK.lock(),
+            _limits: LIMITS.lock(),
+            _identity: IDENTITY.lock(),
+            windows: WINDOWS.lock(),
+            stacks: STACKS.lock(),
+        }
+    }
+}
+
+impl Files {
+    /// Closes a handle that left the table, unless something else here still has it.
+    pub fn release(&mut self, handle: Handle) {
+        let held = handle == self.root || handle == self.cwd || self.table.holds(handle.0);
+        if !held && handle != Handle::NONE {
+            // A handle from the table is valid: nothing to report.
+            let _ = ipc::close(handle);
+        }
+    }
+
+    /// Frees a descriptor.
+    pub fn close(&mut self, fd: u64) -> Result<()> {
+        let old = self.table.remove(fd)?;
+        self.release(Handle(old.handle));
+        Ok(())
+    }
+
+    /// Changes the working directory.
+    pub fn set_cwd(&mut self, handle: Handle) {
+        let old = core::mem::replace(&mut self.cwd, handle);
+        self.release(old);
+    }
+
+    /// Changes the root directory.
+    pub fn set_root(&mut self, handle: Handle) {
+        let old = core::mem::replace(&mut self.root, handle);
+        self.release(old);
+    }
+}
+
+/// The descriptor with this number.
+pub fn descriptor(fd: u64) -> Result<Descriptor> {
+    FILES.lock().table.get(fd)
+}
+
+/// Gives a new session a number, at least `least`; on failure the session is closed.
+pub fn install(descriptor: Descriptor, least: u64) -> Result<u64> {
+    let limit = LIMITS.lock().descriptors();
+    let mut files = FILES.lock();
+    let inserted = files.table.insert(descriptor, least, limit);
+    if inserted.is_err() {
+        files.release(Handle(descriptor.handle));
+    }
+    inserted
+}
+
+/// Handle of a directory to start a path at: the working directory, or a descriptor's.
+pub fn directory(fd: u64) -> Result<Handle> {
+    let files = FILES.lock();
+    if fd as i32 == linux_raw_sys::general::AT_FDCWD {
+        return Ok(files.cwd);
+    }
+    let descriptor = files.table.get(fd)?;
+    if descriptor.is_directory() {
+        Ok(Handle(descriptor.handle))
+    } else {
+        Err(Errno::ENOTDIR)
+    }
+}
