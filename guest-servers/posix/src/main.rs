@@ -54,16 +54,3 @@ mod sync;
 mod user;
 #[expect(unsafe_code, reason = "copies from and to windows")]
 mod window;
-
-use ferrix_abi::signal::number::SIGABRT;
-use ferrix_rt::sys::{process, system};
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    let mut line = arrayvec::ArrayString::<256>::new();
-    // What does not fit is cut: the rest of the line is still worth printing.
-    let _ = core::fmt::Write::write_fmt(&mut line, format_args!("posix {info}"));
-    system::log(&line);
-    system::log("\n");
-    process::exit(SIGABRT)
-}
