@@ -30,8 +30,10 @@ enum Watch {
     On,
     /// Cannot be asked (a regular file): there always is.
     Always,
-    /// There is no more.
+    /// There is no more; the event loop may still watch.
     Ended,
+    /// There is no more, and nobody watches.
+    Closed,
 }
 
 /// Standard input.
@@ -82,6 +84,7 @@ impl Input {
             (Watch::Ended, _) => {
                 // Fails if it was not watched.
                 let _ = ops.remove(events);
+                self.watch = Watch::Closed;
             }
             _ => {}
         }

@@ -77,3 +77,31 @@ fn functions(kernel: &Path) -> Option<Vec<Function>> {
     functions.sort_by_key(|function| (function.start, function.size));
     Some(functions)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_this_test_have_names() {
+        let symbols = Symbols::read(&std::env::current_exe().unwrap());
+        let name = "functions_of_this_test_have_names";
+        let this = symbols
+            .0
+            .iter()
+            .find(|f| f.name.ends_with(name) && f.size > 1)
+            .unwrap();
+        let place = symbols.find(this.start + 1).unwrap();
+        assert!(
+            place.to_string().ends_with(&format!("{name}+0x1")),
+            "{place}"
+        );
+        assert_ne!(symbols.find(this.start + this.size), Some(place));
+        assert!(symbols.find(0).is_none());
+    }
+
+    #[test]
+    fn a_kernel_that_is_gone_has_no_names() {
+        assert!(Symbols::read(Path::new("/nonexistent")).find(1).is_none());
+    }
+}

@@ -111,15 +111,3 @@ fn backtraces_end_at_broken_chains() {
     };
     assert_eq!(backtrace::frames(&view, &regs), [7]);
 }
-
-#[test]
-fn functions_of_this_test_have_names() {
-    let program = std::env::current_exe().unwrap();
-    let symbols = symbols::Symbols::read(&program);
-    assert!(symbols.find(0).is_none());
-    assert!(
-        symbols::Symbols::read(std::path::Path::new("/nonexistent"))
-            .find(1)
-            .is_none()
-    );
-}

@@ -113,3 +113,66 @@ fn statistics_are_one_json_object() {
     assert_eq!(stats["status"], 0);
     assert_eq!(stats["vcpus"].as_array().unwrap().len(), 1);
 }
+
+/// mov edx, exit port; out dx, eax
+const EXIT_WITH_EAX: [u8; 6] = [0xba, 0xf4, 0, 0, 0, 0xef];
+/// mov eax, 0x40000010; cpuid
+const TIMING: [u8; 7] = [0xb8, 0x10, 0, 0, 0x40, 0x0f, 0xa2];
+
+#[test]
+fn cpuid_tells_the_frequencies() {
+    if !have_kvm() {
+        return;
+    }
+    // mov eax, ebx: 1 000 000 kHz.
+    let kernel = Code::default()
+        .raw(&TIMING)
+        .raw(&[0x89, 0xd8])
+        .raw(&EXIT_WITH_EAX)
+        .kernel();
+    assert_eq!(
+        boot(kernel.path(), &[]).status.code(),
+        Some(1_000_000 & 0xff)
+    );
+    // mov eax, ecx: the lowest letter of the magic.
+    let kernel = Code::default()
+        .raw(&TIMING)
+        .raw(&[0x89, 0xc8])
+        .raw(&EXIT_WITH_EAX)
+        .kernel();
+    assert_eq!(boot(kernel.path(), &[]).status.code(), Some(b'F'.into()));
+    // shr eax, 16: the TSC runs at 66 MHz or more.
+    let kernel = Code::default()
+        .raw(&TIMING)
+        .raw(&[0xc1, 0xe8, 16])
+        .raw(&EXIT_WITH_EAX)
+        .kernel();
+    assert!(boot(kernel.path(), &[]).status.code() > Some(0));
+}
+
+#[test]
+fn the_second_cpu_starts_on_init_and_sipi() {
+    if !have_kvm() {
+        return;
+    }
+    let store = |code: Code, address: u32, value: u32| {
+        code.raw(&[0xc7, 0x05])
+            .raw(&address.to_le_bytes())
+            .raw(&value.to_le_bytes())
+    };
+    // At 0x8000, in real mode: mov dx, exit port; mov al, 9; out dx, al; hlt.
+    let mut code = store(Code::default(), 0x8000, 0xb000_f4ba);
+    code = store(code, 0x8004, 0x00f4_ee09);
+    code = store(code, 0xfee0_00f0, 0x1ff);
+    for (register, value) in [
+        (0x310, 1 << 24),
+        (0x300, 0x4500),
+        (0x310, 1 << 24),
+        (0x300, 0x4608),
+    ] {
+        code = store(code, 0xfee0_0000 + register, value);
+    }
+    let kernel = code.raw(&HLT_FOREVER).kernel();
+    let output = boot(kernel.path(), &["--cpus", "2"]);
+    assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
+}

@@ -1,13 +1,17 @@
 //! A real gdb against the monitor, in batch mode.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::common::{Code, have_kvm};
 
 /// mov eax, 1; three times inc eax; then exit with al.
 const COUNT: [u8; 8] = [0xb8, 1, 0, 0, 0, 0x40, 0x40, 0x40];
 const EXIT_WITH_EAX: [u8; 6] = [0xba, 0xf4, 0, 0, 0, 0xef];
+/// Waits for a flag at 0x200000: mov eax, [0x200000]; test eax, eax; jz back.
+const POLL_FLAG: [u8; 9] = [0xa1, 0, 0, 0x20, 0, 0x85, 0xc0, 0x74, 0xf7];
 const LOOP: [u8; 2] = [0xeb, 0xfe];
 
 fn have_gdb() -> bool {
@@ -111,9 +115,10 @@ fn interrupt_and_attach_again() {
     if !have_kvm() || !have_gdb() {
         return;
     }
-    // A flag at 0x200000 ends the loop.
-    let poll = [0xa1, 0, 0, 0x20, 0, 0x85, 0xc0, 0x74, 0xf7];
-    let code = Code::default().raw(&poll).raw(&EXIT_WITH_EAX).raw(&LOOP);
+    let code = Code::default()
+        .raw(&POLL_FLAG)
+        .raw(&EXIT_WITH_EAX)
+        .raw(&LOOP);
     let (mut vmm, address) = start(&code, &[]);
     let text = gdb(&address, &["detach"]);
     assert!(text.contains("detached"), "{text}");
@@ -132,4 +137,58 @@ fn interrupt_and_attach_again() {
     let text = gdb(&address, &["set var *(int*)0x200000 = 17", "continue"]);
     assert!(text.contains("exited with code 021"), "{text}");
     assert_eq!(vmm.wait().unwrap().code(), Some(17));
+}
+
+/// Sends one packet of the remote protocol.
+fn send(stream: &mut TcpStream, packet: &str) {
+    let sum = packet.bytes().fold(0u8, |sum, byte| sum.wrapping_add(byte));
+    stream
+        .write_all(format!("+${packet}#{sum:02x}").as_bytes())
+        .unwrap();
+}
+
+/// Receives one packet's content.
+fn receive(stream: &mut TcpStream) -> String {
+    let mut bytes = stream
+        .bytes()
+        .map(Result::unwrap)
+        .skip_while(|byte| *byte != b'$')
+        .skip(1);
+    let packet: Vec<u8> = bytes.by_ref().take_while(|byte| *byte != b'#').collect();
+    bytes.by_ref().take(2).for_each(drop);
+    String::from_utf8(packet).unwrap()
+}
+
+#[test]
+fn ctrl_c_stops_a_running_guest() {
+    if !have_kvm() {
+        return;
+    }
+    let code = Code::default()
+        .raw(&POLL_FLAG)
+        .raw(&EXIT_WITH_EAX)
+        .raw(&LOOP);
+    let (mut vmm, address) = start(&code, &["--cpus", "2"]);
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    send(
+        &mut stream,
+        "qSupported:multiprocess+;swbreak+;vContSupported+",
+    );
+    assert!(receive(&mut stream).contains("swbreak+"));
+    send(&mut stream, "vCont;c");
+    std::thread::sleep(Duration::from_millis(50));
+    stream.write_all(&[3]).unwrap();
+    assert!(receive(&mut stream).starts_with("T02"), "SIGINT");
+    send(&mut stream, "M200000,4:13000000");
+    assert_eq!(receive(&mut stream), "OK");
+    send(&mut stream, "vCont;c");
+    assert_eq!(
+        receive(&mut stream),
+        "W13",
+        "the end is told with its status"
+    );
+    assert_eq!(vmm.wait().unwrap().code(), Some(0x13));
 }
