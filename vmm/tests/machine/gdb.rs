@@ -149,13 +149,16 @@ fn send(stream: &mut TcpStream, packet: &str) {
 
 /// Receives one packet's content.
 fn receive(stream: &mut TcpStream) -> String {
-    let mut bytes = stream
-        .bytes()
-        .map(Result::unwrap)
-        .skip_while(|byte| *byte != b'$')
-        .skip(1);
-    let packet: Vec<u8> = bytes.by_ref().take_while(|byte| *byte != b'#').collect();
-    bytes.by_ref().take(2).for_each(drop);
+    let mut next = || {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        byte[0]
+    };
+    while next() != b'$' {}
+    let packet: Vec<u8> = std::iter::repeat_with(&mut next)
+        .take_while(|byte| *byte != b'#')
+        .collect();
+    (next(), next());
     String::from_utf8(packet).unwrap()
 }
 
