@@ -15,6 +15,7 @@ impl Shell {
     /// Talks to a person until the end of the input or `exit`; returns the shell's status.
     pub fn converse(&mut self) -> i32 {
         self.options.interactive = true;
+        self.typed = true;
         self.resume_control();
         let mut flow = Ok(0);
         loop {

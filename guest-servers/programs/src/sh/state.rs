@@ -90,6 +90,8 @@ pub struct Shell {
     pub functions: BTreeMap<Bytes, Rc<Command>>,
     /// What `set` sets.
     pub options: Options,
+    /// A person typed the commands, so that a line's number says nothing. Also in subshells.
+    pub typed: bool,
     /// `$?`
     pub status: i32,
     /// `$$`: the first shell's process id, also in subshells.
@@ -125,6 +127,7 @@ impl Shell {
             variables: Variables::from_environment(),
             functions: BTreeMap::new(),
             options: Options::default(),
+            typed: false,
             status: 0,
             pid: std::process::id(),
             group_at_start: crate::sys::process::group(),
@@ -166,7 +169,7 @@ impl Shell {
     /// Reports `message`; in a script with the line.
     pub fn complain(&self, message: &str) {
         let name = String::from_utf8_lossy(&self.name);
-        match self.options.interactive || self.line == 0 {
+        match self.typed || self.line == 0 {
             true => errln!("{name}: {message}"),
             false => errln!("{name}: line {}: {message}", self.line),
         }

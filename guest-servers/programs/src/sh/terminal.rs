@@ -70,4 +70,5 @@ pub fn reset_signals() {
         signal::restore_default(signal);
     }
     signal::restore_default(libc::SIGINT);
+    signal::restore_default(libc::SIGTERM);
 }

@@ -199,7 +199,7 @@ impl Listing {
             let mut cell = Vec::new();
             for (index, (field, width)) in row.iter().zip(&widths).enumerate() {
                 // Names of users and groups line up at the left, numbers at the right.
-                let left = self.opts.has('l') && matches!(index, 3 | 4);
+                let left = self.opts.has('l') && matches!(index, 2 | 3);
                 match left {
                     true => write!(cell, "{field:<width$} ")?,
                     false => write!(cell, "{field:>width$} ")?,

@@ -1,8 +1,6 @@
 //! The utilities, by what they print.
 
-mod common;
-
-use common::Sandbox;
+use crate::sandbox::Sandbox;
 
 #[test]
 fn files() {
@@ -19,14 +17,34 @@ fn files() {
         ("mkdir tree; touch tree/a.c tree/b.h; find tree -name '*.c'; find tree -type d; find . -maxdepth 0 -print", "tree/a.c\ntree\n.\n"),
     ]);
     sandbox.expect_errors(&[
-        ("cat nosuch one", "cat: nosuch: No such file or directory\n", 1),
-        ("rmdir nosuch", "rmdir: nosuch: No such file or directory\n", 1),
+        (
+            "cat nosuch one",
+            "cat: nosuch: No such file or directory\n",
+            1,
+        ),
+        (
+            "rmdir nosuch",
+            "rmdir: nosuch: No such file or directory\n",
+            1,
+        ),
         ("rm tree", "rm: tree: Is a directory\n", 1),
-        ("ls -Z", "ls: -Z: unknown option\nusage: ls [-la1AdhiRrtSFC] [FILE]...\n", 2),
-        ("cp -r tree tree/in", "cp: tree: cannot be copied into itself, tree/in\n", 1),
+        (
+            "ls -Z",
+            "ls: -Z: unknown option\nusage: ls [-la1AdhiRrtSFC] [FILE]...\n",
+            2,
+        ),
+        (
+            "cp -r tree tree/in",
+            "cp: tree: cannot be copied into itself, tree/in\n",
+            1,
+        ),
         ("cat tree", "cat: tree: Is a directory\n", 1),
         ("mkdir tree", "mkdir: tree: File exists\n", 1),
-        ("poweroff 300", "poweroff: 300: is no status from 0 to 255\nusage: poweroff [STATUS]\n", 2),
+        (
+            "poweroff 300",
+            "poweroff: 300: is no status from 0 to 255\nusage: poweroff [STATUS]\n",
+            2,
+        ),
     ]);
 }
 
@@ -37,10 +55,16 @@ fn long_listing() {
     let listing = sandbox.output("ls -l");
     let lines: Vec<&str> = listing.lines().collect();
     assert!(lines[0].starts_with("total "), "{listing}");
-    assert!(lines[1].starts_with("drwxr-xr-x 2 ") && lines[1].ends_with(" d"), "{listing}");
+    assert!(
+        lines[1].starts_with("drwxr-xr-x 2 ") && lines[1].ends_with(" d"),
+        "{listing}"
+    );
     assert!(lines[2].starts_with("-rw-r--r-- 1 "), "{listing}");
     assert!(lines[2].ends_with(" 6 Jan  1  1970 f"), "{listing}");
-    assert!(lines[3].starts_with("lrwxrwxrwx 1 ") && lines[3].ends_with(" l -> f"), "{listing}");
+    assert!(
+        lines[3].starts_with("lrwxrwxrwx 1 ") && lines[3].ends_with(" l -> f"),
+        "{listing}"
+    );
 }
 
 #[test]
@@ -81,15 +105,42 @@ fn grep() {
 fn system() {
     let sandbox = Sandbox::new();
     sandbox.expect(&[
-        ("date -d @0; date -d @86399 +%H:%M:%S", "Thu Jan  1 00:00:00 UTC 1970\n23:59:59\n"),
-        ("env -i a=1 b=2; env -u HOME sh -c 'echo ${HOME-gone}'; x=1 env | grep ^x", "a=1\nb=2\ngone\nx=1\n"),
-        ("uname -m; uname -s | wc -l; [ $(nproc) -ge 1 ] && echo n", "x86_64\n1\nn\n"),
-        ("syscall 9999; test 1 -lt 2 && [ a != b ] && echo t; [ -t 0 ] || tty", "ENOSYS\nt\nnot a tty\n"),
-        ("[ $(spin 0.05) -ge 0 ] && echo cpu; [ $(cpus 2 | wc -w) -ge 1 ] && echo cpus", "cpu\ncpus\n"),
-        ("mount | grep -c ' / ' > /dev/null && echo root; df / | wc -l; du -s . | cut -f 2", "root\n2\n.\n"),
-        ("which sh | grep -c bin/sh; ps | head -n 1 | tr -s ' '", "1\n PID PPID STAT VSZ TIME COMMAND\n"),
-        ("kill -l TERM; kill -l 139; (sleep 9 & kill -0 $! && echo there; kill $!)", "15\nSEGV\nthere\n"),
-        ("time true 2>&1 | head -n 1 | cut -d ' ' -f 1; nice true; echo $?; free | head -c 8", "real\n0\n        "),
+        (
+            "date -d @0; date -d @86399 +%H:%M:%S",
+            "Thu Jan  1 00:00:00 UTC 1970\n23:59:59\n",
+        ),
+        (
+            "env -i a=1 b=2; env -u HOME sh -c 'echo ${HOME-gone}'; x=1 env | grep ^x",
+            "a=1\nb=2\ngone\nx=1\n",
+        ),
+        (
+            "uname -m; uname -s | wc -l; [ $(nproc) -ge 1 ] && echo n",
+            "x86_64\n1\nn\n",
+        ),
+        (
+            "syscall 9999; test 1 -lt 2 && [ a != b ] && echo t; [ -t 0 ] || tty",
+            "ENOSYS\nt\nnot a tty\n",
+        ),
+        (
+            "[ $(spin 0.05) -ge 0 ] && echo cpu; [ $(cpus 2 | wc -w) -ge 1 ] && echo cpus",
+            "cpu\ncpus\n",
+        ),
+        (
+            "mount | grep -c ' / ' > /dev/null && echo root; df / | wc -l; du -s . | cut -f 2",
+            "root\n2\n.\n",
+        ),
+        (
+            "which sh | grep -c bin/sh; ps | head -n 1 | tr -s ' '",
+            "1\n PID PPID STAT VSZ TIME COMMAND\n",
+        ),
+        (
+            "kill -l TERM; kill -l 139; (sleep 9 & kill -0 $! && echo there; kill $!)",
+            "15\nSEGV\nthere\n",
+        ),
+        (
+            "time true 2>&1 | head -n 1 | cut -d ' ' -f 1; nice true; echo $?; free | head -c 8",
+            "real\n0\n        ",
+        ),
     ]);
     let ps = sandbox.output("ps");
     assert!(ps.lines().any(|line| line.ends_with(" ps")), "{ps}");
@@ -99,7 +150,11 @@ fn system() {
 fn a_closed_pipe_ends_a_program_quietly() {
     use std::os::unix::process::ExitStatusExt;
     let sandbox = Sandbox::new();
-    let mut child = sandbox.command("yes").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = sandbox
+        .command("yes")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().signal(), Some(13));
     let full = sandbox.script("echo x > /dev/full; echo $?; seq 3 > /dev/full");

@@ -37,16 +37,23 @@ impl Sandbox {
     pub fn command(&self, name: &str) -> Command {
         let bin = self.path().join("bin");
         let mut command = Command::new(bin.join(name));
-        command.current_dir(self.work()).env_clear().env("PATH", &bin).env("HOME", "/home/me");
+        command
+            .current_dir(self.work())
+            .env_clear()
+            .env("PATH", &bin)
+            .env("HOME", "/home/me");
         command
     }
 
     pub fn script(&self, text: &str) -> Output {
-        self.command("sh").args(["-c", text]).stdin(Stdio::null()).output().unwrap()
+        self.command("sh")
+            .args(["-c", text])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
     }
 
     /// Runs `text` from standard input.
-    #[expect(dead_code, reason = "not every test crate feeds input")]
     pub fn piped(&self, text: &str) -> Output {
         let mut child = self
             .command("sh")
@@ -55,7 +62,12 @@ impl Sandbox {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
         child.wait_with_output().unwrap()
     }
 
@@ -71,7 +83,10 @@ impl Sandbox {
             let output = self.script(text);
             let errors = String::from_utf8_lossy(&output.stderr);
             let actual = String::from_utf8_lossy(&output.stdout);
-            assert_eq!(actual, *expected, "script: {text}\nstandard error: {errors}");
+            assert_eq!(
+                actual, *expected,
+                "script: {text}\nstandard error: {errors}"
+            );
         }
     }
 

@@ -1,8 +1,6 @@
 //! The shell, run as a process with our own utilities around it.
 
-mod common;
-
-use common::Sandbox;
+use crate::sandbox::Sandbox;
 
 #[test]
 fn pipelines() {
@@ -10,41 +8,82 @@ fn pipelines() {
         ("seq 1 1000 | sort -rn | head -1", "1000\n"),
         ("echo hello | wc -c", "6\n"),
         ("echo a | (cat; echo b) | { cat; echo c; } | wc -l", "3\n"),
-        ("false | true; echo $?; true | false; echo $?; ! true; echo $?", "0\n1\n1\n"),
+        (
+            "false | true; echo $?; true | false; echo $?; ! true; echo $?",
+            "0\n1\n1\n",
+        ),
         ("yes | head -n 2; echo $?", "y\ny\n0\n"),
         ("x=1; echo 5 | read x; echo $x", "1\n"),
-        ("for i in 1 2 3; do echo $i; done | while read n; do echo $((n * 2)); done", "2\n4\n6\n"),
+        (
+            "for i in 1 2 3; do echo $i; done | while read n; do echo $((n * 2)); done",
+            "2\n4\n6\n",
+        ),
     ]);
 }
 
 #[test]
 fn quoting() {
     Sandbox::new().expect(&[
-        (r#"echo 'a  $x "' "b  \"\$x\\" c\ \ d \$x"#, "a  $x \" b  \"$x\\ c  d $x\n"),
+        (
+            r#"echo 'a  $x "' "b  \"\$x\\" c\ \ d \$x"#,
+            "a  $x \" b  \"$x\\ c  d $x\n",
+        ),
         (r#"x='a  b'; echo $x "$x" '$x'"#, "a b a  b $x\n"),
-        (r#"printf '<%s>' "" '' a"" "$none" $none; echo"#, "<><><a><>\n"),
+        (
+            r#"printf '<%s>' "" '' a"" "$none" $none; echo"#,
+            "<><><a><>\n",
+        ),
         ("echo a\\\nb", "ab\n"),
         ("echo \"a\\\nb\"", "ab\n"),
         ("echo a#b #c", "a#b\n"),
-        (r#"set -- 'a b' '' c; printf '<%s>' "$@"; echo; printf '<%s>' "$*"; echo; echo $#"#,
-         "<a b><><c>\n<a b  c>\n3\n"),
+        (
+            r#"set -- 'a b' '' c; printf '<%s>' "$@"; echo; printf '<%s>' "$*"; echo; echo $#"#,
+            "<a b><><c>\n<a b  c>\n3\n",
+        ),
         (r#"set --; printf '<%s>' "$@" x; echo"#, "<x>\n"),
-        (r#"set -- a b; printf '<%s>' "p$@s"; IFS=:; echo "$*""#, "<pa><bs>a:b\n"),
+        (
+            r#"set -- a b; printf '<%s>' "p$@s"; IFS=:; echo "$*""#,
+            "<pa><bs>a:b\n",
+        ),
     ]);
 }
 
 #[test]
 fn parameters() {
     Sandbox::new().expect(&[
-        ("x=v; echo ${x}y $x.z ${#x} ${none:-d} ${none-} ${x:+set} ${none:+set}.", "vy v.z 1 d set .\n"),
-        ("e=; echo ${e-unset} ${e:-empty} ${n:=new} $n", "empty new new\n"),
-        ("p=/a/b.c.d; echo ${p##*/} ${p%.*} ${p%%.*} ${p#*/}", "b.c.d /a/b.c /a/b a/b.c.d\n"),
+        (
+            "x=v; echo ${x}y $x.z ${#x} ${none:-d} ${none-} ${x:+set} ${none:+set}.",
+            "vy v.z 1 d set .\n",
+        ),
+        (
+            "e=; echo ${e-unset} ${e:-empty} ${n:=new} $n",
+            "empty new new\n",
+        ),
+        (
+            "p=/a/b.c.d; echo ${p##*/} ${p%.*} ${p%%.*} ${p#*/}",
+            "b.c.d /a/b.c /a/b a/b.c.d\n",
+        ),
         (r#"x='*'; y="a*b"; echo "${y#a"$x"}" ${y%"*b"}"#, "b a\n"),
-        ("set -- 1 2 3 4 5 6 7 8 9 ten; echo $1 ${10} $10 $#; shift 8; echo $1 $#", "1 ten 10 10\n9 2\n"),
-        ("x=1 y=$x; echo $y; x=2 sh -c 'echo $x'; echo $x", "1\n2\n1\n"),
-        ("export a=1; unset a; echo ${a-none}; readonly r=1; (r=2) 2>/dev/null; echo $?", "none\n1\n"),
-        (r#"x="a b c"; set -- $x; echo $#; IFS=,; x=1,2,,3; set -- $x; echo $#"#, "3\n4\n"),
-        ("echo ~ ~/x a~ '~'; x=~/y; echo $x", "/home/me /home/me/x a~ ~\n/home/me/y\n"),
+        (
+            "set -- 1 2 3 4 5 6 7 8 9 ten; echo $1 ${10} $10 $#; shift 8; echo $1 $#",
+            "1 ten 10 10\n9 2\n",
+        ),
+        (
+            "x=1 y=$x; echo $y; x=2 sh -c 'echo $x'; echo $x",
+            "1\n2\n1\n",
+        ),
+        (
+            "export a=1; unset a; echo ${a-none}; readonly r=1; (r=2) 2>/dev/null; echo $?",
+            "none\n1\n",
+        ),
+        (
+            r#"x="a b c"; set -- $x; echo $#; IFS=,; x=1,2,,3; set -- $x; echo $#"#,
+            "3\n4\n",
+        ),
+        (
+            "echo ~ ~/x a~ '~'; x=~/y; echo $x",
+            "/home/me /home/me/x a~ ~\n/home/me/y\n",
+        ),
         (r#"echo "${none:-"a  b"}" ${none:-c   d}"#, "a  b c d\n"),
         ("sh -c 'echo $0 $1' name arg", "name arg\n"),
     ]);
@@ -55,11 +94,26 @@ fn substitution_and_arithmetic() {
     Sandbox::new().expect(&[
         ("echo $(echo a; echo b) `echo c \\`echo d\\``", "a b c d\n"),
         (r#"x="$(printf 'a\n\nb\n\n\n')"; echo "$x""#, "a\n\nb\n"),
-        ("x=$(false); echo $?; x=$(exit 7) y=2; echo $?; x=1; echo $?", "1\n7\n0\n"),
-        ("echo $((2 + 3 * 4)) $(( (2+3)*4 )) $((7 % 3)) $((1 << 4)) $((5 > 3 ? 10 : 20))", "14 20 1 16 10\n"),
-        ("i=5; echo $((i++)) $i $((i += 10)) $(($i - 1)) $((-i))", "5 6 16 15 -16\n"),
-        ("echo $(case a in a) echo in;; esac) $( (echo sub) )", "in sub\n"),
-        ("echo \"$(echo \"inner $(echo 'deep  er')\")\"", "inner deep  er\n"),
+        (
+            "x=$(false); echo $?; x=$(exit 7) y=2; echo $?; x=1; echo $?",
+            "1\n7\n0\n",
+        ),
+        (
+            "echo $((2 + 3 * 4)) $(( (2+3)*4 )) $((7 % 3)) $((1 << 4)) $((5 > 3 ? 10 : 20))",
+            "14 20 1 16 10\n",
+        ),
+        (
+            "i=5; echo $((i++)) $i $((i += 10)) $(($i - 1)) $((-i))",
+            "5 6 16 15 -16\n",
+        ),
+        (
+            "echo $(case a in a) echo in;; esac) $( (echo sub) )",
+            "in sub\n",
+        ),
+        (
+            "echo \"$(echo \"inner $(echo 'deep  er')\")\"",
+            "inner deep  er\n",
+        ),
     ]);
 }
 
@@ -78,20 +132,47 @@ fn globs() {
 #[test]
 fn redirections() {
     Sandbox::new().expect(&[
-        ("echo one > f; echo two >> f; cat < f; wc -l < f", "one\ntwo\n2\n"),
-        ("{ echo out; echo err >&2; } > o 2> e; cat e o", "err\nout\n"),
-        ("sh -c 'echo out; echo err >&2' > both 2>&1; cat both", "out\nerr\n"),
+        (
+            "echo one > f; echo two >> f; cat < f; wc -l < f",
+            "one\ntwo\n2\n",
+        ),
+        (
+            "{ echo out; echo err >&2; } > o 2> e; cat e o",
+            "err\nout\n",
+        ),
+        (
+            "sh -c 'echo out; echo err >&2' > both 2>&1; cat both",
+            "out\nerr\n",
+        ),
         ("nosuch 2>&1 | cat", "sh: line 1: nosuch: not found\n"),
-        ("cat <<A; echo after\nx $((1+1)) \\$y `echo z`\nA", "x 2 $y z\nafter\n"),
+        (
+            "cat <<A; echo after\nx $((1+1)) \\$y `echo z`\nA",
+            "x 2 $y z\nafter\n",
+        ),
         ("cat <<'A'\n$x `y`\nA", "$x `y`\n"),
         ("cat <<-A <<B\n\tone\n\tA\ntwo\nB", "two\n"),
         ("if true; then cat <<A\nin\nA\nfi | cat -n", "     1\tin\n"),
-        ("exec 3> f3; echo three >&3; exec 3>&-; cat f3; echo x >&3; echo $?", "three\n1\n"),
-        ("while read a b; do echo $b-$a; done <<A\n1 2 3\n4 5\nA", "2 3-1\n5-4\n"),
-        ("echo x > /nonexistent/f; echo $?; cat < nosuch || echo no", "1\nno\n"),
-        ("f() { echo in f; }; f > ff; cat ff; (echo sub) > s; cat s", "in f\nsub\n"),
+        (
+            "exec 3> f3; echo three >&3; exec 3>&-; cat f3; echo x >&3; echo $?",
+            "three\n1\n",
+        ),
+        (
+            "while read a b; do echo $b-$a; done <<A\n1 2 3\n4 5\nA",
+            "2 3-1\n5-4\n",
+        ),
+        (
+            "echo x > /nonexistent/f; echo $?; cat < nosuch || echo no",
+            "1\nno\n",
+        ),
+        (
+            "f() { echo in f; }; f > ff; cat ff; (echo sub) > s; cat s",
+            "in f\nsub\n",
+        ),
         ("x=$(seq 1 5000); cat <<A | tail -n 1\n$x\nA", "5000\n"),
-        ("echo keep > f; : > f; cat f; echo new >| f; cat f; echo r <> f", "new\nr\n"),
+        (
+            "echo keep > f; : > f; cat f; echo new >| f; cat f; echo r <> f",
+            "new\nr\n",
+        ),
     ]);
 }
 
@@ -138,17 +219,53 @@ fn messages_name_the_command_and_the_cause() {
         ("divzero; exit $?", "Floating point exception\n", 136),
         ("nosuch", "sh: line 1: nosuch: not found\n", 127),
         ("./", "sh: line 1: ./: is a directory\n", 126),
-        ("echo > file; ./file", "sh: line 1: ./file: Permission denied\n", 126),
-        ("\ncat < nosuch", "sh: line 2: nosuch: No such file or directory\n", 1),
-        ("cd /nosuch", "sh: line 1: cd: /nosuch: No such file or directory\n", 1),
-        ("echo ${x:?is needed}; echo no", "sh: line 1: x: is needed\n", 1),
+        (
+            "echo > file; ./file",
+            "sh: line 1: ./file: Permission denied\n",
+            126,
+        ),
+        (
+            "\ncat < nosuch",
+            "sh: line 2: nosuch: No such file or directory\n",
+            1,
+        ),
+        (
+            "cd /nosuch",
+            "sh: line 1: cd: /nosuch: No such file or directory\n",
+            1,
+        ),
+        (
+            "echo ${x:?is needed}; echo no",
+            "sh: line 1: x: is needed\n",
+            1,
+        ),
         ("set -u; echo $x; echo no", "sh: line 1: x: is not set\n", 1),
-        ("echo $((1/0))", "sh: line 1: arithmetic: division by zero\n", 1),
-        ("echo a\necho )", "sh: line 2: syntax error: unexpected `)'\n", 2),
-        ("if true", "sh: line 1: syntax error: the text ends before a command is closed\n", 2),
+        (
+            "echo $((1/0))",
+            "sh: line 1: arithmetic: division by zero\n",
+            1,
+        ),
+        (
+            "echo a\necho )",
+            "sh: line 2: syntax error: unexpected `)'\n",
+            2,
+        ),
+        (
+            "if true",
+            "sh: line 1: syntax error: the text ends before a command is closed\n",
+            2,
+        ),
         ("kill -9 %7", "sh: line 1: kill: %7: no such job\n", 2),
-        ("set -x; x=1; echo $x 'a b' >/dev/null", "+ x=1\n+ echo 1 'a b'\n", 0),
-        ("f() { f; }; f", "sh: line 1: f: functions call each other more than 200 deep\n", 1),
+        (
+            "set -x; x=1; echo $x 'a b' >/dev/null",
+            "+ x=1\n+ echo 1 'a b'\n",
+            0,
+        ),
+        (
+            "f() { f; }; f",
+            "sh: line 1: f: functions call each other more than 200 deep\n",
+            1,
+        ),
     ]);
     let missing = sandbox.command("sh").arg("nosuch.sh").output().unwrap();
     assert_eq!(missing.status.code(), Some(127));
@@ -159,7 +276,10 @@ fn scripts_from_standard_input_share_it_with_their_commands() {
     let sandbox = Sandbox::new();
     let run = |text: &str| String::from_utf8(sandbox.piped(text).stdout).unwrap();
     assert_eq!(run("read x\ninput\necho got $x\n"), "got input\n");
-    assert_eq!(run("for i in 1 2\ndo\necho $i\ndone\ncat <<E\nhere\nE\n"), "1\n2\nhere\n");
+    assert_eq!(
+        run("for i in 1 2\ndo\necho $i\ndone\ncat <<E\nhere\nE\n"),
+        "1\n2\nhere\n"
+    );
     assert_eq!(run("head -n 0\necho next"), "next\n");
     assert_eq!(sandbox.piped("exit 9\n").status.code(), Some(9));
     assert_eq!(sandbox.piped("echo 'a\n").status.code(), Some(2));

@@ -1,0 +1,6 @@
+//! The built binary, run as its programs.
+
+mod interactive;
+mod sandbox;
+mod shell;
+mod utilities;
