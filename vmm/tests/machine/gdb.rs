@@ -158,7 +158,8 @@ fn receive(stream: &mut TcpStream) -> String {
     let packet: Vec<u8> = std::iter::repeat_with(&mut next)
         .take_while(|byte| *byte != b'#')
         .collect();
-    (next(), next());
+    next();
+    next();
     String::from_utf8(packet).unwrap()
 }
 
