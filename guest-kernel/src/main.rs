@@ -6,9 +6,9 @@
 
 #[cfg(target_os = "none")]
 mod kernel {
-    use ferrix_kernel::{arch, boot, time};
-    use ferrix_kernel::arch::{ioapic, power, smp, start};
+    use ferrix_kernel::arch::{self, ioapic, power, smp, start};
     use ferrix_kernel::mm::PhysAddr;
+    use ferrix_kernel::{boot, log, process, sched, time};
     use ferrix_machine::milestone;
 
     /// First Rust code, on the boot CPU, in long mode at the kernel's own addresses; `start_info` is the
@@ -27,10 +27,10 @@ mod kernel {
         time::init();
         let cpus = smp::start(&boot::apic_ids());
         start::close_low();
-        ferrix_kernel::log!("ferrix {cpus} cpus, {} MiB", boot::memory_bytes() >> 20);
+        log!("ferrix: {cpus} CPUs, {} MiB", boot::memory_bytes() >> 20);
+        process::start_init();
         power::milestone(milestone::KERNEL_READY);
-        ferrix_kernel::arch::demo();
-        power::exit(0)
+        sched::idle_loop()
     }
 }
 

@@ -42,12 +42,9 @@ pub fn files(archive: &[u8]) -> impl Iterator<Item = File<'_>> {
         let name = entry.get(HEADER..HEADER.checked_add(name_size)?)?;
         let name = name.split(|&byte| byte == 0).next()?;
         let offset = at + (HEADER + name_size).next_multiple_of(4);
-        at = offset.checked_add(size)?.checked_next_multiple_of(4)?;
-        (name != TRAILER && at <= archive.len().next_multiple_of(4)).then_some(File {
-            name,
-            offset,
-            size,
-        })
+        let end = offset.checked_add(size)?;
+        at = end.checked_next_multiple_of(4)?;
+        (name != TRAILER && end <= archive.len()).then_some(File { name, offset, size })
     })
 }
 

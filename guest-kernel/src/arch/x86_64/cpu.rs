@@ -97,7 +97,7 @@ impl PerCpu {
     /// Its number.
     #[inline]
     pub fn id(&self) -> usize {
-        self.id.get() as usize
+        bounded(self.id.get())
     }
 
     /// Asks for [`upcalls::user_return_work`] before the next return to user mode there.
@@ -190,6 +190,14 @@ pub fn cpu_id() -> usize {
         asm!("mov {:e}, gs:[{}]", out(reg) id, const offset_of!(PerCpu, id),
             options(nostack, readonly, preserves_flags));
     }
+    bounded(id)
+}
+
+/// Tells the compiler that a CPU's number needs no bounds check.
+#[inline(always)]
+fn bounded(id: u32) -> usize {
+    // SAFETY: only `prepare` sets it, for a CPU that has an element in `CPUS`.
+    unsafe { core::hint::assert_unchecked((id as usize) < MAX_CPUS) }
     id as usize
 }
 

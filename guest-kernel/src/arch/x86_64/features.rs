@@ -74,6 +74,13 @@ pub fn detect() {
     FEATURES.store(found.bits(), Relaxed);
 }
 
+/// Forgets what CPUID offers but the emulating KVM cannot execute in the kernel (docs/kvm.md): XSAVE,
+/// and STAC and CLAC, without which SMAP cannot be used.
+pub fn restrict_to_emulated() {
+    let unusable = Features::XSAVE | Features::SMAP;
+    FEATURES.store((features() - unusable).bits(), Relaxed);
+}
+
 /// TSC and APIC timer frequency in kHz, where the hypervisor says (0: it does not).
 pub fn hypervisor_frequencies() -> (u32, u32) {
     if __cpuid(1).ecx & 1 << 31 == 0 || __cpuid(leaf::SIGNATURE).eax < leaf::TIMING {

@@ -8,7 +8,7 @@ use core::arch::asm;
 use core::arch::x86_64::__cpuid_count;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use alloc::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use core::ptr::NonNull;
 
 use ferrix_abi::error::{Error, Result};
@@ -52,6 +52,16 @@ impl FpuArea {
             area.add(24).cast::<u32>().write(0x1f80);
         }
         Ok(FpuArea(area))
+    }
+
+    /// An area to [`save`](Self::save) into before anything else.
+    pub fn to_save() -> Result<FpuArea> {
+        // FXSAVE writes all that FXRSTOR reads; XSAVE expects zeroes in its header.
+        // SAFETY: the layout is not empty.
+        let area = unsafe {
+            if SIZE.load(Relaxed) == 512 { alloc(layout()) } else { alloc_zeroed(layout()) }
+        };
+        NonNull::new(area).map(FpuArea).ok_or(Error::NoMemory)
     }
 
     /// Puts the registers of this CPU into the area.

@@ -38,11 +38,14 @@ use core::cell::UnsafeCell;
 use instructions::{read_cr4, wrmsr, write_cr4};
 use segment::ExceptionStacks;
 
-const CR4_PGE: u64 = 1 << 7;
-const CR4_UMIP: u64 = 1 << 11;
-const CR4_FSGSBASE: u64 = 1 << 16;
-const CR4_SMEP: u64 = 1 << 20;
-const CR4_SMAP: u64 = 1 << 21;
+/// Features that a bit of CR4 enables.
+const CR4_FEATURES: [(Features, u64); 5] = [
+    (Features::PGE, 1 << 7),
+    (Features::UMIP, 1 << 11),
+    (Features::FSGSBASE, 1 << 16),
+    (Features::SMEP, 1 << 20),
+    (Features::SMAP, 1 << 21),
+];
 
 /// Exception stacks of the boot CPU, which starts before there is memory to be had.
 #[repr(C, align(16))]
@@ -59,7 +62,10 @@ pub fn init() {
     let bottom = BOOT_STACKS.0.get() as u64;
     init_cpu(0, ExceptionStacks::split(bottom, size_of::<BootStacks>() as u64));
     entry::init();
-    protect_kernel();
+    if entry::syscall_is_fetch_fault() {
+        features::restrict_to_emulated();
+    }
+    init_features();
 }
 
 /// Sets up the interrupt controllers, once there is memory.
@@ -68,7 +74,7 @@ pub fn init_interrupts() {
     apic::init_cpu();
 }
 
-/// Gives a CPU its data, segments, interrupt table, and processor features.
+/// Gives a CPU its data, segments and interrupt table.
 fn init_cpu(id: usize, stacks: ExceptionStacks) {
     let cpu = cpu::cpu(id);
     cpu.prepare(id);
@@ -79,31 +85,21 @@ fn init_cpu(id: usize, stacks: ExceptionStacks) {
     }
     segment::load(cpu, stacks);
     entry::idt::load();
-    fpu::init();
-    let mut cr4 = read_cr4();
-    let offered = [(Features::PGE, CR4_PGE), (Features::UMIP, CR4_UMIP), (Features::FSGSBASE, CR4_FSGSBASE)];
-    for (_, bit) in offered.iter().filter(|(feature, _)| features().contains(*feature)) {
-        cr4 |= bit;
-    }
-    // SAFETY: CPUID offers these features, and they change nothing for the kernel.
-    unsafe { write_cr4(cr4) }
-    if id != 0 {
-        protect_kernel();
-    }
 }
 
-/// Forbids the kernel to execute or, unannounced, touch user pages, where the processor can.
-/// (On the boot CPU after the probe, whose code is on a user page.)
-fn protect_kernel() {
+/// Enables the processor features that are used. On the boot CPU after the probe, whose code is on a
+/// user page: from now on the kernel neither executes nor, unannounced, touches such pages.
+fn init_features() {
     let mut cr4 = read_cr4();
-    if features().contains(Features::SMEP) {
-        cr4 |= CR4_SMEP;
+    for (feature, bit) in CR4_FEATURES {
+        if features().contains(feature) {
+            cr4 |= bit;
+        }
     }
     if features().contains(Features::SMAP) {
-        cr4 |= CR4_SMAP;
         crate::mm::uaccess::set_smap();
     }
     // SAFETY: CPUID offers these features; user memory is reached only through `uaccess`.
     unsafe { write_cr4(cr4) }
+    fpu::init();
 }
-pub fn demo() {}

@@ -129,6 +129,7 @@ pub(super) extern "C" fn application_main(ticket: u64) -> ! {
     let top = unsafe { EXCEPTION_STACKS.0.get().cast::<u64>().add(ticket as usize).read() };
     super::init_cpu(id, ExceptionStacks::split(top - kstack::SIZE, kstack::SIZE));
     entry::init_syscall();
+    super::init_features();
     apic::init_cpu();
     STARTED.fetch_add(1, Release);
     upcalls::application_cpu()

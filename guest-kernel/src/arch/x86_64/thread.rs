@@ -157,7 +157,7 @@ impl ArchThread {
         if current.fpu.is_none() {
             return Ok(());
         }
-        let area = FpuArea::new()?;
+        let area = FpuArea::to_save()?;
         let flags = cpu::interrupts_save_and_disable();
         // SAFETY: the current thread has floating point, so TS is clear and the registers are its.
         unsafe { area.save() };

@@ -1,49 +1,29 @@
 //! Everything that the architecture calls in the core of the kernel, in one list.
 
+use super::cpu;
 use super::frame::TrapFrame;
 use super::instructions::read_cr2;
+use crate::mm::{fault, uaccess};
 
-/// The scheduler's part of a CPU.
-#[derive(Debug)]
-pub struct CpuSched;
-impl CpuSched {
-    /// Nothing.
-    pub const fn new() -> CpuSched {
-        CpuSched
-    }
-}
+pub use crate::irq::interrupt as device_interrupt;
+pub use crate::sched::{
+    CpuSched, idle_loop as application_cpu, preempt, reschedule_ipi, user_return_work,
+};
+pub use crate::syscall::dispatch as syscall;
+pub use crate::timer::interrupt as timer_interrupt;
 
-/// A native system call; interrupts are off.
-pub extern "C" fn syscall(frame: &mut TrapFrame) {
-    frame.rax += 1;
-}
-/// Work waits before the return to user mode.
-pub extern "C" fn user_return_work(_frame: &mut TrapFrame) {}
-/// A preemption is due.
-pub extern "C" fn preempt() {}
-/// A page fault.
+/// A page fault: a program's, or the kernel's on a program's behalf.
 pub extern "C" fn page_fault(frame: &mut TrapFrame) {
-    panic!("page fault at {:#x}: {frame:x?}", read_cr2())
+    let address = read_cr2();
+    if frame.is_user() {
+        cpu::enable_interrupts();
+    } else if uaccess::fixup(frame.rip).is_none() {
+        crate::panic::kernel_exception(frame);
+    }
+    fault::page_fault(frame, address, frame.error);
 }
-/// Any other exception.
-pub fn exception(frame: &mut TrapFrame) {
-    panic!("exception: {frame:x?}")
-}
-/// A device's interrupt.
-pub fn device_interrupt(gsi: u32) {
-    log!("gsi {gsi}");
-}
-/// The timer.
-pub fn timer_interrupt() {
-    log!("tick");
-}
-/// A reschedule IPI.
-pub fn reschedule_ipi() {}
-/// A user exception.
+
+/// Any other exception of a program.
 pub fn user_exception(frame: &mut TrapFrame) {
-    panic!("user exception: {frame:x?}")
-}
-/// An application processor.
-pub fn application_cpu() -> ! {
-    super::cpu::halt_forever()
+    crate::exception::user_exception(frame, frame.vector, frame.error);
 }
