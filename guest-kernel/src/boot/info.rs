@@ -128,7 +128,8 @@ impl Info {
     fn add_module(&mut self, module: BootModule) {
         let bytes: &'static [u8] = pvh::slice(module.address.0, module.size as usize);
         if !archive::is_archive(bytes) {
-            return drop(self.modules.try_push(module));
+            let _ = self.modules.try_push(module);
+            return;
         }
         for file in archive::files(bytes) {
             let address = PhysAddr(module.address.0 + file.offset as u64);
@@ -138,7 +139,7 @@ impl Info {
             );
             let arguments = core::str::from_utf8(file.name).unwrap_or_default();
             let file = BootModule { arguments, address, size: file.size as u64 };
-            drop(self.modules.try_push(file));
+            let _ = self.modules.try_push(file);
         }
     }
 }

@@ -135,7 +135,7 @@ pub fn set_timer(deadline_ns: u64) {
         unsafe { wrmsr(msr::TSC_DEADLINE, deadline.max(1)) }
     } else {
         let us = (deadline_ns.saturating_sub(time::now_ns()) / 1000 + 1).min(1 << 31);
-        let ticks = us as u128 * TICKS_PER_US.load(Relaxed) as u128 >> 16;
+        let ticks = (us as u128 * TICKS_PER_US.load(Relaxed) as u128) >> 16;
         write(register::TIMER_INITIAL, ticks.clamp(1, u32::MAX as u128) as u64);
     }
 }

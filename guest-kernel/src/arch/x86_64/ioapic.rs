@@ -81,7 +81,7 @@ pub fn route(gsi: u32, target: usize) {
     idt::open_gsi(gsi);
     let _index = INDEX.lock();
     apic.write(REDIRECTION + 2 * line + 1, cpu(target).apic_id.load(Relaxed) << 24);
-    apic.write(REDIRECTION + 2 * line, MASKED | FIRST_GSI as u32 + gsi);
+    apic.write(REDIRECTION + 2 * line, MASKED | (FIRST_GSI as u32 + gsi));
 }
 
 /// Lets a routed line interrupt.
@@ -95,5 +95,5 @@ pub fn unmask(gsi: u32) {
 pub fn mask(gsi: u32) {
     let Some((apic, line)) = find(gsi) else { return };
     let _index = INDEX.lock();
-    apic.write(REDIRECTION + 2 * line, MASKED | FIRST_GSI as u32 + gsi);
+    apic.write(REDIRECTION + 2 * line, MASKED | (FIRST_GSI as u32 + gsi));
 }

@@ -15,8 +15,10 @@ use crate::mm::kstack::{self, KernelStack};
 use crate::mm::phys::direct;
 use crate::time;
 
-/// Page below 1 MiB at which CPUs start; the kernel has no other use for the memory there.
-const TRAMPOLINE: u64 = 0x8000;
+/// Page at which CPUs start: above the BIOS's page, below where any loader puts the boot information
+/// (it is still in use).
+const TRAMPOLINE: u64 = 0x1000;
+const _: () = assert!(TRAMPOLINE < ferrix_machine::memory::PVH_INFO_BASE);
 /// How long to wait for CPUs to start before they are asked a second time, and given up.
 const PATIENCE_NS: u64 = 100_000_000;
 
@@ -113,7 +115,7 @@ fn set_stack(stacks: &Stacks, ticket: usize) {
 
 fn place_trampoline() {
     let (begin, end) = (&raw const trampoline_begin, &raw const trampoline_end);
-    // SAFETY: the page is RAM that nothing uses (what the boot loader left there was copied), and
+    // SAFETY: the page is RAM that nothing uses , and
     // the code is position-independent and shorter than a page.
     unsafe {
         let length = end.offset_from(begin) as usize;

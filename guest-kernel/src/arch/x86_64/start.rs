@@ -212,7 +212,7 @@ pub fn map_ram(start: u64, end: u64, mut allocate: impl FnMut() -> PhysAddr) {
         // SAFETY: the direct map's own table; an entry changes from nothing to a mapping.
         let entry = unsafe { &mut *directory.add(gib as usize) };
         if features().contains(Features::GIGABYTE_PAGES) {
-            *entry = gib * GIB | PRESENT | WRITE | GLOBAL | USED | LARGE;
+            *entry = (gib * GIB) | PRESENT | WRITE | GLOBAL | USED | LARGE;
             continue;
         }
         if *entry == 0 {
@@ -224,7 +224,7 @@ pub fn map_ram(start: u64, end: u64, mut allocate: impl FnMut() -> PhysAddr) {
             // SAFETY: within the new table of this GiB.
             unsafe {
                 let entry = pages.add(page as usize % 512);
-                *entry = page * LARGE_PAGE | PRESENT | WRITE | GLOBAL | USED | LARGE;
+                *entry = (page * LARGE_PAGE) | PRESENT | WRITE | GLOBAL | USED | LARGE;
             }
         }
     }
