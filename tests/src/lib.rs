@@ -1,1 +1,19 @@
-//! Integration tests of Ferrix.
+//! Boots a guest, types at it, and waits for what it prints.
+//!
+//! [`Guest`] is a running machine (the monitor, or QEMU) with its console on a pseudo-terminal or on
+//! pipes; [`Disk`] is its private copy of the root file system; [`host`] knows where the build put things and
+//! which tools this machine has. Nothing here sleeps to synchronise: every wait is for an event, up to a time.
+//! Failures carry the console's transcript and the monitor's standard error.
+
+#![deny(unsafe_code)]
+
+pub mod disk;
+pub mod guest;
+pub mod host;
+mod process;
+mod transcript;
+mod wiring;
+
+pub use disk::Disk;
+pub use guest::{Ending, Guest, PROMPT};
+pub use wiring::Wiring;

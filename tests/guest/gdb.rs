@@ -1,0 +1,91 @@
+//! A real gdb against the running kernel.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::trial::needing;
+use anyhow::{Context, Result, ensure};
+use ferrix_tests::guest::BOOT_TIME;
+use ferrix_tests::host::{self, Need};
+use ferrix_tests::{Disk, Guest, PROMPT, Wiring};
+use libtest_mimic::Trial;
+
+/// The kernel's handler of all native system calls.
+const FUNCTION: &str = "ferrix_kernel::syscall::dispatch";
+
+pub fn trials() -> Vec<Trial> {
+    vec![needing(
+        "gdb::break_inspect_step_detach",
+        &[Need::Kvm, Need::Gdb],
+        break_inspect_step_detach,
+    )]
+}
+
+fn break_inspect_step_detach() -> Result<()> {
+    let disk = Disk::copy()?;
+    let mut guest = Guest::boot(&disk, &["--gdb", "127.0.0.1:0"], Wiring::Terminal)?;
+    guest.expect_log("127.0.0.1:", BOOT_TIME)?;
+    let port = guest.expect_log("\n", Duration::from_secs(1))?;
+    let text = gdb(&format!("127.0.0.1:{}", port.trim()))?;
+    check(&text).with_context(|| format!("gdb printed:\n{text}"))?;
+    guest.expect(PROMPT, BOOT_TIME)?;
+    guest.check("echo hello | wc -c", "6\n")?;
+    guest.power_off(0).map(drop)
+}
+
+/// The commands of the session; each value that is checked is printed behind a name.
+fn gdb(address: &str) -> Result<String> {
+    let kernel = host::built("image/kernel")?;
+    let target = format!("target remote {address}");
+    let breakpoint = format!("break {FUNCTION}");
+    let commands = [
+        "set confirm off",
+        "set pagination off",
+        target.as_str(),
+        breakpoint.as_str(),
+        "continue",
+        "backtrace",
+        "info registers rip rsp",
+        "printf \"ring %d\\n\", $cs & 3",
+        "printf \"at %p\\n\", $pc",
+        "x/4xb $pc",
+        "stepi",
+        "printf \"then %p\\n\", $pc",
+        "continue",
+        "printf \"again %p\\n\", $pc",
+        "delete",
+        "detach",
+    ];
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-batch", "-nx"]);
+    for command in commands {
+        gdb.args(["-ex", command]);
+    }
+    let output = gdb.arg(kernel).output().context("gdb")?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn check(text: &str) -> Result<()> {
+    ensure!(text.contains("Breakpoint 1, "), "no stop at {FUNCTION}");
+    let frames = text.lines().filter(|line| line.starts_with('#'));
+    let named = frames.filter(|line| line.contains("ferrix_kernel::"));
+    ensure!(named.count() >= 1, "no named frame in the backtrace");
+    ensure!(text.contains("ring 0"), "the registers");
+    let (at, then) = (value(text, "at ")?, value(text, "then ")?);
+    ensure!(at > 0xffff_8000_0000_0000, "{at:#x} is no kernel address");
+    ensure!(then != at, "the single step did not move");
+    ensure!(value(text, "again ")? == at, "the second stop is elsewhere");
+    let bytes = text.lines().find(|line| line.matches("\t0x").count() == 4);
+    bytes.context("no line with four bytes of memory")?;
+    ensure!(text.contains("detached"), "no detach");
+    Ok(())
+}
+
+/// The hexadecimal number after `name` at the start of a line.
+fn value(text: &str, name: &str) -> Result<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let digits = line.and_then(|line| line.trim().strip_prefix("0x"));
+    let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    number.with_context(|| format!("no address after `{name}`"))
+}

@@ -1,0 +1,36 @@
+//! Integration tests: a guest is booted on `/dev/kvm` (or QEMU) and driven as a user would.
+//!
+//! One module a subject, each with its list of trials. They run one after the other: a guest has
+//! several threads, and figures like the idle cost want a quiet machine.
+
+mod bad_input;
+mod boot;
+mod disk;
+mod gdb;
+mod idle;
+mod isolation;
+mod processes;
+mod qemu;
+mod scheduling;
+mod terminal;
+mod trial;
+
+use libtest_mimic::{Arguments, run};
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(1);
+    let trials = [
+        boot::trials(),
+        terminal::trials(),
+        disk::trials(),
+        processes::trials(),
+        scheduling::trials(),
+        isolation::trials(),
+        idle::trials(),
+        gdb::trials(),
+        bad_input::trials(),
+        qemu::trials(),
+    ];
+    run(&arguments, trials.into_iter().flatten().collect()).exit();
+}

@@ -1,0 +1,89 @@
+//! Processes and pipes, and that nothing of them stays behind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::trial::on_kvm;
+use anyhow::{Context, Result};
+use ferrix_tests::{Disk, Guest};
+use libtest_mimic::Trial;
+
+/// For 200 times fork, exec and wait.
+const LOOP_TIME: Duration = Duration::from_secs(60);
+/// What must be as before when all children are gone.
+const COUNTERS: [&str; 7] = [
+    "free_pages",
+    "processes",
+    "threads",
+    "handles",
+    "objects",
+    "ports",
+    "sessions",
+];
+/// The last child's remains may still be on their way out when its parent goes on; a leak stays.
+const LOOKS: usize = 5;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        on_kvm("processes::pipeline", pipeline),
+        on_kvm("processes::fork_exec_wait_leaks_nothing", no_leak),
+    ]
+}
+
+fn pipeline() -> Result<()> {
+    let disk = Disk::copy()?;
+    let mut guest = Guest::at_prompt(&disk, &[])?;
+    guest.check("seq 1 1000 | sort -rn | head -1", "1000\n")?;
+    guest.check("yes | head -3 | wc -l; false; echo $?", "3\n1\n")?;
+    guest.check("(exit 9); echo $?", "9\n")?;
+    guest.check("sleep 0.1; echo $?", "0\n")?;
+    guest.power_off(0).map(drop)
+}
+
+type Counters = BTreeMap<String, u64>;
+
+fn counters(guest: &mut Guest) -> Result<Counters> {
+    let text = guest.run("cat /proc/ferrix/kernel")?;
+    let all: Counters = text
+        .lines()
+        .filter_map(|line| {
+            let (name, value) = line.split_once(' ')?;
+            Some((name.to_string(), value.parse().ok()?))
+        })
+        .collect();
+    COUNTERS
+        .iter()
+        .map(|&name| {
+            let value = all
+                .get(name)
+                .with_context(|| format!("no {name} in:\n{text}"))?;
+            Ok((name.to_string(), *value))
+        })
+        .collect()
+}
+
+fn no_leak() -> Result<()> {
+    let disk = Disk::copy()?;
+    let mut guest = Guest::at_prompt(&disk, &[])?;
+    // The first round, and the first look, fill the caches that stay.
+    run_loop(&mut guest)?;
+    counters(&mut guest)?;
+    let before = counters(&mut guest)?;
+    run_loop(&mut guest)?;
+    let mut after = Counters::new();
+    for _ in 0..LOOKS {
+        after = counters(&mut guest)?;
+        if after == before {
+            return guest.power_off(0).map(drop);
+        }
+    }
+    Err(guest.wrong(format!("before: {before:?}\nafter:  {after:?}")))
+}
+
+fn run_loop(guest: &mut Guest) -> Result<()> {
+    let output = guest.run_within("forkloop 200", LOOP_TIME)?;
+    match output.as_str() {
+        "ok\n" => Ok(()),
+        other => Err(guest.wrong(format!("forkloop printed {other:?}"))),
+    }
+}

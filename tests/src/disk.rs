@@ -1,0 +1,78 @@
+//! A private copy of the root file system, and the host's own view of what the guest wrote.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::host;
+
+/// A copy of `target/image/root.img`; removed when dropped.
+#[derive(Debug)]
+pub struct Disk {
+    folder: TempDir,
+    path: PathBuf,
+}
+
+impl Disk {
+    /// Copies the pristine image; holes stay holes.
+    pub fn copy() -> Result<Self> {
+        let image = host::built("image/root.img")?;
+        let folder = folder()?;
+        let path = folder.path().join("disk.img");
+        let mut cp = host::tool("cp");
+        cp.args(["--sparse=always", "--reflink=auto"])
+            .arg(image)
+            .arg(&path);
+        host::output(&mut cp)?;
+        Ok(Self { folder, path })
+    }
+
+    /// The image file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The image file as an argument.
+    pub fn argument(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// A file of the guest, read by `debugfs` on the host.
+    pub fn dump(&self, file: &str) -> Result<Vec<u8>> {
+        let copy = self.folder.path().join("dumped");
+        let mut debugfs = host::tool("debugfs");
+        debugfs
+            .args(["-R", &format!("dump {file} {}", copy.display())])
+            .arg(&self.path);
+        // It exits with 0 whatever happens: its messages tell.
+        let messages = host::output(&mut debugfs)?.1;
+        let bytes = std::fs::read(&copy)
+            .with_context(|| format!("debugfs cannot dump {file}: {messages}"))?;
+        std::fs::remove_file(copy)?;
+        Ok(bytes)
+    }
+
+    /// Whether `e2fsck -fn` has nothing to say; else what it says.
+    pub fn check(&self) -> Result<()> {
+        let output = host::tool("e2fsck")
+            .arg("-fn")
+            .arg(&self.path)
+            .output()
+            .context("e2fsck (package e2fsprogs)")?;
+        if !output.status.success() {
+            let found = String::from_utf8_lossy(&output.stdout).into_owned();
+            bail!("e2fsck -fn: {}\n{found}", output.status);
+        }
+        Ok(())
+    }
+}
+
+/// A folder for a test's files, inside the target folder; removed when dropped.
+pub fn folder() -> Result<TempDir> {
+    let target = host::root().join("target");
+    tempfile::Builder::new()
+        .prefix("test-")
+        .tempdir_in(&target)
+        .with_context(|| format!("cannot make a folder in {}", target.display()))
+}

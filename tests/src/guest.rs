@@ -1,0 +1,210 @@
+//! A running guest and a hand at its keyboard.
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, anyhow, ensure};
+
+use crate::disk::Disk;
+use crate::transcript::{Missing, Transcript};
+use crate::wiring::Wiring;
+use crate::{host, process};
+
+/// The shell's prompt in the directory in which it starts.
+pub const PROMPT: &str = "ferrix:/# ";
+/// From the start of the monitor to the prompt, on a slow machine.
+pub const BOOT_TIME: Duration = Duration::from_secs(20);
+/// For one ordinary command.
+pub const COMMAND_TIME: Duration = Duration::from_secs(20);
+/// Nothing runs longer, even if the test that started it is gone.
+const LIFE_TIME_SECONDS: &str = "300";
+/// For the monitor to end after the guest did.
+const END_TIME: Duration = Duration::from_secs(10);
+
+/// A machine that runs, and all it said. Killed when dropped.
+#[derive(Debug)]
+pub struct Guest {
+    child: Child,
+    keyboard: Option<std::fs::File>,
+    screen: Transcript,
+    log: Transcript,
+}
+
+/// How a guest ended, and all it said.
+#[derive(Debug)]
+pub struct Ending {
+    /// The monitor's exit status.
+    pub status: ExitStatus,
+    /// The guest's console.
+    pub screen: String,
+    /// The kernel's log and the monitor's messages.
+    pub log: String,
+}
+
+impl Guest {
+    /// Boots the default image on `disk`, with more options of `vmm run`.
+    pub fn boot(disk: &Disk, options: &[&str], wiring: Wiring) -> Result<Self> {
+        let mut command = host::monitor()?;
+        command
+            .args(["images/default.toml", "--timeout", LIFE_TIME_SECONDS])
+            .args(["--disk", &disk.argument()])
+            .args(options);
+        Self::start(command, wiring)
+    }
+
+    /// Boots on a terminal and waits for the prompt.
+    pub fn at_prompt(disk: &Disk, options: &[&str]) -> Result<Self> {
+        let mut guest = Self::boot(disk, options, Wiring::Terminal)?;
+        guest.expect(PROMPT, BOOT_TIME)?;
+        Ok(guest)
+    }
+
+    /// Starts any machine.
+    pub fn start(command: Command, wiring: Wiring) -> Result<Self> {
+        let wired = wiring.start(command)?;
+        Ok(Self {
+            child: wired.child,
+            keyboard: wired.keyboard,
+            screen: Transcript::follow(wired.screen),
+            log: Transcript::follow(wired.errors),
+        })
+    }
+
+    /// Waits for `pattern` on the console; returns what came before it.
+    pub fn expect(&mut self, pattern: &str, timeout: Duration) -> Result<String> {
+        let found = self.screen.expect(pattern, timeout);
+        found.map_err(|missing| self.missed(pattern, missing, timeout))
+    }
+
+    /// Waits for `pattern` in the log and messages; returns what came before it.
+    pub fn expect_log(&mut self, pattern: &str, timeout: Duration) -> Result<String> {
+        let found = self.log.expect(pattern, timeout);
+        found.map_err(|missing| self.missed(pattern, missing, timeout))
+    }
+
+    /// Types a line.
+    pub fn send_line(&mut self, line: &str) -> Result<()> {
+        self.send(&format!("{line}\r"))
+    }
+
+    /// Types characters.
+    pub fn send(&mut self, keys: &str) -> Result<()> {
+        let keyboard = self.keyboard.as_mut().context("a script has no keyboard")?;
+        keyboard.write_all(keys.as_bytes())?;
+        Ok(())
+    }
+
+    /// Runs a command at the prompt; returns what it printed.
+    pub fn run(&mut self, command: &str) -> Result<String> {
+        self.run_within(command, COMMAND_TIME)
+    }
+
+    /// [`run`](Self::run) for commands that may take longer.
+    pub fn run_within(&mut self, command: &str, timeout: Duration) -> Result<String> {
+        self.send_line(command)?;
+        let text = self.expect(PROMPT, timeout)?.replace('\r', "");
+        let output = text.strip_prefix(command);
+        let output = output.and_then(|rest| rest.strip_prefix('\n'));
+        output
+            .map(str::to_string)
+            .ok_or_else(|| self.wrong(format!("the terminal did not echo `{command}`")))
+    }
+
+    /// Runs a command at the prompt and checks what it printed, ends of lines included.
+    pub fn check(&mut self, command: &str, expected: &str) -> Result<()> {
+        let output = self.run(command)?;
+        if output != expected {
+            let what = format!("`{command}` printed {output:?} instead of {expected:?}");
+            return Err(self.wrong(what));
+        }
+        Ok(())
+    }
+
+    /// Ends the guest with `poweroff STATUS`, and checks the monitor's status.
+    pub fn power_off(mut self, status: u8) -> Result<Ending> {
+        self.send_line(&format!("poweroff {status}"))?;
+        let ending = self.wait(END_TIME)?;
+        ending.must_be(status)?;
+        Ok(ending)
+    }
+
+    /// Waits until the machine ended by itself.
+    pub fn wait(mut self, timeout: Duration) -> Result<Ending> {
+        match process::wait(&mut self.child, timeout)? {
+            None => Err(self.wrong(format!("it did not end within {timeout:?}"))),
+            Some(status) => {
+                ensure!(
+                    self.screen.wait_end(END_TIME) && self.log.wait_end(END_TIME),
+                    "the machine ended, and somebody still holds its console"
+                );
+                Ok(Ending {
+                    status,
+                    screen: self.screen.text(),
+                    log: self.log.text(),
+                })
+            }
+        }
+    }
+
+    /// Processor time of the host that the machine used so far.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        process::cpu_time(self.child.id())
+    }
+
+    /// An error that shows what the guest said.
+    pub fn wrong(&mut self, what: String) -> Error {
+        let state = match process::wait(&mut self.child, Duration::ZERO) {
+            Ok(None) => "runs".to_string(),
+            Ok(Some(status)) => format!("ended: {status}"),
+            Err(error) => error.to_string(),
+        };
+        report(&what, &state, &self.screen.tail(), &self.log.tail())
+    }
+
+    fn missed(&mut self, pattern: &str, missing: Missing, timeout: Duration) -> Error {
+        let when = match missing {
+            Missing::TimedOut => format!("within {timeout:?}"),
+            Missing::Ended => {
+                // The stream closes a moment before the process is gone.
+                let _ = process::wait(&mut self.child, END_TIME);
+                "before the output ended".into()
+            }
+        };
+        self.wrong(format!("`{pattern}` did not appear {when}"))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Both fail only if it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ending {
+    /// Checks the status.
+    pub fn must_be(&self, status: u8) -> Result<()> {
+        if self.status.code() == Some(status.into()) {
+            return Ok(());
+        }
+        Err(self.wrong(&format!("the status should be {status}")))
+    }
+
+    /// An error that shows what the guest said.
+    pub fn wrong(&self, what: &str) -> Error {
+        let state = match self.status.signal() {
+            Some(signal) => format!("killed by signal {signal}"),
+            None => format!("ended: {}", self.status),
+        };
+        report(what, &state, &self.screen, &self.log)
+    }
+}
+
+fn report(what: &str, state: &str, screen: &str, log: &str) -> Error {
+    anyhow!(
+        "{what}\n--- the machine {state}; its console:\n{screen}\n--- its log and messages:\n{log}\n---"
+    )
+}
