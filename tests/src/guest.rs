@@ -208,3 +208,55 @@ fn report(what: &str, state: &str, screen: &str, log: &str) -> Error {
         "{what}\n--- the machine {state}; its console:\n{screen}\n--- its log and messages:\n{log}\n---"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn shell(script: &str, wiring: Wiring) -> Guest {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Guest::start(command, wiring).unwrap()
+    }
+
+    #[test]
+    fn types_and_waits_on_a_terminal() {
+        let script = "stty size; read line; echo \"<$line>\"; echo log >&2; exit 3";
+        let mut guest = shell(script, Wiring::Terminal);
+        guest.expect("24 80", SOON).unwrap();
+        guest.send_line("typed").unwrap();
+        guest.expect("<typed>", SOON).unwrap();
+        let ending = guest.wait(SOON).unwrap();
+        ending.must_be(3).unwrap();
+        assert_eq!(ending.log, "log\n");
+        let error = ending.must_be(4).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("<typed>"));
+    }
+
+    #[test]
+    fn failures_show_what_was_said() {
+        let mut guest = shell("echo one; echo two >&2", Wiring::Script);
+        guest.expect_log("two", SOON).unwrap();
+        let error = guest.expect("three", SOON).unwrap_err().to_string();
+        for part in [
+            "`three`",
+            "before the output ended",
+            "one",
+            "two",
+            "exit status: 0",
+        ] {
+            assert!(error.contains(part), "{part} in: {error}");
+        }
+        assert!(guest.send_line("x").is_err());
+    }
+
+    #[test]
+    fn dropping_kills() {
+        let guest = shell("exec sleep 600", Wiring::Script);
+        let pid = guest.child.id();
+        drop(guest);
+        assert!(process::cpu_time(pid).is_err(), "it is gone");
+    }
+}
