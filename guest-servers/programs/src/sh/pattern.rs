@@ -149,9 +149,12 @@ fn member(pattern: &[u8]) -> Option<(&[u8], usize)> {
     Some((&rest[..length], escaped + length))
 }
 
+/// Whether a byte belongs to a named class.
+pub type Class = fn(&u8) -> bool;
+
 /// `[:alpha:]` and the like at the start of `text`, and its length.
-pub fn named_class(text: &[u8]) -> Option<(fn(&u8) -> bool, usize)> {
-    const CLASSES: [(&[u8], fn(&u8) -> bool); 12] = [
+pub fn named_class(text: &[u8]) -> Option<(Class, usize)> {
+    const CLASSES: [(&[u8], Class); 12] = [
         (b"alpha", u8::is_ascii_alphabetic),
         (b"digit", u8::is_ascii_digit),
         (b"alnum", u8::is_ascii_alphanumeric),

@@ -161,7 +161,7 @@ pub fn read_line(mut fd: Fd) -> io::Result<Option<Bytes>> {
     use std::io::Read;
     let mut line = Bytes::new();
     let mut buffer = [0; 1024];
-    let seekable = fd.seek(SeekFrom::Current(0)).is_ok();
+    let seekable = fd.stream_position().is_ok();
     let step = if seekable || fd.is_terminal() {
         buffer.len()
     } else {

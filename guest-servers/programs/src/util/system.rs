@@ -117,7 +117,9 @@ pub fn stty(cx: &mut Cx) -> Outcome {
         writeln!(cx.out, "{}", shown.join(" "))?;
         return Ok(0);
     }
+    let mut changes = false;
     for arg in cx.args {
+        changes |= arg != "size";
         match arg.to_string_lossy().as_ref() {
             "size" => {
                 let (rows, columns) = term::size(Fd::STDIN).map_err(refused)?;
@@ -134,7 +136,9 @@ pub fn stty(cx: &mut Cx) -> Outcome {
             other => return Err(Fail::usage(format!("{other}: unknown setting"))),
         }
     }
-    modes.apply(Fd::STDIN).map_err(refused)?;
+    if changes {
+        modes.apply(Fd::STDIN).map_err(refused)?;
+    }
     Ok(0)
 }
 

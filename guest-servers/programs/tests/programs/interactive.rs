@@ -107,4 +107,5 @@ fn stopped_jobs_go_on() {
         ),
         "1\n"
     );
+    end(&mut session);
 }
