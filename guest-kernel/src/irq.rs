@@ -1,1 +1,132 @@
-//! Device interrupts.
+//! Interrupts of devices, as notifications to ports.
+//!
+//! An interrupt notifies the port that its line is bound to. The lines are edge-triggered (see
+//! `ferrix_machine::irq`): an edge that met a masked line would be lost, so a line stays open and
+//! further edges are counted until the notification is received.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use ferrix_abi::error::{Error, Result};
+
+use crate::arch::{cpu, ioapic, vector::GSIS};
+use crate::ipc::{Event, Port, Source, post};
+use crate::object::pool::{Pool, Pooled};
+use crate::object::{Core, CoreCell};
+use crate::sched::{self, Work};
+
+/// Lines that can be bound.
+const LINES: usize = GSIS as usize;
+
+static IRQS: Pool<Irq> = Pool::new();
+static BY_LINE: [CoreCell<Option<&'static Irq>>; LINES] = [const { CoreCell::new(None) }; LINES];
+
+/// A line bound to a port.
+#[derive(Debug)]
+pub struct Irq {
+    gsi: CoreCell<u32>,
+    port: CoreCell<Option<&'static Port>>,
+    badge: CoreCell<u32>,
+    /// Interrupts since the last notification was received.
+    count: CoreCell<u64>,
+    event: Event,
+    /// Handles to it.
+    pub references: CoreCell<u32>,
+    free: CoreCell<Option<&'static Irq>>,
+}
+
+impl Pooled for Irq {
+    fn free_link(&self) -> &CoreCell<Option<&'static Irq>> {
+        &self.free
+    }
+
+    fn fresh() -> Irq {
+        Irq {
+            gsi: CoreCell::new(0),
+            port: CoreCell::new(None),
+            badge: CoreCell::new(0),
+            count: CoreCell::new(0),
+            event: Event::new(),
+            references: CoreCell::new(0),
+            free: CoreCell::new(None),
+        }
+    }
+}
+
+impl Irq {
+    /// Binds a line to a port and unmasks it; `Busy` if it is bound already.
+    pub fn bind(core: &Core, gsi: u32, port: &'static Port, badge: u32) -> Result<&'static Irq> {
+        let line = BY_LINE.get(gsi as usize).ok_or(Error::Invalid)?;
+        if !ioapic::exists(gsi) {
+            return Err(Error::Invalid);
+        }
+        if line.get(core).is_some() {
+            return Err(Error::Busy);
+        }
+        let irq = IRQS.take(core)?;
+        ioapic::route(gsi, cpu::cpu_id());
+        irq.gsi.set(core, gsi);
+        irq.port.set(core, Some(port));
+        irq.badge.set(core, badge);
+        irq.count.set(core, 0);
+        irq.references.set(core, 0);
+        port.link(core);
+        line.set(core, Some(irq));
+        ioapic::unmask(gsi);
+        Ok(irq)
+    }
+
+    /// The badge of its notifications.
+    pub fn badge(&self, core: &Core) -> u32 {
+        self.badge.get(core)
+    }
+
+    /// Interrupts since the last time.
+    pub fn take_count(&self, core: &Core) -> u64 {
+        self.count.take(core)
+    }
+
+    /// The driver has served the device: nothing to do for an edge-triggered line.
+    pub fn acknowledge(&self, _: &Core) {}
+
+    /// A handle is gone; with the last one the line is free.
+    pub fn release(&'static self, core: &Core) {
+        if self.references.decrement(core) != 0 {
+            return;
+        }
+        let gsi = self.gsi.get(core);
+        ioapic::mask(gsi);
+        BY_LINE[gsi as usize].set(core, None);
+        self.event.withdraw(core);
+        if let Some(port) = self.port.take(core) {
+            port.unlink(core);
+        }
+        IRQS.give(core, self);
+    }
+}
+
+/// The interrupt of a line.
+pub fn interrupt(gsi: u32) {
+    if let Some(bits) = sched::local().deferred_gsis.get(gsi as usize / 32) {
+        bits.fetch_or(1 << (gsi % 32), Relaxed);
+        sched::defer(Work::Device, deferred);
+    }
+}
+
+/// Notifies the ports of all lines that interrupted on this CPU.
+pub fn deferred(core: &mut Core) {
+    for (word, bits) in sched::local().deferred_gsis.iter().enumerate() {
+        let mut rest = bits.swap(0, Relaxed);
+        while rest != 0 {
+            notify(core, word as u32 * 32 + rest.trailing_zeros());
+            rest &= rest - 1;
+        }
+    }
+}
+
+fn notify(core: &mut Core, gsi: u32) {
+    let Some(irq) = BY_LINE[gsi as usize].get(core) else { return };
+    irq.count.set(core, irq.count.get(core) + 1);
+    if let Some(port) = irq.port.get(core).filter(|port| !port.dead.get(core)) {
+        post(core, &port.endpoint, &irq.event, Source::Irq(irq));
+    }
+}

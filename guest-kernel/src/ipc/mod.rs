@@ -1,1 +1,67 @@
 //! Message passing.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`endpoint`] | where senders, receivers and events meet |
+//! | `event` | notifications, closed sessions, requests to cancel |
+//! | `port`, `session`, `port_timer` | the objects |
+//! | `poll` | readiness, and waiting for it |
+//! | `transfer` | LONG bytes, handles, page ranges |
+//! | `send`, `receive`, `reply` | the system calls |
+//! | `undo` | the end of waits, of threads and of servers |
+//!
+//! A message goes straight from the sender's registers to the receiver's saved ones, when both are
+//! there; whoever comes first waits in the endpoint. Nothing is buffered.
+//!
+//! # The fast path
+//!
+//! `Call` of a SHORT message to a receiver that waits, and `ReplyReceive` of one when no message waits, hand
+//! the CPU over: no run queue, no timer. Both are the ordinary functions with their checks in the
+//! order that makes this case short; anything unusual (work pending, higher priority waiting,
+//! affinity) takes the way through the run queue.
+
+pub mod endpoint;
+
+#[cfg(target_os = "none")]
+mod event;
+#[cfg(target_os = "none")]
+mod poll;
+#[cfg(target_os = "none")]
+mod port;
+#[cfg(target_os = "none")]
+mod port_timer;
+#[cfg(target_os = "none")]
+mod receive;
+#[cfg(target_os = "none")]
+mod reply;
+#[cfg(target_os = "none")]
+mod send;
+#[cfg(target_os = "none")]
+mod session;
+#[cfg(target_os = "none")]
+mod transfer;
+#[cfg(target_os = "none")]
+mod undo;
+
+#[cfg(target_os = "none")]
+pub use event::{Event, Source, post};
+#[cfg(target_os = "none")]
+pub use poll::{PollNode, end_poll, poll};
+#[cfg(target_os = "none")]
+pub use port::{PORTS, Port};
+#[cfg(target_os = "none")]
+pub use port_timer::{PortTimer, port_timer_expired, set_port_timer};
+#[cfg(target_os = "none")]
+pub use receive::receive;
+#[cfg(target_os = "none")]
+pub use reply::{reply, reply_receive};
+#[cfg(target_os = "none")]
+pub use send::{call, send};
+#[cfg(target_os = "none")]
+pub use session::{OwnedBy, SESSIONS, Session};
+#[cfg(target_os = "none")]
+pub use undo::{ask_to_cancel, forget_call, server_died, thread_ended, withdraw};
+
+/// Where threads meet: of a port, or a thread's own.
+#[cfg(target_os = "none")]
+pub type Endpoint = endpoint::Endpoint<crate::thread::Thread, Event>;

@@ -1,1 +1,79 @@
 //! Threads.
+//!
+//! A thread is in one [`State`] at a time. One that waits in a system call as a whole has no kernel
+//! context: its registers lie in its frame, whoever ends the wait writes the result there, and it continues by
+//! returning to user mode. Calls whose result goes to user memory ([`State::repeats`]) are
+//! repeated when the wait ends: the frame's RIP points to the `SYSCALL` again.
+
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "registers of threads that do not run; the running thread by its address")]
+mod context;
+#[cfg(target_os = "none")]
+mod create;
+#[cfg(target_os = "none")]
+mod end;
+#[cfg(target_os = "none")]
+mod kind;
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "memory shared with user space")]
+mod utcb;
+#[cfg(target_os = "none")]
+mod wait;
+
+#[cfg(target_os = "none")]
+pub use context::{current, current_process, flow};
+#[cfg(target_os = "none")]
+pub use create::{ANY_CPU, Start, create, fork_current, idle};
+#[cfg(target_os = "none")]
+pub use end::{dismiss, end_current, kill, live, reap};
+#[cfg(target_os = "none")]
+pub use kind::{InProcess, THREADS, TIDS, Thread, by_tid, work};
+#[cfg(target_os = "none")]
+pub use wait::{Outcome, bound, expired, finish, interrupt, may_wait, unblock, wait};
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum State {
+    /// Nothing: the object is not in use.
+    #[default]
+    Free,
+    /// Runs, on the CPU that it notes.
+    Running,
+    /// Waits in that CPU's run queue.
+    Ready,
+    /// Could run, but its process is stopped.
+    Stopped,
+    /// Sends, in the queue of an endpoint.
+    Send,
+    /// Receives, in the queue of an endpoint.
+    Receive,
+    /// Its call has been received: waits for the reply.
+    Reply,
+    /// In a futex queue.
+    Futex,
+    /// Until a deadline.
+    Sleep,
+    /// For readiness of sessions.
+    Poll,
+    /// For a child.
+    Child,
+    /// For a caught signal.
+    Suspend,
+    /// For a signal of a set.
+    SigWait,
+    /// Has ended; its stack may still be in use by the switch away from it.
+    Dead,
+}
+
+impl State {
+    /// Whether it waits for something.
+    pub fn is_blocked(self) -> bool {
+        self as u8 >= State::Send as u8 && self != State::Dead
+    }
+
+    /// Whether the call is made again when the wait ends, because its result goes to user memory.
+    pub fn repeats(self) -> bool {
+        matches!(self, State::Poll | State::Child | State::SigWait)
+    }
+}

@@ -1,0 +1,99 @@
+//! Wait, wake, requeue.
+
+use ferrix_abi::error::{Error, Result};
+
+use super::Key;
+use crate::arch::TrapFrame;
+use crate::mm::Sharing;
+use crate::mm::uaccess::UserPtr;
+use crate::object::Core;
+use crate::object::core_lock::lock;
+use crate::object::list::List;
+use crate::process::with_current_space;
+use crate::sched::Next;
+use crate::sched::queue::InQueue;
+use crate::thread::{self, Outcome, State, Thread, current};
+
+const BITS: u32 = 8;
+
+static WAITERS: [List<Thread, InQueue>; 1 << BITS] = [const { List::new() }; 1 << BITS];
+
+fn bucket(key: Key) -> &'static List<Thread, InQueue> {
+    &WAITERS[key.bucket(BITS)]
+}
+
+/// What the word at a user address of the caller is known by.
+#[inline]
+pub fn key(address: u64) -> Result<Key> {
+    if !address.is_multiple_of(4) {
+        return Err(Error::Invalid);
+    }
+    with_current_space(|space| {
+        Ok(match space.sharing(address)? {
+            Sharing::Private => Key::private(space.id(), address),
+            Sharing::Shared(object, offset) => Key::shared(object, offset),
+        })
+    })
+}
+
+/// Waits while the word is `expected`, for a wake-up with a common bit.
+pub fn wait(frame: &mut TrapFrame, address: u64, expected: u32, deadline: u64, bits: u32) -> Next {
+    let key = match key(address) {
+        Ok(key) if bits != 0 => key,
+        Ok(_) => return Next::error(frame, Error::Invalid),
+        Err(error) => return Next::error(frame, error),
+    };
+    let core = lock();
+    // A fault here is resolved in place: the handler needs no core lock.
+    let found = UserPtr::<u32>::new(address).read();
+    if found != Ok(expected) {
+        drop(core);
+        return Next::error(frame, found.err().unwrap_or(Error::WouldBlock));
+    }
+    let caller = current();
+    caller.futex.set(&core, key);
+    caller.futex_bits.set(&core, bits);
+    let waits = thread::may_wait(&core, caller, true).is_ok();
+    if waits {
+        bucket(key).push_back(&core, caller);
+    }
+    thread::wait(core, caller, frame, State::Futex, deadline)
+}
+
+/// Wakes at most `count` waiters with a common bit; how many.
+pub fn wake(core: &mut Core, key: Key, count: u32, bits: u32) -> u32 {
+    let list = bucket(key);
+    let mut woken = 0;
+    let mut next = list.first(core);
+    while let Some(waiter) = next.filter(|_| woken < count) {
+        next = list.after(core, Some(waiter));
+        if waiter.futex.get(core) == key && waiter.futex_bits.get(core) & bits != 0 {
+            thread::finish(core, waiter, Outcome::Result(Ok(0)));
+            woken += 1;
+        }
+    }
+    woken
+}
+
+/// Wakes `count` waiters and moves at most `moved` others to another futex; how many in all.
+pub fn requeue(core: &mut Core, from: Key, to: Key, count: u32, moved: u32) -> u32 {
+    let woken = wake(core, from, count, u32::MAX);
+    let list = bucket(from);
+    let mut requeued = 0;
+    let mut next = list.first(core);
+    while let Some(waiter) = next.filter(|_| requeued < moved && from != to) {
+        next = list.after(core, Some(waiter));
+        if waiter.futex.get(core) == from {
+            list.remove(core, waiter);
+            waiter.futex.set(core, to);
+            bucket(to).push_back(core, waiter);
+            requeued += 1;
+        }
+    }
+    woken + requeued
+}
+
+/// Takes a waiter out of its queue.
+pub fn withdraw(core: &Core, waiter: &'static Thread) {
+    bucket(waiter.futex.get(core)).remove(core, waiter);
+}

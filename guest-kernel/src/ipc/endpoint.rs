@@ -1,0 +1,139 @@
+//! Where senders, receivers and events meet: three queues, of which at most one kind waits for the
+//! other.
+//!
+//! A receiver waits only while there is nothing for it; a sender or event waits only while no
+//! receiver that would take it does.
+
+use crate::object::Core;
+use crate::object::list::{Linked, List};
+use crate::sched::queue::InQueue;
+
+/// The kind of an endpoint's list of events.
+#[derive(Debug)]
+pub struct InEvents;
+
+/// An endpoint for threads `T` and events `E`.
+#[derive(Debug)]
+pub struct Endpoint<T: 'static, E: 'static> {
+    senders: List<T, InQueue>,
+    receivers: List<T, InQueue>,
+    events: List<E, InEvents>,
+}
+
+/// What there is for a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival<T: 'static, E: 'static> {
+    /// An event, taken out.
+    Event(&'static E),
+    /// A sender, still queued.
+    Sender(&'static T),
+}
+
+/// What tells threads apart, and what a waiting receiver takes.
+pub trait Party: Linked<InQueue> {
+    /// The thread's id.
+    fn id(&self, core: &Core) -> u32;
+    /// As a receiver: only messages from this thread, no events; 0: anything.
+    fn only(&self, core: &Core) -> u32;
+}
+
+impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
+    /// An empty endpoint.
+    pub const fn new() -> Endpoint<T, E> {
+        Endpoint { senders: List::new(), receivers: List::new(), events: List::new() }
+    }
+
+    /// The receiver that waits for a message from `sender`; it stays queued.
+    #[inline(always)]
+    pub fn receiver_for(&self, core: &Core, sender: u32) -> Option<&'static T> {
+        let first = self.receivers.first(core)?;
+        match first.only(core) {
+            0 => Some(first),
+            _ => self.search_receiver(core, sender),
+        }
+    }
+
+    #[cold]
+    fn search_receiver(&self, core: &Core, sender: u32) -> Option<&'static T> {
+        let takes = |only| only == 0 || only == sender;
+        self.receivers.iter(core).find(|receiver| takes(receiver.only(core)))
+    }
+
+    /// The receiver that waits for an event; it stays queued.
+    pub fn receiver_for_event(&self, core: &Core) -> Option<&'static T> {
+        self.receivers.iter(core).find(|receiver| receiver.only(core) == 0)
+    }
+
+    /// What there is for a receiver that takes messages `only` from one thread, or anything (0).
+    #[inline(always)]
+    pub fn arrival(&self, core: &Core, only: u32) -> Option<Arrival<T, E>> {
+        if only != 0 {
+            return self.senders.iter(core).find(|sender| sender.id(core) == only).map(Arrival::Sender);
+        }
+        if let Some(event) = self.events.pop_front(core) {
+            return Some(Arrival::Event(event));
+        }
+        self.senders.first(core).map(Arrival::Sender)
+    }
+
+    /// A sender waits.
+    pub fn add_sender(&self, core: &Core, sender: &'static T) {
+        self.senders.push_back(core, sender);
+    }
+
+    /// A sender waits no longer.
+    pub fn remove_sender(&self, core: &Core, sender: &'static T) {
+        self.senders.remove(core, sender);
+    }
+
+    /// The senders that wait.
+    pub fn senders<'a>(&self, core: &'a Core) -> impl Iterator<Item = &'static T> + use<'a, T, E> {
+        self.senders.iter(core)
+    }
+
+    /// The sender that waits behind another.
+    pub fn sender_after(&self, core: &Core, sender: &'static T) -> Option<&'static T> {
+        self.senders.after(core, Some(sender))
+    }
+
+    /// A receiver waits.
+    #[inline(always)]
+    pub fn add_receiver(&self, core: &Core, receiver: &'static T) {
+        self.receivers.push_back(core, receiver);
+    }
+
+    /// A receiver waits no longer.
+    #[inline(always)]
+    pub fn remove_receiver(&self, core: &Core, receiver: &'static T) {
+        self.receivers.remove(core, receiver);
+    }
+
+    /// The first receiver that waits.
+    pub fn first_receiver(&self, core: &Core) -> Option<&'static T> {
+        self.receivers.first(core)
+    }
+
+    /// An event waits.
+    pub fn add_event(&self, core: &Core, event: &'static E) {
+        self.events.push_back(core, event);
+    }
+
+    /// An event waits no longer.
+    pub fn remove_event(&self, core: &Core, event: &'static E) {
+        self.events.remove(core, event);
+    }
+
+    /// Takes the first event out.
+    pub fn pop_event(&self, core: &Core) -> Option<&'static E> {
+        self.events.pop_front(core)
+    }
+}
+
+impl<T: Party, E: Linked<InEvents>> Default for Endpoint<T, E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! The end of waits for messages, of threads, and of servers.
+
+use ferrix_abi::error::{Error, encode};
+
+use super::port::fail_senders;
+use super::{Source, post};
+use crate::object::Core;
+use crate::process::{PIDS, Process};
+use crate::sched;
+use crate::thread::{State, Thread};
+
+/// Takes a thread that sends or receives out of its endpoint.
+pub fn withdraw(core: &Core, thread: &'static Thread) {
+    let Some(endpoint) = thread.endpoint.take(core) else { return };
+    match thread.state.get(core) {
+        State::Send => endpoint.remove_sender(core, thread),
+        _ => endpoint.remove_receiver(core, thread),
+    }
+}
+
+/// A caller waits for its reply no longer: a reply will fail.
+pub fn forget_call(core: &Core, caller: &'static Thread) {
+    caller.server.set(core, None);
+    caller.timed_out.set(core, false);
+    caller.cancel.withdraw(core);
+}
+
+/// Asks the server to end the call of a thread that waits for a reply.
+pub fn ask_to_cancel(core: &mut Core, caller: &'static Thread) {
+    if let Some(endpoint) = caller.endpoint.get(core) {
+        post(core, endpoint, &caller.cancel, Source::Cancel(caller));
+    }
+}
+
+/// A thread has ended: nobody receives at its own endpoint any more.
+pub fn thread_ended(core: &mut Core, thread: &'static Thread) {
+    while let Some(event) = thread.own.pop_event(core) {
+        event.abandon(core);
+    }
+    fail_senders(core, &thread.own, Error::NoSuchProcess);
+}
+
+/// A process has no threads any more: its sessions are stale, and whoever waits for its reply gets an
+/// error.
+pub fn server_died(core: &mut Core, server: &'static Process) {
+    while let Some(session) = server.sessions.first(core) {
+        session.become_stale(core);
+    }
+    if !server.serves.get(core) {
+        return;
+    }
+    let mut previous = 0;
+    while let Some((pid, process)) = PIDS.next_used(core, previous) {
+        previous = pid;
+        fail_callers(core, process, server);
+    }
+}
+
+/// Ends the calls that threads of `process` have made to `server`.
+fn fail_callers(core: &mut Core, process: &'static Process, server: &'static Process) {
+    let mut next = process.threads.first(core);
+    while let Some(caller) = next {
+        next = process.threads.after(core, Some(caller));
+        let waits = caller.state.get(core) == State::Reply
+            && caller.server.get(core).is_some_and(|other| core::ptr::eq(other, server));
+        if waits {
+            forget_call(core, caller);
+            caller.timer.cancel(core);
+            caller.frame(core).rax = encode(Err(Error::BrokenPipe));
+            sched::wake(core, caller);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Process and thread ids: numbers handed out cyclically, so that one is not reused soon.
+
+use ferrix_abi::error::{Error, Result};
+
+use super::core_lock::{Core, CoreCell};
+
+/// Ids are 1 to this minus 1; a power of two.
+pub const IDS: usize = 1 << 15;
+
+/// A name space of ids.
+pub struct Ids<T: 'static> {
+    slots: [CoreCell<Option<&'static T>>; IDS],
+    next: CoreCell<u32>,
+    wrapped: CoreCell<bool>,
+}
+
+impl<T: Sync> Ids<T> {
+    /// All free.
+    pub const fn new() -> Ids<T> {
+        Ids {
+            slots: [const { CoreCell::new(None) }; IDS],
+            next: CoreCell::new(1),
+            wrapped: CoreCell::new(false),
+        }
+    }
+
+    /// Who has the id, if its number is in range.
+    #[inline(always)]
+    pub fn get(&self, core: &Core, id: u32) -> Option<&'static T> {
+        self.slots.get(id as usize)?.get(core)
+    }
+
+    /// Gives `object` the next free id that nothing still refers to.
+    pub fn allocate(
+        &self,
+        core: &Core,
+        object: &'static T,
+        referred: impl Fn(u32) -> bool,
+    ) -> Result<u32> {
+        for _ in 1..IDS {
+            let id = self.next.get(core);
+            let last = id as usize == IDS - 1;
+            self.next.set(core, if last { 1 } else { id + 1 });
+            let wrapped = self.wrapped.get(core);
+            self.wrapped.set(core, wrapped || last);
+            let free = self.slots[id as usize].get(core).is_none();
+            if free && !(wrapped && referred(id)) {
+                self.slots[id as usize].set(core, Some(object));
+                return Ok(id);
+            }
+        }
+        Err(Error::WouldBlock)
+    }
+
+    /// Frees an id.
+    pub fn release(&self, core: &Core, id: u32) {
+        self.slots[id as usize].set(core, None);
+    }
+
+    /// The used id above `previous`, and who has it.
+    pub fn next_used(&self, core: &Core, previous: u32) -> Option<(u32, &'static T)> {
+        (previous as usize + 1..IDS).find_map(|id| Some((id as u32, self.slots[id].get(core)?)))
+    }
+}
+
+impl<T> core::fmt::Debug for Ids<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Ids")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::core_lock::lock;
+    use super::*;
+
+    static IDS_OF_BYTES: Ids<u8> = Ids::new();
+
+    #[test]
+    fn ids_come_back_only_after_a_round() {
+        let core = lock();
+        let first = IDS_OF_BYTES.allocate(&core, &7, |_| false).unwrap();
+        assert_eq!(first, 1);
+        IDS_OF_BYTES.release(&core, first);
+        assert_eq!(IDS_OF_BYTES.allocate(&core, &8, |_| false), Ok(2));
+        for id in 3..IDS as u32 {
+            assert_eq!(IDS_OF_BYTES.allocate(&core, &9, |_| false), Ok(id));
+        }
+        assert_eq!(IDS_OF_BYTES.next_used(&core, 0), Some((2, &8)));
+        assert_eq!(IDS_OF_BYTES.allocate(&core, &9, |id| id == 1), Err(Error::WouldBlock));
+        assert_eq!(IDS_OF_BYTES.allocate(&core, &9, |_| false), Ok(1));
+        assert_eq!(IDS_OF_BYTES.get(&core, IDS as u32), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! A CPU's scheduling state, and the CPUs' loads.
+
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use super::queue::RunQueue;
+use crate::arch::cpu;
+use crate::object::{Core, CoreCell};
+use crate::thread::Thread;
+use crate::timer::Owner;
+use crate::timer::queue::DeadlineQueue;
+
+/// The scheduler's part of a CPU.
+#[derive(Debug)]
+pub struct CpuSched {
+    /// Threads that are ready.
+    pub queue: RunQueue<Thread>,
+    /// Deadlines of threads that blocked here.
+    pub timers: DeadlineQueue<Owner>,
+    /// The thread that runs when no other does.
+    pub idle: CoreCell<Option<&'static Thread>>,
+    /// When the running thread's slice ends; 0: it is not timed.
+    pub slice_end: CoreCell<u64>,
+    /// What the timer is set to; 0: it is not set.
+    pub armed: CoreCell<u64>,
+    /// Whether the slice is over.
+    pub slice_over: CoreCell<bool>,
+    /// Time stamp of the last switch.
+    pub since: CoreCell<u64>,
+    /// When this CPU last looked at the loads.
+    pub balanced: CoreCell<u64>,
+    /// Switches here.
+    pub switches: CoreCell<u64>,
+    /// Work that an interrupt left for when no lock is held: see [`defer`](super::defer).
+    pub deferred: AtomicU32,
+    /// Bits of the GSIs that arrived meanwhile.
+    pub deferred_gsis: [AtomicU32; 2],
+}
+
+impl CpuSched {
+    /// All zero, so that it costs nothing in the kernel's image.
+    pub const fn new() -> CpuSched {
+        CpuSched {
+            queue: RunQueue::new(),
+            timers: DeadlineQueue::new(),
+            idle: CoreCell::new(None),
+            slice_end: CoreCell::new(0),
+            armed: CoreCell::new(0),
+            slice_over: CoreCell::new(false),
+            since: CoreCell::new(0),
+            balanced: CoreCell::new(0),
+            switches: CoreCell::new(0),
+            deferred: AtomicU32::new(0),
+            deferred_gsis: [const { AtomicU32::new(0) }; 2],
+        }
+    }
+
+    /// Whether work is deferred.
+    pub fn has_deferred(&self) -> bool {
+        self.deferred.load(Relaxed) != 0
+    }
+}
+
+impl Default for CpuSched {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// This CPU's state.
+#[inline(always)]
+pub fn local() -> &'static CpuSched {
+    &cpu::this_cpu().sched
+}
+
+/// Threads that run or are ready on a CPU.
+pub(super) fn load(core: &Core, id: usize) -> u32 {
+    let busy = !super::running_on(core, id).is_none_or(Thread::is_idle);
+    cpu::cpu(id).sched.queue.length(core) + busy as u32
+}
+
+/// The CPU with the fewest runnable threads, as of the last look.
+static LEAST_LOADED: CoreCell<u8> = CoreCell::new(0);
+
+/// Looks for the CPU with the fewest runnable threads.
+pub fn refresh_hint(core: &Core) {
+    let least = (0..cpu::cpu_count()).min_by_key(|&id| load(core, id));
+    LEAST_LOADED.set(core, least.unwrap_or(0) as u8);
+}
+
+/// The CPU that new threads should go to.
+pub(super) fn hint(core: &Core) -> usize {
+    LEAST_LOADED.get(core) as usize
+}
+
+/// This CPU has nothing to do.
+pub(super) fn set_hint(core: &Core, id: usize) {
+    LEAST_LOADED.set(core, id as u8);
+}
+
+/// Context switches since boot.
+pub fn switches(core: &Core) -> u64 {
+    (0..cpu::cpu_count()).map(|id| cpu::cpu(id).sched.switches.get(core)).sum()
+}
+
+/// Idle time of all CPUs, in nanoseconds.
+pub fn idle_nanoseconds(core: &Core) -> u64 {
+    let cycles = (0..cpu::cpu_count()).map(|id| {
+        let sched = &cpu::cpu(id).sched;
+        let idles = super::running_on(core, id).is_some_and(Thread::is_idle);
+        let now = if idles { crate::time::cycles() } else { 0 };
+        let ran = sched.idle.get(core).map_or(0, |idle| idle.cycles.get(core));
+        ran + now.saturating_sub(sched.since.get(core))
+    });
+    crate::time::cycles_to_ns(cycles.sum())
+}

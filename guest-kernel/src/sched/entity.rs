@@ -1,0 +1,205 @@
+//! A thread's scheduling parameters, and the priority that follows from them.
+
+use ferrix_abi::sched::{IDLE, NORMAL, Policy, REALTIME, SERVER};
+
+use super::queue::ages;
+use crate::object::{Core, CoreCell};
+
+/// Most that sleeping raises, and using up slices lowers, a time-shared thread.
+pub const BOOST_MAX: i8 = 5;
+
+/// What `SchedSet` sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// Policy.
+    pub policy: Policy,
+    /// Base priority.
+    pub base: u8,
+}
+
+impl Parameters {
+    /// The parameters if the priority is in the policy's range.
+    pub fn new(policy: Policy, base: u8) -> Option<Parameters> {
+        let valid = match policy {
+            Policy::Idle => IDLE.contains(&base),
+            Policy::Other => NORMAL.contains(&base) || SERVER.contains(&base),
+            Policy::Fifo | Policy::RoundRobin => {
+                REALTIME.contains(&base) || base > *REALTIME.end() && base < 128
+            }
+        };
+        valid.then_some(Parameters { policy, base })
+    }
+
+    /// The parameters that a bare priority means (`ProcessStart`).
+    pub fn from_priority(base: u8) -> Option<Parameters> {
+        let policy = match base {
+            0..=3 => Policy::Idle,
+            4..=87 => Policy::Other,
+            _ => Policy::Fifo,
+        };
+        Parameters::new(policy, base)
+    }
+
+    /// The priority with a boost.
+    pub fn boosted(self, boost: i8) -> u8 {
+        if ages(self.base) {
+            self.base.saturating_add_signed(boost).clamp(*NORMAL.start(), *NORMAL.end())
+        } else {
+            self.base
+        }
+    }
+}
+
+/// The scheduler's part of a thread.
+#[derive(Debug)]
+pub struct Entity {
+    /// The priority that counts now.
+    pub priority: CoreCell<u8>,
+    /// The CPU it runs on or ran on last.
+    pub cpu: CoreCell<u8>,
+    /// CPUs on which it may run.
+    pub affinity: CoreCell<u32>,
+    parameters: CoreCell<Parameters>,
+    boost: CoreCell<i8>,
+    /// What callers lend, or 0.
+    lent: CoreCell<u8>,
+}
+
+impl Entity {
+    /// Of a thread that is not in use.
+    pub const fn new() -> Entity {
+        Entity {
+            priority: CoreCell::new(0),
+            cpu: CoreCell::new(0),
+            affinity: CoreCell::new(0),
+            parameters: CoreCell::new(Parameters { policy: Policy::Idle, base: 0 }),
+            boost: CoreCell::new(0),
+            lent: CoreCell::new(0),
+        }
+    }
+
+    /// Starts with parameters.
+    pub fn start(&self, core: &Core, parameters: Parameters, affinity: u32) {
+        self.affinity.set(core, affinity);
+        self.boost.set(core, 0);
+        self.lent.set(core, 0);
+        self.set_parameters(core, parameters);
+    }
+
+    /// Changes the parameters. The thread is in no run queue.
+    pub fn set_parameters(&self, core: &Core, parameters: Parameters) {
+        self.parameters.set(core, parameters);
+        self.update(core);
+    }
+
+    /// The parameters.
+    pub fn parameters(&self, core: &Core) -> Parameters {
+        self.parameters.get(core)
+    }
+
+    /// It slept of its own will.
+    #[inline(always)]
+    pub fn slept(&self, core: &Core) {
+        if ages(self.parameters.get(core).base) {
+            self.add_boost(core, 1);
+        }
+    }
+
+    /// It used up a slice.
+    pub fn used_slice(&self, core: &Core) {
+        if ages(self.parameters.get(core).base) {
+            self.add_boost(core, -1);
+        }
+    }
+
+    fn add_boost(&self, core: &Core, change: i8) {
+        let boost = (self.boost.get(core) + change).clamp(-BOOST_MAX, BOOST_MAX);
+        self.boost.set(core, boost);
+        self.update(core);
+    }
+
+    /// A caller lends its priority. The thread is in no run queue.
+    pub fn borrow(&self, core: &Core, priority: u8) {
+        if priority > self.lent.get(core) {
+            self.lent.set(core, priority);
+            self.update(core);
+        }
+    }
+
+    /// Whether a caller's priority is lent.
+    #[inline(always)]
+    pub fn borrows(&self, core: &Core) -> bool {
+        self.lent.get(core) != 0
+    }
+
+    /// Gives back what callers lent. The thread is in no run queue.
+    pub fn give_back(&self, core: &Core) {
+        self.lent.set(core, 0);
+        self.update(core);
+    }
+
+    fn update(&self, core: &Core) {
+        let own = self.parameters.get(core).boosted(self.boost.get(core));
+        self.priority.set(core, own.max(self.lent.get(core)));
+    }
+
+    /// Whether another thread of its priority gets its turn when the slice ends.
+    pub fn shares(&self, core: &Core) -> bool {
+        self.parameters.get(core).policy != Policy::Fifo
+    }
+
+    /// Whether it may run on a CPU.
+    #[inline(always)]
+    pub fn may_run_on(&self, core: &Core, cpu: usize) -> bool {
+        self.affinity.get(core) >> cpu & 1 != 0
+    }
+}
+
+impl Default for Entity {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::core_lock::lock;
+
+    #[test]
+    fn boost_stays_in_the_range_of_the_policy() {
+        let core = lock();
+        let entity = Entity::new();
+        entity.start(&core, Parameters::new(Policy::Other, 44).unwrap(), 1);
+        (0..9).for_each(|_| entity.slept(&core));
+        assert_eq!(entity.priority.get(&core), 45);
+        (0..20).for_each(|_| entity.used_slice(&core));
+        assert_eq!(entity.priority.get(&core), 39);
+        entity.start(&core, Parameters::new(Policy::Other, 66).unwrap(), 1);
+        (0..9).for_each(|_| entity.slept(&core));
+        assert_eq!(entity.priority.get(&core), 66);
+    }
+
+    #[test]
+    fn a_loan_raises_and_ends() {
+        let core = lock();
+        let entity = Entity::new();
+        entity.start(&core, Parameters::new(Policy::Other, 66).unwrap(), 1);
+        entity.borrow(&core, 24);
+        assert_eq!(entity.priority.get(&core), 66);
+        entity.borrow(&core, 90);
+        assert_eq!(entity.priority.get(&core), 90);
+        entity.give_back(&core);
+        assert_eq!(entity.priority.get(&core), 66);
+    }
+
+    #[test]
+    fn ranges_are_checked() {
+        assert!(Parameters::new(Policy::Idle, 4).is_none());
+        assert!(Parameters::new(Policy::Other, 3).is_none());
+        assert!(Parameters::new(Policy::Other, 88).is_none());
+        assert!(Parameters::new(Policy::Fifo, 87).is_none());
+        assert!(Parameters::new(Policy::RoundRobin, 119).is_some());
+        assert!(Parameters::new(Policy::RoundRobin, 128).is_none());
+    }
+}

@@ -1,0 +1,72 @@
+//! Exceptions of the running thread.
+
+use ferrix_abi::signal::{SignalInfo, SignalSlot};
+
+use super::action::Action;
+use super::queue::bit;
+use super::take::{divert, is_inside};
+use crate::arch::TrapFrame;
+use crate::object::Core;
+use crate::object::core_lock::lock;
+use crate::process::{self, Process};
+use crate::thread::{self, Thread, current, work};
+
+/// Gives the running thread the signal of its own fault, whether it blocks it or not: to the personality's
+/// fault entry if that faulted, to the program's handler if there is one that may run, else
+/// the process ends.
+pub fn force(frame: &mut TrapFrame, info: SignalInfo) {
+    let mut core = lock();
+    let thread = current();
+    if thread.work.get(&core) & work::KILL != 0 {
+        drop(core);
+        thread::end_current();
+    }
+    if !divert_fault(&mut core, thread, frame, info) {
+        report(&core, thread.process(), frame, &info);
+        process::kill(&mut core, thread.process(), info.signo);
+        drop(core);
+        thread::end_current();
+    }
+}
+
+/// Whether the fault has a handler, to which the thread goes now.
+fn divert_fault(core: &mut Core, thread: &'static Thread, frame: &mut TrapFrame, info: SignalInfo) -> bool {
+    let process = thread.process();
+    let Some(personality) = process.personality.get(core) else { return false };
+    let mask = thread.mask.get(core);
+    let slot = SignalSlot { mask, info, ..SignalSlot::default() };
+    if is_inside(&personality, frame.rip) {
+        if thread.fault_active(core) != 0 {
+            return false;
+        }
+        let pending = super::interrupts(core, thread) as u32;
+        let slot = SignalSlot { fault_active: 1, pending, ..slot };
+        divert(core, thread, frame, slot, personality.fault_entry);
+        return true;
+    }
+    let action = process.signals.dispositions.get(core).action(info.signo);
+    if action != Action::Catch || mask & bit(info.signo) != 0 {
+        return false;
+    }
+    let pending = super::interrupts(core, thread) as u32;
+    divert(core, thread, frame, SignalSlot { pending, ..slot }, personality.signal_entry);
+    true
+}
+
+/// A server's death is the system's business: the log tells. A program's is its shell's.
+fn report(core: &Core, process: &'static Process, frame: &TrapFrame, info: &SignalInfo) {
+    if process.personality.get(core).is_some() {
+        return;
+    }
+    let text = process.arguments.get(core);
+    let name = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    log!(
+        "server {} (pid {}): signal {} at {:#x}, address {:#x}, code {:#x}",
+        core::str::from_utf8(name).unwrap_or("?"),
+        process.pid.get(core),
+        info.signo,
+        frame.rip,
+        info.address,
+        info.error
+    );
+}

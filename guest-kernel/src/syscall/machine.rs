@@ -1,0 +1,93 @@
+//! Interrupts, the log, power, statistics.
+
+use ferrix_abi::error::{Error, Result};
+use ferrix_abi::handle::{Handle, Rights};
+use ferrix_abi::info::SystemStats;
+
+use super::unlocked;
+use crate::arch::{TrapFrame, power};
+use crate::irq::Irq;
+use crate::mm::uaccess::{UserPtr, UserSlice};
+use crate::object::core_lock::lock;
+use crate::object::{Core, Object};
+use crate::sched::Next;
+use crate::stats;
+use crate::thread::current_process;
+
+/// Longest text of one `Log`.
+const LOG_MAX: usize = 512;
+
+/// `Null`.
+pub fn null(frame: &mut TrapFrame) -> Next {
+    frame.rax = 0;
+    Next::Caller
+}
+
+/// `IrqBind`.
+pub fn bind_irq(frame: &mut TrapFrame) -> Next {
+    let [gsi, port, badge, resource, ..] = frame.arguments();
+    let mut core = lock();
+    let result = bind(&mut core, gsi, Handle(port as u32), badge as u32, Handle(resource as u32));
+    Next::result(frame, result.map(|handle| handle.0 as u64))
+}
+
+fn bind(core: &mut Core, gsi: u64, port: Handle, badge: u32, resource: Handle) -> Result<Handle> {
+    let process = current_process();
+    process.check_resource(core, resource, Rights::IRQ)?;
+    let port = process.port(core, port, Rights::RECEIVE)?;
+    process.handles.get_mut(core).reserve(1)?;
+    let gsi = u32::try_from(gsi).map_err(|_| Error::Invalid)?;
+    let irq = Irq::bind(core, gsi, port, badge)?;
+    process.share_handle(core, Object::Irq(irq), Rights::WRITE | Rights::DUP | Rights::TRANSFER)
+}
+
+/// `IrqAck`.
+pub fn acknowledge_irq(frame: &mut TrapFrame) -> Next {
+    let core = lock();
+    let result = match current_process().object(&core, Handle(frame.rdi as u32), Rights::empty()) {
+        Ok(Object::Irq(irq)) => {
+            irq.acknowledge(&core);
+            Ok(0)
+        }
+        _ => Err(Error::BadHandle),
+    };
+    Next::result(frame, result)
+}
+
+/// `Log`.
+pub fn log(frame: &mut TrapFrame) -> Next {
+    let [text, length, ..] = frame.arguments();
+    let result = unlocked(|| {
+        let mut copy = [0; LOG_MAX];
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(LOG_MAX);
+        UserSlice::<u8>::new(text, length).read(&mut copy[..length])?;
+        crate::log::write(&copy[..length]);
+        Ok(0)
+    });
+    Next::result(frame, result)
+}
+
+/// `PowerOff`.
+pub fn power_off(frame: &mut TrapFrame) -> Next {
+    let [status, resource, ..] = frame.arguments();
+    let permitted =
+        current_process().check_resource(&lock(), Handle(resource as u32), Rights::POWER);
+    match permitted {
+        Ok(()) => power::exit(status as u32 & 0xff),
+        Err(error) => Next::error(frame, error),
+    }
+}
+
+/// `Milestone`.
+pub fn milestone(frame: &mut TrapFrame) -> Next {
+    power::milestone(frame.rdi as u8);
+    Next::result(frame, Ok(0))
+}
+
+/// `SystemStats`.
+pub fn statistics(frame: &mut TrapFrame) -> Next {
+    let target = UserPtr::<SystemStats>::new(frame.rdi);
+    let counted = stats::collect(&mut lock());
+    let result = unlocked(|| target.write(&counted));
+    Next::result(frame, result.map(|()| 0))
+}

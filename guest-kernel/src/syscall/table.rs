@@ -1,0 +1,94 @@
+//! The table: one line for each call.
+
+use ferrix_abi::Call;
+
+use super::dispatch::unknown;
+use super::*;
+use crate::ipc;
+
+/// One more than the highest number.
+const CALLS: usize = Call::SystemStats as usize + 1;
+
+/// Handlers by number.
+pub(super) static TABLE: [Handler; CALLS] = table(&[
+    (Call::Null, machine::null),
+    (Call::Call, ipc::call),
+    (Call::Send, ipc::send),
+    (Call::Receive, ipc::receive),
+    (Call::Reply, ipc::reply),
+    (Call::ReplyReceive, ipc::reply_receive),
+    (Call::PortCreate, port::create),
+    (Call::SessionCreate, port::session_create),
+    (Call::SessionSignal, port::session_signal),
+    (Call::WaitMany, wait::wait_many),
+    (Call::PortTimer, port::timer),
+    (Call::PortId, port::id),
+    (Call::SessionBadge, port::session_badge),
+    (Call::HandleClose, handle::close),
+    (Call::HandleDup, handle::duplicate),
+    (Call::HandleGrant, handle::grant),
+    (Call::ObjectCreate, memory::object_create),
+    (Call::ObjectPhysical, memory::object_physical),
+    (Call::ObjectSize, memory::object_size),
+    (Call::VmMap, memory::map),
+    (Call::VmUnmap, memory::unmap),
+    (Call::VmProtect, memory::protect),
+    (Call::VmQuery, memory::query),
+    (Call::VmRemap, memory::remap),
+    (Call::VmDiscard, memory::discard),
+    (Call::ProcessCreate, process::create),
+    (Call::ProcessStart, process::start),
+    (Call::PersonalitySet, process::set_personality),
+    (Call::Fork, process::fork),
+    (Call::ExecCommit, process::exec_commit),
+    (Call::Exit, process::exit),
+    (Call::Wait, wait::wait_child),
+    (Call::ParentPid, identity::parent),
+    (Call::GetGroup, identity::group),
+    (Call::SetGroup, identity::set_group),
+    (Call::GetSession, identity::session),
+    (Call::NewSession, identity::new_session),
+    (Call::ProcessNext, process::next),
+    (Call::GetIdentity, identity::get),
+    (Call::SetIdentity, identity::set),
+    (Call::ThreadCreate, thread::create),
+    (Call::ThreadExit, thread::exit),
+    (Call::SetFsBase, thread::set_fs_base),
+    (Call::Yield, schedule::yield_slice),
+    (Call::SchedSet, schedule::set),
+    (Call::SchedGet, schedule::get),
+    (Call::SetAffinity, schedule::set_affinity),
+    (Call::GetAffinity, schedule::get_affinity),
+    (Call::GetCpu, schedule::cpu),
+    (Call::CpuTime, schedule::cpu_time),
+    (Call::SigAction, signal::action),
+    (Call::SigMask, signal::mask),
+    (Call::SigPending, signal::pending),
+    (Call::SigSuspend, signal::suspend),
+    (Call::SigTake, signal::take),
+    (Call::SigWait, signal::wait),
+    (Call::SigSend, signal::send),
+    (Call::FutexWait, thread::futex_wait),
+    (Call::FutexWake, thread::futex_wake),
+    (Call::FutexRequeue, thread::futex_requeue),
+    (Call::SleepUntil, time::sleep_until),
+    (Call::AlarmSet, time::set_alarm),
+    (Call::ClockSet, time::set_clock),
+    (Call::IrqBind, machine::bind_irq),
+    (Call::IrqAck, machine::acknowledge_irq),
+    (Call::Log, machine::log),
+    (Call::PowerOff, machine::power_off),
+    (Call::Milestone, machine::milestone),
+    (Call::SystemStats, machine::statistics),
+]);
+
+/// Puts the handlers at their numbers.
+const fn table(handlers: &[(Call, Handler)]) -> [Handler; CALLS] {
+    let mut table = [unknown as Handler; CALLS];
+    let mut index = 0;
+    while index < handlers.len() {
+        table[handlers[index].0 as usize] = handlers[index].1;
+        index += 1;
+    }
+    table
+}

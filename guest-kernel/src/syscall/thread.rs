@@ -1,0 +1,92 @@
+//! Threads and futexes.
+
+use ferrix_abi::error::{Error, Result};
+use ferrix_abi::layout::USER_TOP;
+
+use super::unlocked;
+use crate::arch::TrapFrame;
+use crate::futex;
+use crate::mm::uaccess::UserPtr;
+use crate::object::core_lock::lock;
+use crate::process;
+use crate::sched::{self, Next};
+use crate::thread::{self, Start, current, current_process};
+
+/// `ThreadCreate`.
+pub fn create(frame: &mut TrapFrame) -> Next {
+    let [entry, stack, argument, fs_base, flags, ..] = frame.arguments();
+    let first = TrapFrame::user(entry, stack, argument);
+    let valid = entry < USER_TOP && stack < USER_TOP && fs_base < USER_TOP && flags == 0;
+    let result = if valid { start(&first, fs_base) } else { Err(Error::Invalid) };
+    Next::result(frame, result)
+}
+
+fn start(first: &TrapFrame, fs_base: u64) -> Result<u64> {
+    let mut core = lock();
+    let (caller, process) = (current(), current_process());
+    if !process.is_alive(&core) {
+        return Err(Error::NoSuchProcess);
+    }
+    let how = Start {
+        parameters: caller.sched.parameters(&core),
+        affinity: caller.sched.affinity.get(&core),
+        mask: caller.mask.get(&core),
+    };
+    let thread = thread::create(&mut core, process, first, how)?;
+    let arch = thread.arch_mut(&mut core);
+    let inherited = arch.inherit_current();
+    arch.set_fs_base(fs_base);
+    inherited.inspect_err(|_| thread::dismiss(&mut core, thread))?;
+    sched::place(&core, thread);
+    Ok(thread.tid.get(&core) as u64)
+}
+
+/// `ThreadExit`.
+pub fn exit(frame: &mut TrapFrame) -> Next {
+    let core = lock();
+    current().clear_address.set(&core, frame.rdi);
+    let last = current_process().thread_count.get(&core) == 1;
+    drop(core);
+    if last { process::exit(0) } else { thread::end_current() }
+}
+
+/// `SetFsBase`.
+pub fn set_fs_base(frame: &mut TrapFrame) -> Next {
+    let base = frame.rdi;
+    if base >= USER_TOP {
+        return Next::error(frame, Error::Invalid);
+    }
+    current().arch_mut(&mut lock()).set_fs_base(base);
+    Next::result(frame, Ok(0))
+}
+
+/// `FutexWait`.
+pub fn futex_wait(frame: &mut TrapFrame) -> Next {
+    let [address, expected, deadline, bits, ..] = frame.arguments();
+    futex::wait(frame, address, expected as u32, deadline, bits as u32)
+}
+
+/// `FutexWake`.
+pub fn futex_wake(frame: &mut TrapFrame) -> Next {
+    let [address, count, bits, ..] = frame.arguments();
+    let count = count.min(u32::MAX as u64) as u32;
+    let result = futex::key(address).map(|key| futex::wake(&mut lock(), key, count, bits as u32) as u64);
+    Next::result(frame, result)
+}
+
+/// `FutexRequeue`.
+pub fn futex_requeue(frame: &mut TrapFrame) -> Next {
+    let [address, wake, requeue, other, expected, ..] = frame.arguments();
+    let result = requeue_waiters(address, wake, requeue, other, expected);
+    Next::result(frame, result)
+}
+
+fn requeue_waiters(address: u64, wake: u64, requeue: u64, other: u64, expected: u64) -> Result<u64> {
+    let (from, to) = unlocked(|| Ok((futex::key(address)?, futex::key(other)?)))?;
+    let mut core = lock();
+    if expected >> 32 & 1 != 0 && UserPtr::<u32>::new(address).read()? != expected as u32 {
+        return Err(Error::WouldBlock);
+    }
+    let most = |count: u64| count.min(u32::MAX as u64) as u32;
+    Ok(futex::requeue(&mut core, from, to, most(wake), most(requeue)) as u64)
+}

@@ -1,0 +1,128 @@
+//! New threads.
+
+use ferrix_abi::error::{Error, Result};
+use ferrix_abi::sched::Policy;
+use ferrix_abi::signal::SignalSet;
+
+use super::kind::{THREADS, TIDS, Thread};
+use super::{State, current};
+use crate::arch::TrapFrame;
+use crate::arch::thread::{ArchThread, adopt};
+use crate::futex::Key;
+use crate::mm::{UtcbSlot, tlb};
+use crate::object::Core;
+use crate::process::Process;
+use crate::sched::Parameters;
+use crate::signal::queue::SignalQueue;
+
+/// How a thread begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Its scheduling parameters.
+    pub parameters: Parameters,
+    /// CPUs on which it may run.
+    pub affinity: u32,
+    /// Its signal mask.
+    pub mask: SignalSet,
+}
+
+/// All CPUs.
+pub const ANY_CPU: u32 = u32::MAX;
+
+/// Makes a thread of a process that is alive; it is not ready yet.
+pub fn create(
+    core: &mut Core,
+    process: &'static Process,
+    frame: &TrapFrame,
+    start: Start,
+) -> Result<&'static Thread> {
+    super::reap(core);
+    let space = process.space(core).ok_or(Error::NoSuchProcess)?;
+    let slot = space.utcb_allocate()?;
+    let root = space.root();
+    let made = ArchThread::new(frame, root, slot.address)
+        .and_then(|arch| Ok((arch, THREADS.take(core)?)));
+    let (arch, thread) = made.inspect_err(|_| free_slot(core, process, slot))?;
+    let tid = TIDS.allocate(core, thread, |_| false).inspect_err(|_| {
+        THREADS.give(core, thread);
+        free_slot(core, process, slot);
+    })?;
+    thread.set_arch(core, arch);
+    thread.utcb.set(core, Some(slot));
+    if let Some(personality) = process.personality.get(core) {
+        thread.arch_mut(core).set_personality(&personality);
+    }
+    reset(core, thread, process, tid);
+    thread.sched.start(core, start.parameters, start.affinity);
+    thread.mask.set(core, start.mask);
+    thread.prepare_utcb(core, slot.address, tid, process.pid.get(core));
+    process.threads.push_back(core, thread);
+    process.thread_count.add(core, 1);
+    super::end::count(core, thread);
+    Ok(thread)
+}
+
+fn free_slot(core: &Core, process: &Process, slot: UtcbSlot) {
+    if let Some(space) = process.space(core) {
+        space.utcb_free(slot.number);
+    }
+}
+
+/// Puts all that a thread's last user left into the initial state.
+fn reset(core: &mut Core, thread: &'static Thread, process: &'static Process, tid: u32) {
+    thread.set_process(process);
+    thread.tid.set(core, tid);
+    thread.state.set(core, State::Stopped);
+    thread.work.set(core, 0);
+    thread.server.set(core, None);
+    thread.token.set(core, tid as u64 | thread.token.get(core) & !0xffff_ffff);
+    thread.endpoint.set(core, None);
+    thread.timed_out.set(core, false);
+    thread.futex.set(core, Key::NONE);
+    thread.polls.set(core, None);
+    thread.saved_mask.set(core, None);
+    thread.awaited.set(core, 0);
+    *thread.pending.get_mut(core) = SignalQueue::new();
+    thread.clear_address.set(core, 0);
+    thread.cycles.set(core, 0);
+    thread.system_cycles.set(core, 0);
+}
+
+/// The child's copy of the calling thread, which returns 0 from the same system call.
+pub fn fork_current(
+    core: &mut Core,
+    child: &'static Process,
+    frame: &TrapFrame,
+) -> Result<&'static Thread> {
+    let caller = current();
+    let mut copy = *frame;
+    copy.rax = 0;
+    let start = Start {
+        parameters: caller.sched.parameters(core),
+        affinity: caller.sched.affinity.get(core),
+        mask: caller.mask.get(core),
+    };
+    let thread = create(core, child, &copy, start)?;
+    thread.copy_user_part(core, caller);
+    match thread.arch_mut(core).inherit_current() {
+        Ok(()) => Ok(thread),
+        Err(error) => {
+            super::dismiss(core, thread);
+            Err(error)
+        }
+    }
+}
+
+/// The idle thread of this CPU, which is what the CPU has been running so far.
+pub fn idle(core: &mut Core) -> &'static Thread {
+    let Ok(thread) = THREADS.take(core) else {
+        panic!("no memory for a CPU's idle thread: give the machine more")
+    };
+    thread.set_arch(core, ArchThread::idle(tlb::kernel_root()));
+    let lowest = Parameters { policy: Policy::Idle, base: 0 };
+    thread.sched.start(core, lowest, ANY_CPU);
+    thread.state.set(core, State::Running);
+    thread.sched.cpu.set(core, crate::arch::cpu::cpu_id() as u8);
+    adopt(thread.arch());
+    thread
+}

@@ -1,0 +1,203 @@
+//! What a thread is.
+
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use ferrix_abi::ipc::Tag;
+use ferrix_abi::signal::SignalSet;
+
+use super::State;
+use crate::arch::thread::ArchThread;
+use crate::futex::Key;
+use crate::ipc::{Endpoint, Event, PollNode, Session};
+use crate::mm::UtcbSlot;
+use crate::object::ids::Ids;
+use crate::object::list::{Linked, Links};
+use crate::object::pool::{Pool, Pooled};
+use crate::object::{Core, CoreCell, CoreRef};
+use crate::process::Process;
+use crate::sched::queue::{InQueue, QueuePlace, Runnable};
+use crate::sched::Entity;
+use crate::signal::queue::SignalQueue;
+use crate::timer::Timer;
+
+/// All threads' memory.
+pub static THREADS: Pool<Thread> = Pool::new();
+/// Threads by id.
+pub static TIDS: Ids<Thread> = Ids::new();
+
+/// Work that waits for a thread's next return to user mode.
+pub mod work {
+    /// It ends.
+    pub const KILL: u32 = 1;
+    /// Its process is stopped.
+    pub const STOP: u32 = 2;
+    /// A signal may be deliverable.
+    pub const SIGNAL: u32 = 4;
+}
+
+/// The kind of the list of a process's threads.
+#[derive(Debug)]
+pub struct InProcess;
+
+/// A thread.
+#[repr(C)]
+pub struct Thread {
+    /// First, so that the address of the one is the address of the other.
+    pub(super) arch: UnsafeCell<MaybeUninit<ArchThread>>,
+    /// What it does.
+    pub state: CoreCell<State>,
+    /// Bits of [`work`].
+    pub work: CoreCell<u32>,
+    /// Its id; 0 while it is not in use, and for idle threads.
+    pub tid: CoreCell<u32>,
+    /// While it waits for a reply: who may reply. In other waits for messages: where it queues.
+    pub server: CoreCell<Option<&'static Process>>,
+    /// The token of its current or last call: tid, and above it the number of the call.
+    pub token: CoreCell<u64>,
+    /// Scheduling parameters and state.
+    pub sched: Entity,
+    /// Its place in a run queue or a queue of waiters.
+    pub queue: QueuePlace<Thread>,
+    /// The endpoint at which it sends or receives, or at which its call was received.
+    pub endpoint: CoreCell<Option<&'static Endpoint>>,
+    /// While sending: the badge that its message carries.
+    pub badge: CoreCell<u32>,
+    /// While sending: the session through which it sends, if any.
+    pub session: CoreCell<Option<&'static Session>>,
+    /// While sending or receiving: the tag given.
+    pub tag: CoreCell<Tag>,
+    /// While sending: whether the system call was `Call`.
+    pub calls: CoreCell<bool>,
+    /// While receiving: only from this tid, or 0.
+    pub only: CoreCell<u32>,
+    /// While waiting for a reply: the deadline has passed, whatever the reply.
+    pub timed_out: CoreCell<bool>,
+    pub(super) process: AtomicPtr<Process>,
+    pub(super) siblings: Links<Thread>,
+    pub(super) utcb: CoreCell<Option<UtcbSlot>>,
+    /// The request to cancel its call.
+    pub cancel: Event,
+    /// What arrives for this thread itself.
+    pub own: Endpoint,
+    /// Bounds its wait.
+    pub timer: Timer,
+    /// What it waits for in a futex queue.
+    pub futex: CoreCell<Key>,
+    /// And with which bits.
+    pub futex_bits: CoreCell<u32>,
+    /// Its nodes at sessions while it polls.
+    pub polls: CoreCell<Option<&'static PollNode>>,
+    /// Signals that it does not take now.
+    pub mask: CoreCell<SignalSet>,
+    /// The mask to restore after `SigSuspend`.
+    pub saved_mask: CoreCell<Option<SignalSet>>,
+    /// What `SigWait` waits for.
+    pub awaited: CoreCell<SignalSet>,
+    /// Signals for this thread.
+    pub pending: CoreRef<SignalQueue>,
+    /// A user address to clear when it has ended, or 0.
+    pub clear_address: CoreCell<u64>,
+    /// Cycles that it has run.
+    pub cycles: CoreCell<u64>,
+    /// Of these, cycles in long system calls and faults.
+    pub system_cycles: CoreCell<u64>,
+    pub(super) free: CoreCell<Option<&'static Thread>>,
+}
+
+// `Sync` is claimed in `context`, which owns the access to `arch`.
+
+impl core::fmt::Debug for Thread {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Thread")
+    }
+}
+
+impl Pooled for Thread {
+    fn free_link(&self) -> &CoreCell<Option<&'static Thread>> {
+        &self.free
+    }
+
+    fn fresh() -> Thread {
+        Thread {
+            arch: UnsafeCell::new(MaybeUninit::uninit()),
+            state: CoreCell::new(State::Free),
+            work: CoreCell::new(0),
+            tid: CoreCell::new(0),
+            server: CoreCell::new(None),
+            token: CoreCell::new(0),
+            sched: Entity::new(),
+            queue: QueuePlace::new(),
+            endpoint: CoreCell::new(None),
+            badge: CoreCell::new(0),
+            session: CoreCell::new(None),
+            tag: CoreCell::new(Tag::SHORT),
+            calls: CoreCell::new(false),
+            only: CoreCell::new(0),
+            timed_out: CoreCell::new(false),
+            process: AtomicPtr::new(core::ptr::null_mut()),
+            siblings: Links::new(),
+            utcb: CoreCell::new(None),
+            cancel: Event::new(),
+            own: Endpoint::new(),
+            timer: Timer::new(),
+            futex: CoreCell::new(Key::NONE),
+            futex_bits: CoreCell::new(0),
+            polls: CoreCell::new(None),
+            mask: CoreCell::new(0),
+            saved_mask: CoreCell::new(None),
+            awaited: CoreCell::new(0),
+            pending: CoreRef::new(SignalQueue::new()),
+            clear_address: CoreCell::new(0),
+            cycles: CoreCell::new(0),
+            system_cycles: CoreCell::new(0),
+            free: CoreCell::new(None),
+        }
+    }
+}
+
+impl Linked<InQueue> for Thread {
+    #[inline(always)]
+    fn links(&self) -> &Links<Thread> {
+        &self.queue.links
+    }
+}
+
+impl Runnable for Thread {
+    #[inline(always)]
+    fn place(&self) -> &CoreCell<u8> {
+        &self.queue.place
+    }
+}
+
+impl Linked<InProcess> for Thread {
+    fn links(&self) -> &Links<Thread> {
+        &self.siblings
+    }
+}
+
+impl Thread {
+    pub(super) fn set_process(&self, process: &'static Process) {
+        self.process.store(core::ptr::from_ref(process).cast_mut(), Relaxed);
+    }
+
+    /// Notes work for its next return to user mode, and makes that be soon if it runs.
+    pub fn add_work(&'static self, core: &Core, bits: u32) {
+        self.work.set(core, self.work.get(core) | bits);
+        if self.state.get(core) == State::Running {
+            crate::sched::notify_running(core, self);
+        }
+    }
+
+    /// The work is done.
+    pub fn clear_work(&self, core: &Core, bits: u32) {
+        self.work.set(core, self.work.get(core) & !bits);
+    }
+}
+
+/// The live thread with this id.
+#[inline(always)]
+pub fn by_tid(core: &Core, tid: u32) -> Option<&'static Thread> {
+    TIDS.get(core, tid)
+}

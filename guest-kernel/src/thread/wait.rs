@@ -1,0 +1,115 @@
+//! The end of waits.
+
+use ferrix_abi::error::{Error, Result, encode};
+use ferrix_abi::ipc::Tag;
+
+use super::kind::{Thread, work};
+use super::State;
+use crate::arch::TrapFrame;
+use crate::object::{Core, CoreGuard};
+use crate::sched::{self, Next};
+use crate::timer::{self, Owner};
+use crate::{futex, ipc, signal};
+
+/// Bytes of the `SYSCALL` instruction.
+const SYSCALL_LENGTH: u64 = 2;
+
+/// How a wait ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// The system call returns this.
+    Result(Result<u64>),
+    /// The system call is made again ([`State::repeats`]).
+    Repeat,
+}
+
+/// Whether a thread that is about to wait must not: it has been killed, or a signal is there that
+/// would interrupt it.
+pub fn may_wait(core: &Core, thread: &Thread, interruptible: bool) -> Result<()> {
+    let bits = thread.work.get(core);
+    if bits & work::KILL != 0 || interruptible && bits & work::SIGNAL != 0 && signal::interrupts(core, thread) {
+        return Err(Error::Interrupted);
+    }
+    Ok(())
+}
+
+/// The caller waits, until `deadline` at most (`FOREVER`: no deadline), by a call that signals interrupt.
+pub fn wait(
+    core: CoreGuard,
+    caller: &'static Thread,
+    frame: &mut TrapFrame,
+    state: State,
+    deadline: u64,
+) -> Next {
+    if let Err(error) = may_wait(&core, caller, true) {
+        drop(core);
+        return Next::error(frame, error);
+    }
+    if state.repeats() {
+        frame.rip -= SYSCALL_LENGTH;
+    }
+    bound(&core, caller, deadline);
+    sched::block(core, caller, state)
+}
+
+/// Bounds a wait by a deadline.
+pub fn bound(core: &Core, caller: &'static Thread, deadline: u64) {
+    if deadline != ferrix_abi::ipc::FOREVER {
+        timer::set(core, &caller.timer, deadline, Owner::Thread(caller));
+    }
+}
+
+/// Takes a waiting thread out of whatever it waits in.
+pub fn unblock(core: &mut Core, thread: &'static Thread) {
+    thread.timer.cancel(core);
+    match thread.state.get(core) {
+        State::Send | State::Receive => ipc::withdraw(core, thread),
+        State::Reply => ipc::forget_call(core, thread),
+        State::Futex => futex::withdraw(core, thread),
+        State::Poll => ipc::end_poll(core, thread),
+        _ => {}
+    }
+}
+
+/// Ends a thread's wait: it becomes ready.
+pub fn finish(core: &mut Core, thread: &'static Thread, outcome: Outcome) {
+    let repeats = thread.state.get(core).repeats();
+    unblock(core, thread);
+    if let Outcome::Result(result) = outcome {
+        let frame = thread.frame(core);
+        frame.rax = encode(result);
+        if repeats {
+            frame.rip += SYSCALL_LENGTH;
+        }
+    }
+    sched::wake(core, thread);
+}
+
+/// A caught signal has come for a thread: ends its wait if it can be interrupted.
+pub fn interrupt(core: &mut Core, thread: &'static Thread) {
+    let interruptible = thread.tag.get(core).0 & Tag::INTERRUPTIBLE != 0;
+    match thread.state.get(core) {
+        State::Send | State::Receive if !interruptible => {}
+        State::Reply if interruptible => ipc::ask_to_cancel(core, thread),
+        State::Reply => {}
+        state if state.is_blocked() => {
+            finish(core, thread, Outcome::Result(Err(Error::Interrupted)));
+        }
+        _ => {}
+    }
+}
+
+/// A thread's deadline has passed.
+pub fn expired(core: &mut Core, thread: &'static Thread) {
+    let outcome = match thread.state.get(core) {
+        State::Sleep => Outcome::Result(Ok(0)),
+        State::Poll | State::SigWait | State::Child => Outcome::Repeat,
+        State::Reply => {
+            thread.timed_out.set(core, true);
+            return ipc::ask_to_cancel(core, thread);
+        }
+        state if state.is_blocked() => Outcome::Result(Err(Error::TimedOut)),
+        _ => return,
+    };
+    finish(core, thread, outcome);
+}

@@ -1,0 +1,80 @@
+//! What happens when deadlines pass; programming the CPU's timer.
+
+use super::queue;
+use crate::arch::apic;
+use crate::ipc::{self, PortTimer};
+use crate::object::Core;
+use crate::process::Process;
+use crate::sched::{self, CpuSched, Work};
+use crate::thread::Thread;
+use crate::{signal, thread, time};
+
+/// Whose deadline it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Owner {
+    /// A thread's wait.
+    Thread(&'static Thread),
+    /// A port's timer.
+    Port(&'static PortTimer),
+    /// A process's alarm.
+    Alarm(&'static Process),
+}
+
+/// A timer of the kernel's.
+pub type Timer = queue::Timer<Owner>;
+
+/// How often the loads are looked at, in nanoseconds.
+const REFRESH_NS: u64 = 500_000_000;
+
+/// Arms a timer on this CPU; a new deadline replaces the old one.
+pub fn set(core: &Core, timer: &'static Timer, deadline: u64, owner: Owner) {
+    timer.cancel(core);
+    let sched = sched::local();
+    sched.timers.insert(core, timer, deadline, owner);
+    arm(core, sched, deadline);
+}
+
+/// Makes sure that this CPU's timer interrupts at `deadline` or before.
+///
+/// A timer that is set earlier stays: its interrupt finds nothing due and sets it anew.
+#[inline(always)]
+pub fn arm(core: &Core, sched: &CpuSched, deadline: u64) {
+    let armed = sched.armed.get(core);
+    if armed == 0 || deadline < armed {
+        sched.armed.set(core, deadline);
+        apic::set_timer(deadline);
+    }
+}
+
+/// The timer interrupt.
+pub fn interrupt() {
+    sched::defer(Work::Timer, expired);
+}
+
+/// Handles all that is due, and sets the timer for what is not.
+pub fn expired(core: &mut Core) {
+    let sched = sched::local();
+    let now = time::now_ns();
+    sched.armed.set(core, 0);
+    while let Some(owner) = sched.timers.pop_due(core, now) {
+        match owner {
+            Owner::Thread(thread) => thread::expired(core, thread),
+            Owner::Port(timer) => ipc::port_timer_expired(core, timer),
+            Owner::Alarm(process) => signal::alarm_expired(core, process, now),
+        }
+    }
+    let end = sched.slice_end.get(core);
+    if end != 0 && end <= now {
+        sched::slice_expired(core, sched);
+    }
+    if now.saturating_sub(sched.balanced.get(core)) >= REFRESH_NS {
+        sched.balanced.set(core, now);
+        sched::refresh_hint(core);
+    }
+    let next = sched.timers.earliest(core).unwrap_or(u64::MAX);
+    let end = sched.slice_end.get(core);
+    let next = if end != 0 { next.min(end) } else { next };
+    if next != u64::MAX {
+        arm(core, sched, next);
+    }
+}
