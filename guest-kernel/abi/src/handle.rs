@@ -36,7 +36,7 @@ bitflags! {
         const POWER = 1 << 10;
         /// Resource: create processes, raise priorities, signal any process.
         const PROCESS = 1 << 11;
-        /// `fork` does not copy this handle to the child.
+        /// `fork` does not copy this handle to the child. Not a right: it can always be added.
         const NO_INHERIT = 1 << 31;
     }
 }

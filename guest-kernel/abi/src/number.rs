@@ -165,10 +165,10 @@ pub enum Call {
     /// (nanoseconds since 1970, resource or 0) → 0. Sets the wall clock.
     ClockSet = 94,
 
-    /// (gsi, port, badge: u32, resource) → irq handle. Each interrupt masks the line and sends the port a
-    /// NOTIFY (word 0 = count since the last).
+    /// (gsi, port, badge: u32, resource) → irq handle. Each interrupt sends the port a NOTIFY (word 0 =
+    /// count since the last); a level-triggered line stays masked until `IrqAck`.
     IrqBind = 100,
-    /// (irq) → 0. Unmasks.
+    /// (irq) → 0. The device was served: a level-triggered line is unmasked.
     IrqAck = 101,
 
     /// (text, length) → 0. Appends to the kernel's log.

@@ -52,7 +52,7 @@ fn boot() -> Result<()> {
 }
 
 fn number_name(number: usize) -> String {
-    format!("milestone_{number}")
+    number.to_string()
 }
 
 fn run(arguments: &[&str]) -> Result<Value> {
