@@ -27,6 +27,7 @@ mod kernel {
         time::init();
         let cpus = smp::start(&boot::apic_ids());
         start::close_low();
+        boot::publish(cpus);
         log!("ferrix: {cpus} CPUs, {} MiB", boot::memory_bytes() >> 20);
         process::start_init();
         power::milestone(milestone::KERNEL_READY);

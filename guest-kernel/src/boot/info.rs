@@ -184,3 +184,17 @@ pub fn init_memory() {
     };
     mm::init(&memory).expect("enough RAM for the kernel's tables");
 }
+
+/// Shows programs what they may know of the machine, in the information page.
+#[expect(unsafe_code, reason = "the information page is shared with programs")]
+pub fn publish(cpus: usize) {
+    let line = command_line().as_bytes();
+    // SAFETY: the page is the kernel's to write, no program runs yet, and the line was cut to fit.
+    unsafe {
+        let page = &mut *mm::info::kernel_info();
+        page.cpus = cpus as u32;
+        page.memory_bytes = memory_bytes();
+        page.command_line_length = line.len() as u64;
+        page.command_line[..line.len()].copy_from_slice(line);
+    }
+}

@@ -24,6 +24,6 @@ mod pvh;
 
 #[cfg(target_os = "none")]
 pub use info::{
-    BootModule, apic_ids, command_line, init, init_memory, io_apics, memory_bytes, modules,
+    BootModule, apic_ids, command_line, init, init_memory, io_apics, memory_bytes, modules, publish,
     virtio_devices,
 };
