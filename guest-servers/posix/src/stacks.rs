@@ -3,7 +3,7 @@
 use crate::local::{self, Local};
 use crate::sync::Mutex;
 use crate::{entry, user};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::signal::SignalSet;
 use ferrix_abi::vm::{MapFlags, Prot};
@@ -18,25 +18,28 @@ const THREADS_MAX: usize = 1023;
 /// A stack, kept for the next thread when its thread has ended.
 #[derive(Debug)]
 struct Stack {
-    /// One past its highest address; 0: not mapped yet.
-    top: u64,
+    /// One past its highest address.
+    top: AtomicU64,
     /// Non-zero while a thread uses it; the kernel clears it when the thread no longer touches it.
     busy: AtomicU32,
 }
 
-/// All stacks.
+/// Which stacks there are. Apart from the table, so that a program without threads never touches that.
 #[derive(Debug)]
-pub struct Stacks([Stack; THREADS_MAX]);
+pub struct Stacks {
+    /// How many were ever mapped: those in front.
+    mapped: usize,
+}
 
 /// The stacks of this process.
-pub static STACKS: Mutex<Stacks> = Mutex::new(Stacks(
-    [const {
-        Stack {
-            top: 0,
-            busy: AtomicU32::new(0),
-        }
-    }; THREADS_MAX],
-));
+pub static STACKS: Mutex<Stacks> = Mutex::new(Stacks { mapped: 0 });
+
+static STACK_TABLE: [Stack; THREADS_MAX] = [const {
+    Stack {
+        top: AtomicU64::new(0),
+        busy: AtomicU32::new(0),
+    }
+}; THREADS_MAX];
 
 /// Threads of the program besides the one that called `exec` or `fork` last.
 static OTHERS: AtomicU32 = AtomicU32::new(0);
@@ -68,27 +71,24 @@ pub struct NewThread {
 impl Stacks {
     /// Takes a free stack, mapped: its index and top.
     fn take(&mut self) -> Result<(usize, u64)> {
-        let free = self
-            .0
+        let mapped = &STACK_TABLE[..self.mapped];
+        let free = mapped
             .iter()
             .position(|stack| stack.busy.load(Ordering::Acquire) == 0);
-        let index = free.ok_or(Errno::EAGAIN)?;
-        let stack = &mut self.0[index];
-        if stack.top == 0 {
-            stack.top = map_stack()?;
+        let index = free.unwrap_or(self.mapped);
+        let stack = STACK_TABLE.get(index).ok_or(Errno::EAGAIN)?;
+        if free.is_none() {
+            stack.top.store(map_stack()?, Ordering::Relaxed);
+            self.mapped += 1;
         }
         stack.busy.store(1, Ordering::Relaxed);
-        Ok((index, stack.top))
+        Ok((index, stack.top.load(Ordering::Relaxed)))
     }
 
     /// After `fork` in the child and after `exec`: only the caller's stack is in use.
     pub fn only_caller(&mut self) {
         let own = local::get().stack as usize;
-        for (index, stack) in self.0.iter().enumerate() {
-            // Most entries were never used; writing them would make pages.
-            if stack.top == 0 {
-                break;
-            }
+        for (index, stack) in STACK_TABLE[..self.mapped].iter().enumerate() {
             if index + 1 != own {
                 stack.busy.store(0, Ordering::Relaxed);
             }
@@ -136,7 +136,7 @@ pub fn start(frame: &Frame, new: &NewThread) -> Result<u32> {
     };
     started.map_err(|error| {
         OTHERS.fetch_sub(1, Ordering::Relaxed);
-        stacks.0[index].busy.store(0, Ordering::Relaxed);
+        STACK_TABLE[index].busy.store(0, Ordering::Relaxed);
         error.into()
     })
 }
@@ -162,7 +162,7 @@ pub fn end() -> ! {
     OTHERS.fetch_sub(1, Ordering::Release);
     let busy = match local::get().stack {
         0 => 0,
-        number => STACKS.lock().0[number as usize - 1].busy.as_ptr() as u64,
+        number => STACK_TABLE[number as usize - 1].busy.as_ptr() as u64,
     };
     // SAFETY: the word is in a static; whoever takes the stack waits for the word to be cleared.
     unsafe { thread::exit(busy) }

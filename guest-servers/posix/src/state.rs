@@ -14,17 +14,18 @@ use ferrix_posix::limits::Limits;
 use ferrix_posix::{Errno, Result};
 use ferrix_rt::sys::ipc;
 
-/// Open files and directories.
+/// Open files and directories. The long table comes last, so that what is used lies on one page.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Files {
-    /// Descriptors.
-    pub table: Table,
     /// Root directory.
     pub root: Handle,
     /// Working directory.
     pub cwd: Handle,
     /// `umask`.
     pub umask: u32,
+    /// Descriptors.
+    pub table: Table,
 }
 
 /// Open files.

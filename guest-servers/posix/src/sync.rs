@@ -10,8 +10,9 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const WANTED: u32 = 2;
 
-/// A lock and what it protects.
+/// A lock and what it protects; the lock first, on the same page as what is used most.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Mutex<T> {
     state: AtomicU32,
     value: UnsafeCell<T>,

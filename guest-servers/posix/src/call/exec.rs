@@ -4,13 +4,12 @@
 //! one (they alternate between two places), so strings are copied once, from one program's memory to the other's.
 
 use super::exec_stack::{self, Image};
-use super::names::{CWD, Payload};
+use super::names::{CWD, Payload, name};
 use super::paths::opened;
 use crate::file_view::{FileObject, FileView};
 use crate::server::{ask, received};
-use crate::state::{All, FILES, IDENTITY, directory};
+use crate::state::{All, FILES, IDENTITY, descriptor, directory};
 use crate::{local, program, user};
-use arrayvec::ArrayVec;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::layout::{SYSTEM_BASE, USER_BASE};
 use ferrix_abi::process::ARGUMENTS_MAX;
@@ -33,8 +32,20 @@ use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_NOFOLLOW, S_I
 /// Scripts may be interpreted by scripts so many times.
 const DEPTH_MAX: usize = 4;
 
-/// A path, or the strings that a `#!` line puts in front.
-pub type Text = ArrayVec<u8, PATH_MAX>;
+/// Where a string is. Nothing is copied but into the new stack: every page that `exec` touches here is one that a
+/// forked child has to copy.
+#[derive(Clone, Copy)]
+pub enum Text<'a> {
+    /// In the program.
+    Program {
+        /// Address.
+        address: u64,
+        /// Bytes, without the NUL.
+        length: u64,
+    },
+    /// In a script, or on the start-up page.
+    Bytes(&'a [u8]),
+}
 
 /// Arguments and environment.
 pub enum Strings {
@@ -49,13 +60,50 @@ pub enum Strings {
     },
 }
 
-/// What `#!` lines put in front of the arguments: NUL-terminated strings, which replace the first argument.
-#[derive(Default)]
-pub struct Prefix {
-    /// The strings.
-    pub text: Text,
-    /// How many.
-    pub count: u64,
+/// A file that is being executed, as its path was given, and the script that asked for it.
+pub struct Level<'a> {
+    /// Its path.
+    pub path: Text<'a>,
+    via: Option<Via<'a>>,
+}
+
+struct Via<'a> {
+    interpreter: script::Interpreter<'a>,
+    script: &'a Level<'a>,
+}
+
+/// Which strings of a level are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    First,
+    Second,
+}
+
+impl Level<'_> {
+    /// Whether strings of `#!` lines replace the first argument.
+    pub fn is_script(&self) -> bool {
+        self.via.is_some()
+    }
+
+    /// Visits the strings that replace the first argument: interpreter, its argument, the script's path, and of an
+    /// outer script again all but the first.
+    pub fn each_prefix(&self, visit: &mut dyn FnMut(Text<'_>) -> Result<()>) -> Result<()> {
+        self.each_from(From::First, visit)
+    }
+
+    fn each_from(&self, from: From, visit: &mut dyn FnMut(Text<'_>) -> Result<()>) -> Result<()> {
+        let Some(via) = &self.via else {
+            return Ok(());
+        };
+        if from == From::First {
+            visit(Text::Bytes(via.interpreter.path))?;
+        }
+        if let Some(argument) = via.interpreter.argument {
+            visit(Text::Bytes(argument))?;
+        }
+        visit(via.script.path)?;
+        via.script.each_from(From::Second, visit)
+    }
 }
 
 pub fn execve(frame: &mut Frame) -> Result<u64> {
@@ -78,62 +126,43 @@ fn execute_at(
     environment: u64,
 ) -> Result<u64> {
     let (directory_fd, address, flags) = file;
-    let mut path = Text::new();
-    read_path(address, &mut path)?;
+    let length = user::string_length(address, PATH_MAX as u64 - 1)?;
+    let level = Level {
+        path: Text::Program { address, length },
+        via: None,
+    };
     let strings = Strings::Program {
         arguments,
         environment,
     };
-    if path.is_empty() {
-        let own = flags & u64::from(AT_EMPTY_PATH) != 0;
-        let fd = if own {
-            crate::state::descriptor(directory_fd)?
-        } else {
+    let opened = if length == 0 {
+        if flags & u64::from(AT_EMPTY_PATH) == 0 {
             return Err(Errno::ENOENT);
-        };
-        let opened = Opened {
-            session: Handle(fd.handle),
+        }
+        Opened {
+            session: Handle(descriptor(directory_fd)?.handle),
             keep: true,
+        }
+    } else {
+        let no_follow = if flags & u64::from(AT_SYMLINK_NOFOLLOW) != 0 {
+            O_NOFOLLOW
+        } else {
+            0
         };
-        return run(frame, opened, path, &strings).map(|()| frame.rax);
-    }
-    let start = if path[0] == b'/' {
-        FILES.lock().root
-    } else {
-        directory(directory_fd)?
+        let name = name(directory_fd, address)?;
+        open(name.start, &name.payload, no_follow)?
     };
-    let no_follow = if flags & u64::from(AT_SYMLINK_NOFOLLOW) != 0 {
-        O_NOFOLLOW
-    } else {
-        0
-    };
-    let opened = open(start, &path, no_follow)?;
-    run(frame, opened, path, &strings)?;
+    run(frame, opened, &level, &strings, 0)?;
     Ok(frame.rax)
 }
 
 /// Executes a program by its path.
-pub fn execute(frame: &mut Frame, path: &[u8], strings: &Strings) -> Result<()> {
-    let mut text = Text::new();
-    text.try_extend_from_slice(path)
-        .map_err(|_| Errno::ENAMETOOLONG)?;
-    let start = FILES.lock().root;
-    run(frame, open(start, path, 0)?, text, strings)
-}
-
-fn read_path(address: u64, path: &mut Text) -> Result<()> {
-    let length = user::string_length(address, PATH_MAX as u64 - 1)?;
-    // A page at most: read in pieces that fit the stack.
-    let mut piece = [0; 256];
-    let mut done = 0;
-    while done < length {
-        let taken = (length - done).min(piece.len() as u64) as usize;
-        user::read_bytes(address + done, &mut piece[..taken])?;
-        path.try_extend_from_slice(&piece[..taken])
-            .map_err(|_| Errno::ENAMETOOLONG)?;
-        done += taken as u64;
-    }
-    Ok(())
+pub fn execute(frame: &mut Frame, path: &'static [u8], strings: &Strings) -> Result<()> {
+    let level = Level {
+        path: Text::Bytes(path),
+        via: None,
+    };
+    run(frame, open_bytes(path)?, &level, strings, 0)
 }
 
 /// The session of the file to execute.
@@ -151,14 +180,23 @@ impl Drop for Opened {
     }
 }
 
-fn open(start: Handle, path: &[u8], flags: u32) -> Result<Opened> {
-    let mut payload = Payload::new();
-    payload.push(path)?;
-    let answer = payload.send(start, OPEN, [flags.into(), 0], 0)?;
+fn open(start: Handle, path: &Payload, flags: u32) -> Result<Opened> {
+    let answer = path.send(start, OPEN, [flags.into(), 0], 0)?;
     Ok(Opened {
         session: opened(&answer)?.0,
         keep: false,
     })
+}
+
+fn open_bytes(path: &[u8]) -> Result<Opened> {
+    let start = if path.first() == Some(&b'/') {
+        FILES.lock().root
+    } else {
+        directory(CWD)?
+    };
+    let mut payload = Payload::new();
+    payload.push(path)?;
+    open(start, &payload, 0)
 }
 
 /// A file that may be executed, as far as its mode tells.
@@ -177,67 +215,43 @@ fn load(opened: &Opened) -> Result<FileObject> {
     FileObject::of(opened.session)
 }
 
-/// Follows `#!` lines to a program, then runs it.
-fn run(frame: &mut Frame, mut opened: Opened, path: Text, strings: &Strings) -> Result<()> {
-    let mut prefix = Prefix::default();
-    for _ in 0..=DEPTH_MAX {
-        let object = load(&opened)?;
-        let view = FileView::new(&object)?;
-        let Some(interpreter) = script::parse(view.bytes()) else {
-            let plan = elf_plan::plan(view.bytes(), object.size)?;
-            drop(opened);
-            return start(
-                frame,
-                &Program {
-                    plan: &plan,
-                    object: &object,
-                    view: &view,
-                },
-                &path,
-                &prefix,
-                strings,
-            );
-        };
-        prefix = prefix.behind(&interpreter, &path)?;
-        let root = if interpreter.path[0] == b'/' {
-            FILES.lock().root
-        } else {
-            directory(CWD)?
-        };
-        opened = open(root, interpreter.path, 0)?;
+/// Runs a program, or the interpreter of a script.
+fn run(
+    frame: &mut Frame,
+    opened: Opened,
+    level: &Level<'_>,
+    strings: &Strings,
+    depth: usize,
+) -> Result<()> {
+    let object = load(&opened)?;
+    drop(opened);
+    let view = FileView::new(&object)?;
+    let Some(interpreter) = script::parse(view.bytes()) else {
+        let plan = elf_plan::plan(view.bytes(), object.size)?;
+        return start(
+            frame,
+            &Program {
+                plan: &plan,
+                object: &object,
+                view: &view,
+            },
+            level,
+            strings,
+        );
+    };
+    if depth == DEPTH_MAX {
+        return Err(Errno::ELOOP);
     }
-    Err(Errno::ELOOP)
-}
-
-impl Prefix {
-    /// The strings for one more interpreter: its path, its argument, the script's path, then the old ones but the
-    /// first (which was the script's path as its interpreter would see it).
-    fn behind(&self, interpreter: &script::Interpreter<'_>, path: &[u8]) -> Result<Prefix> {
-        let mut new = Prefix::default();
-        new.push(interpreter.path)?;
-        if let Some(argument) = interpreter.argument {
-            new.push(argument)?;
-        }
-        new.push(path)?;
-        for old in self
-            .text
-            .split(|&byte| byte == 0)
-            .take(self.count as usize)
-            .skip(1)
-        {
-            new.push(old)?;
-        }
-        Ok(new)
-    }
-
-    fn push(&mut self, string: &[u8]) -> Result<()> {
-        self.text
-            .try_extend_from_slice(string)
-            .map_err(|_| Errno::E2BIG)?;
-        self.text.try_push(0).map_err(|_| Errno::E2BIG)?;
-        self.count += 1;
-        Ok(())
-    }
+    let opened = open_bytes(interpreter.path)?;
+    let path = Text::Bytes(interpreter.path);
+    let next = Level {
+        path,
+        via: Some(Via {
+            interpreter,
+            script: level,
+        }),
+    };
+    run(frame, opened, &next, strings, depth + 1)
 }
 
 /// An executable file.
@@ -247,19 +261,12 @@ struct Program<'a> {
     view: &'a FileView,
 }
 
-fn start(
-    frame: &mut Frame,
-    new: &Program<'_>,
-    path: &[u8],
-    prefix: &Prefix,
-    strings: &Strings,
-) -> Result<()> {
+fn start(frame: &mut Frame, new: &Program<'_>, level: &Level<'_>, strings: &Strings) -> Result<()> {
     let top = map_stack(frame.rsp)?;
     let bottom = top - STACK_SIZE;
     let image = Image {
         plan: new.plan,
-        path,
-        prefix,
+        level,
         strings,
     };
     let built = image.build(top);

@@ -1,6 +1,6 @@
 //! The new program's stack: strings copied, vectors filled in.
 
-use super::exec::{Prefix, Strings};
+use super::exec::{Level, Strings, Text};
 use super::time::CLOCK_TICKS;
 use crate::state::IDENTITY;
 use crate::{random, user};
@@ -36,10 +36,8 @@ pub fn places(stack_pointer: u64) -> [u64; 2] {
 pub struct Image<'a> {
     /// The program.
     pub plan: &'a Plan,
-    /// Its path (`AT_EXECFN`).
-    pub path: &'a [u8],
-    /// Strings in place of the first argument.
-    pub prefix: &'a Prefix,
+    /// Its path (`AT_EXECFN`), and strings in place of the first argument.
+    pub level: &'a Level<'a>,
     /// Arguments and environment.
     pub strings: &'a Strings,
 }
@@ -65,30 +63,37 @@ impl Writer {
         Ok(())
     }
 
-    /// Reserves `length` bytes and a NUL; the place.
-    fn reserve(&mut self, length: u64) -> Result<u64> {
+    /// Writes a string; its place.
+    fn put(&mut self, text: Text<'_>) -> Result<u64> {
         let place = self.string;
+        let length = text.length();
         let end = place + length + 1;
         // The strings of a program with threads may have grown since they were measured.
         if end > self.strings_end {
             return Err(Errno::E2BIG);
         }
+        match text {
+            Text::Bytes(bytes) => user::write_bytes(place, bytes)?,
+            Text::Program { address, length } => user::copy(place, address, length)?,
+        }
+        user::write(place + length, &0u8)?;
         self.string = end;
-        self.push_pointer(place)?;
         Ok(place)
     }
 
-    fn push_bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        let place = self.reserve(bytes.len() as u64)?;
-        user::write_bytes(place, bytes)?;
-        user::write(place + bytes.len() as u64, &0u8)
+    /// Writes a string and its address into the vector.
+    fn push(&mut self, text: Text<'_>) -> Result<()> {
+        let place = self.put(text)?;
+        self.push_pointer(place)
     }
+}
 
-    fn push_program(&mut self, address: u64) -> Result<()> {
-        let length = user::string_length(address, IMAGE_MAX)?;
-        let place = self.reserve(length)?;
-        user::copy(place, address, length)?;
-        user::write(place + length, &0u8)
+impl Text<'_> {
+    fn length(&self) -> u64 {
+        match *self {
+            Text::Bytes(bytes) => bytes.len() as u64,
+            Text::Program { length, .. } => length,
+        }
     }
 }
 
@@ -99,7 +104,7 @@ impl Image<'_> {
         let contents = Contents {
             arguments: measure.arguments,
             environment: measure.environment,
-            string_bytes: measure.bytes + self.path.len() as u64 + 1,
+            string_bytes: measure.bytes + self.level.path.length() + 1,
             auxiliary: AUXILIARY as u64,
         };
         let layout = Layout::new(top, &contents)?;
@@ -114,12 +119,7 @@ impl Image<'_> {
         writer.push_pointer(0)?;
         self.write_environment(&mut writer, measure.environment)?;
         writer.push_pointer(0)?;
-        let name = writer.string;
-        if name + self.path.len() as u64 + 1 > strings_end {
-            return Err(Errno::E2BIG);
-        }
-        user::write_bytes(name, self.path)?;
-        user::write(name + self.path.len() as u64, &0u8)?;
+        let name = writer.put(self.level.path)?;
         user::write(layout.random, &[random::word(), random::word()])?;
         self.write_auxiliary(&layout, name)?;
         Ok(layout.stack)
@@ -127,15 +127,20 @@ impl Image<'_> {
 
     fn measure(&self) -> Result<Measure> {
         let mut measure = Measure {
-            arguments: self.prefix.count,
+            arguments: 0,
             environment: 0,
-            bytes: self.prefix.text.len() as u64,
+            bytes: 0,
         };
-        let replaced = u64::from(self.prefix.count > 0);
+        self.level.each_prefix(&mut |text| {
+            measure.arguments += 1;
+            measure.bytes += text.length() + 1;
+            Ok(())
+        })?;
         match *self.strings {
             Strings::Startup(page) => {
-                for (index, string) in page.strings().enumerate() {
-                    let count = if is_argument(page, index) {
+                for (index, string) in page.strings().enumerate().skip(self.replaced() as usize) {
+                    let argument = is_argument(page, index);
+                    let count = if argument {
                         &mut measure.arguments
                     } else {
                         &mut measure.environment
@@ -148,39 +153,38 @@ impl Image<'_> {
                 arguments,
                 environment,
             } => {
-                let (count, bytes) = measure_vector(arguments, replaced)?;
+                let (count, bytes) = measure_vector(arguments, self.replaced())?;
+                let (variables, more) = measure_vector(environment, 0)?;
                 measure.arguments += count;
-                measure.bytes += bytes;
-                (measure.environment, measure.bytes) = {
-                    let (count, bytes) = measure_vector(environment, 0)?;
-                    (count, measure.bytes + bytes)
-                };
+                measure.environment = variables;
+                measure.bytes += bytes + more;
             }
         }
         Ok(measure)
     }
 
+    /// Arguments that the strings of `#!` lines replace.
+    fn replaced(&self) -> u64 {
+        self.level.is_script().into()
+    }
+
     fn write_arguments(&self, writer: &mut Writer, count: u64) -> Result<()> {
-        let prefix = self
-            .prefix
-            .text
-            .split(|&byte| byte == 0)
-            .take(self.prefix.count as usize);
-        for string in prefix {
-            writer.push_bytes(string)?;
-        }
+        let mut left = count;
+        self.level.each_prefix(&mut |text| {
+            left -= 1;
+            writer.push(text)
+        })?;
         match *self.strings {
-            Strings::Startup(page) => write_startup(writer, page, true),
+            Strings::Startup(page) => write_startup(writer, page, self.replaced(), true),
             Strings::Program { arguments, .. } => {
-                let from = u64::from(self.prefix.count > 0);
-                write_vector(writer, arguments, from, count - self.prefix.count)
+                write_vector(writer, arguments, self.replaced(), left)
             }
         }
     }
 
     fn write_environment(&self, writer: &mut Writer, count: u64) -> Result<()> {
         match *self.strings {
-            Strings::Startup(page) => write_startup(writer, page, false),
+            Strings::Startup(page) => write_startup(writer, page, 0, false),
             Strings::Program { environment, .. } => write_vector(writer, environment, 0, count),
         }
     }
@@ -222,13 +226,11 @@ fn is_argument(page: &Startup, index: usize) -> bool {
     index < page.argument_count as usize
 }
 
-fn write_startup(writer: &mut Writer, page: &Startup, arguments: bool) -> Result<()> {
-    let chosen = page
-        .strings()
-        .enumerate()
-        .filter(|(index, _)| is_argument(page, *index) == arguments);
-    for (_, string) in chosen {
-        writer.push_bytes(string)?;
+fn write_startup(writer: &mut Writer, page: &Startup, from: u64, arguments: bool) -> Result<()> {
+    for (index, string) in page.strings().enumerate().skip(from as usize) {
+        if is_argument(page, index) == arguments {
+            writer.push(Text::Bytes(string))?;
+        }
     }
     Ok(())
 }
@@ -265,7 +267,9 @@ fn too_long(errno: Errno) -> Errno {
 
 fn write_vector(writer: &mut Writer, vector: u64, from: u64, count: u64) -> Result<()> {
     for index in from..from + count {
-        writer.push_program(user::read(vector + index * 8)?)?;
+        let address = user::read(vector + index * 8)?;
+        let length = user::string_length(address, IMAGE_MAX)?;
+        writer.push(Text::Program { address, length })?;
     }
     Ok(())
 }

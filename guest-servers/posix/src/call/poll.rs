@@ -14,9 +14,9 @@ use linux_raw_sys::general::{
 };
 
 /// Most descriptors waited for at once.
-const ITEMS_MAX: usize = 256;
-
-type Items = ArrayVec<WaitItem, ITEMS_MAX>;
+const MANY: usize = 256;
+/// Up to so many take little of the stack: each page of it that is touched is one more that `fork` has to copy.
+const FEW: usize = 16;
 
 /// What one descriptor is waited for, and what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -44,12 +44,12 @@ fn source(fd: u64) -> Source {
 }
 
 /// Waits for the interests; `report` gets index and bits of each. The number of those with bits.
-fn wait(
+fn wait<const N: usize>(
     interests: impl Iterator<Item = Interest> + Clone,
     until: u64,
     mut report: impl FnMut(usize, u32),
 ) -> Result<u64> {
-    let mut items = Items::new();
+    let mut items = ArrayVec::<WaitItem, N>::new();
     let mut settled = 0;
     for interest in interests.clone() {
         match source(interest.fd) {
@@ -133,11 +133,19 @@ fn with_mask(mask: Option<u64>, wait: impl FnOnce() -> Result<u64>) -> Result<u6
 }
 
 fn poll_list(list: u64, count: u64, until: u64) -> Result<u64> {
-    let size = size_of::<pollfd>() as u64;
+    if count <= FEW as u64 {
+        return poll_some::<FEW>(list, count, until);
+    }
     if count > state::LIMITS.lock().descriptors() {
         return Err(Errno::EINVAL);
     }
-    let mut entries = ArrayVec::<(u64, pollfd), ITEMS_MAX>::new();
+    poll_some::<MANY>(list, count, until)
+}
+
+#[inline(never)]
+fn poll_some<const N: usize>(list: u64, count: u64, until: u64) -> Result<u64> {
+    let size = size_of::<pollfd>() as u64;
+    let mut entries = ArrayVec::<(u64, pollfd), N>::new();
     for index in 0..count {
         let place = list + index * size;
         let mut entry: pollfd = user::read(place)?;
@@ -150,12 +158,12 @@ fn poll_list(list: u64, count: u64, until: u64) -> Result<u64> {
             .try_push((place, entry))
             .map_err(|_| Errno::EINVAL)?;
     }
-    let mut results = [0u32; ITEMS_MAX];
+    let mut results = [0u32; N];
     let interests = entries.iter().map(|(_, entry)| Interest {
         fd: entry.fd as u64,
         want: wanted(entry.events),
     });
-    wait(interests, until, |index, bits| results[index] = bits)?;
+    wait::<N>(interests, until, |index, bits| results[index] = bits)?;
     let mut count = 0;
     for ((place, mut entry), bits) in entries.into_iter().zip(results) {
         entry.revents = reported(entry.events, bits);
@@ -279,14 +287,14 @@ impl Sets {
 
 fn select_sets(count: u64, places: [u64; 3], until: u64) -> Result<u64> {
     let mut sets = Sets::read(count, places)?;
-    let mut results = ArrayVec::<(u64, u32), ITEMS_MAX>::new();
+    let mut results = ArrayVec::<(u64, u32), MANY>::new();
     for interest in sets.interests() {
         state::descriptor(interest.fd)?;
         results
             .try_push((interest.fd, 0))
             .map_err(|_| Errno::EINVAL)?;
     }
-    wait(sets.interests(), until, |index, bits| {
+    wait::<MANY>(sets.interests(), until, |index, bits| {
         results[index].1 = bits
     })?;
     sets.store(&results)

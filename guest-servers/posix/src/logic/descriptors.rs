@@ -65,12 +65,13 @@ impl Descriptor {
     }
 }
 
-/// The table.
+/// The table. What is used most comes first, so that it lies on one page.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Table {
-    entries: [Descriptor; DESCRIPTORS_MAX],
     /// No entry from here on is in use.
     end: usize,
+    entries: [Descriptor; DESCRIPTORS_MAX],
 }
 
 impl Table {

@@ -24,7 +24,7 @@ const HEADER_SIZE: usize = 64;
 /// Bytes of a program header.
 const PHENT: usize = 56;
 /// Most program headers.
-const PHNUM_MAX: usize = 32;
+const PHNUM_MAX: usize = 16;
 /// Up to so many bytes of a segment without `PT_GNU_RELRO` are copied; of a longer one only the last page.
 const COPY_MAX: u64 = 32 * 1024;
 
