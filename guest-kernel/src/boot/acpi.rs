@@ -1,7 +1,13 @@
-//! The MADT (ACPI specification 6.5, 5.2.12): CPUs and I/O APICs.
+//! CPUs and I/O APICs from the MADT (ACPI specification 6.5, 5.2.12), and virtio-mmio devices from the
+//! DSDT where the command line names none.
+//!
+//! The DSDT is a program, which the kernel does not run: it looks for the resource templates that follow
+//! the devices' `LNRO0005`, as firmware writes them.
 //!
 //! Table checksums are not verified: who could forge a table could forge its checksum, and there
 //! is nothing else to boot with.
+
+use ferrix_abi::info::VirtioDevice;
 
 use crate::mm::PhysAddr;
 use crate::mm::phys::direct;
@@ -47,7 +53,11 @@ fn table(address: u64) -> &'static [u8] {
     bytes(address, length.max(HEADER))
 }
 
-fn find_madt(rsdp: u64) -> Option<&'static [u8]> {
+/// The first table with this signature.
+fn find(rsdp: u64, signature: &[u8; 4]) -> Option<&'static [u8]> {
+    if rsdp == 0 {
+        return None;
+    }
     let rsdp = bytes(rsdp, HEADER);
     if !rsdp.starts_with(b"RSD PTR ") {
         return None;
@@ -59,13 +69,13 @@ fn find_madt(rsdp: u64) -> Option<&'static [u8]> {
     table(root)[HEADER..].chunks_exact(width).find_map(|pointer| {
         let address = if width == 8 { u64_at(pointer, 0) } else { u32_at(pointer, 0) as u64 };
         let found = table(address);
-        found.starts_with(b"APIC").then_some(found)
+        found.starts_with(signature).then_some(found)
     })
 }
 
 /// Calls `visit` for every entry of the MADT; not at all where there is none.
 pub fn visit_madt(rsdp: u64, mut visit: impl FnMut(Entry)) {
-    let Some(madt) = (if rsdp == 0 { None } else { find_madt(rsdp) }) else { return };
+    let Some(madt) = find(rsdp, b"APIC") else { return };
     let mut rest = madt.get(MADT_ENTRIES..).unwrap_or_default();
     while let [kind, length, ..] = *rest {
         let Some((entry, after)) = rest.split_at_checked(length as usize) else { return };
@@ -80,4 +90,33 @@ pub fn visit_madt(rsdp: u64, mut visit: impl FnMut(Entry)) {
         }
         rest = after;
     }
+}
+
+/// Where the FADT holds the DSDT's address (32 bits).
+const FADT_DSDT: usize = 40;
+/// Hardware id of a virtio-mmio device.
+const VIRTIO_MMIO: &[u8] = b"LNRO0005";
+/// `Memory32Fixed` descriptor: tag and length; then a flag, base and size.
+const MEMORY: &[u8] = &[0x86, 9, 0];
+/// Extended interrupt descriptor: tag and length; then flags, a count of one, and the interrupt.
+const INTERRUPT: &[u8] = &[0x89, 6, 0];
+
+/// Calls `visit` for every virtio-mmio device of the DSDT.
+pub fn visit_virtio(rsdp: u64, mut visit: impl FnMut(VirtioDevice)) {
+    let Some(fadt) = find(rsdp, b"FACP") else { return };
+    let dsdt = table(u32_at(fadt, FADT_DSDT) as u64);
+    let mut rest = dsdt;
+    while let Some(device) = after(rest, VIRTIO_MMIO) {
+        if let (Some(memory), Some(interrupt)) = (after(device, MEMORY), after(device, INTERRUPT)) {
+            let (base, size) = (u32_at(memory, 1) as u64, u32_at(memory, 5));
+            visit(VirtioDevice { base, size, gsi: u32_at(interrupt, 2) });
+        }
+        rest = device;
+    }
+}
+
+/// What follows the first occurrence of `pattern`.
+fn after<'a>(bytes: &'a [u8], pattern: &[u8]) -> Option<&'a [u8]> {
+    let at = bytes.windows(pattern.len()).position(|window| window == pattern)?;
+    bytes.get(at + pattern.len()..)
 }

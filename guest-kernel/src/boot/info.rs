@@ -1,5 +1,7 @@
 //! The boot information, gathered once.
 
+use alloc::boxed::Box;
+
 use arrayvec::ArrayVec;
 use ferrix_abi::info::{COMMAND_LINE_MAX, MODULES_MAX, VIRTIO_MAX, VirtioDevice};
 use ferrix_machine::irq::IOAPIC_BASE;
@@ -33,7 +35,11 @@ pub struct BootModule {
 #[derive(Debug)]
 struct Info {
     command_line: &'static str,
+    /// Physical address of ACPI's root pointer; 0: no ACPI.
+    rsdp: u64,
     modules: ArrayVec<BootModule, MODULES_MAX>,
+    /// Modules' names lie between the modules.
+    archived: bool,
     ram: ArrayVec<(u64, u64), RANGES_MAX>,
     /// Parts of RAM that the allocator must not have.
     reserved: ArrayVec<(u64, u64), 32>,
@@ -43,7 +49,9 @@ struct Info {
 
 static INFO: SpinLock<Info> = SpinLock::new(Info {
     command_line: "",
+    rsdp: 0,
     modules: ArrayVec::new_const(),
+    archived: false,
     ram: ArrayVec::new_const(),
     reserved: ArrayVec::new_const(),
     apic_ids: ArrayVec::new_const(),
@@ -75,9 +83,17 @@ pub fn io_apics() -> ArrayVec<(u64, u32), 4> {
     INFO.lock().io_apics.clone()
 }
 
-/// Virtio devices that the command line announces.
+/// Virtio devices that the command line announces, or else ACPI.
 pub fn virtio_devices() -> ArrayVec<VirtioDevice, VIRTIO_MAX> {
-    words::virtio_devices(command_line()).take(VIRTIO_MAX).collect()
+    let mut found: ArrayVec<_, VIRTIO_MAX> =
+        words::virtio_devices(command_line()).take(VIRTIO_MAX).collect();
+    if found.is_empty() {
+        let rsdp = INFO.lock().rsdp;
+        acpi::visit_virtio(rsdp, |device| {
+            let _ = found.try_push(device);
+        });
+    }
+    found
 }
 
 /// Reads the start information at `address`, and completes the direct map.
@@ -85,19 +101,19 @@ pub fn init(address: u32) {
     let start = pvh::start_info(address);
     let mut info = INFO.lock();
     info.command_line = pvh::text(start.command_line, COMMAND_LINE_MAX - 1);
-    let ranges: &[pvh::MemoryRange] = pvh::slice(start.memory_map, start.memory_map_count as usize);
-    let ram = ranges.iter().filter(|range| range.kind == pvh::RAM);
+    let ranges = pvh::table::<pvh::MemoryRange>(start.memory_map, start.memory_map_count);
+    let ram = ranges.filter(|range| range.kind == pvh::RAM);
     info.ram = ram.map(|range| (range.address, range.address + range.size)).take(RANGES_MAX).collect();
     assert!(!info.ram.is_empty(), "the boot loader names no RAM");
-    let modules: &[pvh::Module] = pvh::slice(start.modules, start.module_count as usize);
-    reserve_handover(&mut info, start, address);
-    for module in modules {
+    reserve_handover(&mut info, &start, address);
+    for module in pvh::table::<pvh::Module>(start.modules, start.module_count) {
         info.reserved.push((module.address, module.address + module.size));
         let arguments = pvh::text(module.command_line, ARGUMENTS_MAX);
         let whole = BootModule { arguments, address: PhysAddr(module.address), size: module.size };
         info.add_module(whole);
     }
     map_all_ram(&mut info);
+    info.rsdp = start.rsdp;
     acpi::visit_madt(start.rsdp, |entry| match entry {
         acpi::Entry::Cpu(id) => drop(info.apic_ids.try_push(id)),
         acpi::Entry::IoApic(base, gsi) => drop(info.io_apics.try_push((base, gsi))),
@@ -118,7 +134,7 @@ fn reserve_handover(info: &mut Info, start: &pvh::StartInfo, address: u32) {
     keep(address as u64, size_of::<pvh::StartInfo>());
     keep(start.command_line, COMMAND_LINE_MAX);
     keep(start.modules, start.module_count as usize * size_of::<pvh::Module>());
-    for module in pvh::slice::<pvh::Module>(start.modules, start.module_count as usize) {
+    for module in pvh::table::<pvh::Module>(start.modules, start.module_count) {
         keep(module.command_line, ARGUMENTS_MAX);
     }
 }
@@ -126,11 +142,12 @@ fn reserve_handover(info: &mut Info, start: &pvh::StartInfo, address: u32) {
 impl Info {
     /// Adds a module, or the modules that it contains.
     fn add_module(&mut self, module: BootModule) {
-        let bytes: &'static [u8] = pvh::slice(module.address.0, module.size as usize);
+        let bytes = pvh::bytes(module.address.0, module.size as usize);
         if !archive::is_archive(bytes) {
             let _ = self.modules.try_push(module);
             return;
         }
+        self.archived = true;
         for file in archive::files(bytes) {
             let address = PhysAddr(module.address.0 + file.offset as u64);
             assert!(
@@ -175,7 +192,7 @@ fn ram_is_zero() -> bool {
 
 /// Gives RAM to the allocator.
 pub fn init_memory() {
-    let info = INFO.lock();
+    let mut info = INFO.lock();
     let memory = BootMemory {
         usable: &info.ram,
         reserved: &info.reserved,
@@ -183,6 +200,12 @@ pub fn init_memory() {
         root: start::root(),
     };
     mm::init(&memory).expect("enough RAM for the kernel's tables");
+    if info.archived {
+        // Whoever maps a module whole may clear what follows it in its last page.
+        for module in &mut info.modules {
+            module.arguments = Box::leak(Box::from(module.arguments));
+        }
+    }
 }
 
 /// Shows programs what they may know of the machine, in the information page.

@@ -48,26 +48,38 @@ pub struct MemoryRange {
 const MAPPED: u64 = 1 << 30;
 
 /// The start information at `address`.
-pub fn start_info(address: u32) -> &'static StartInfo {
-    let info: &StartInfo = &slice(address as u64, 1)[0];
+pub fn start_info(address: u32) -> StartInfo {
+    let info: StartInfo = read(address as u64);
     assert!(info.magic == MAGIC && info.version >= 1, "not started by PVH: {info:x?}");
     info
 }
 
-/// A table of the boot loader, in place: it lies in memory that is never handed out.
-pub fn slice<T: Copy>(address: u64, count: usize) -> &'static [T] {
+/// One of the boot loader's structures, which need not be aligned.
+fn read<T: Copy>(address: u64) -> T {
+    assert!(address < MAPPED, "the boot loader put {address:#x} out of reach");
+    // SAFETY: within the direct map; the PVH protocol promises the structure at this address.
+    unsafe { direct(PhysAddr(address)).cast::<T>().read_unaligned() }
+}
+
+/// The entries of a table of the boot loader.
+pub fn table<T: Copy>(address: u64, count: u32) -> impl Iterator<Item = T> {
+    (0..count as u64).map(move |index| read(address + index * size_of::<T>() as u64))
+}
+
+/// Bytes of the boot loader, in place: they lie in memory that is never handed out, because
+/// `init_memory` keeps the allocator off them.
+pub fn bytes(address: u64, count: usize) -> &'static [u8] {
     if address == 0 {
         return &[];
     }
-    assert!(address < MAPPED && address.is_multiple_of(align_of::<T>() as u64));
-    // SAFETY: within the direct map; the PVH protocol promises the tables at these addresses, and
-    // `init_memory` keeps the allocator off them.
-    unsafe { core::slice::from_raw_parts(direct(PhysAddr(address)).cast(), count) }
+    assert!(address < MAPPED, "the boot loader put {address:#x} out of reach");
+    // SAFETY: within the direct map; the PVH protocol promises the bytes at this address.
+    unsafe { core::slice::from_raw_parts(direct(PhysAddr(address)), count) }
 }
 
 /// A NUL-terminated text of the boot loader, at most `limit` bytes of it; what is not UTF-8 cuts it.
 pub fn text(address: u64, limit: usize) -> &'static str {
-    let bytes: &[u8] = slice(address, if address == 0 { 0 } else { limit });
+    let bytes = bytes(address, limit);
     let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     let bytes = &bytes[..length];
     match core::str::from_utf8(bytes) {
