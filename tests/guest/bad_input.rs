@@ -120,7 +120,7 @@ const CASES: &[Case] = &[
         make: |_| Ok(()),
         options: &[IMAGE, "--disk", GOOD_DISK],
         status: 71,
-        says: ["vda", "ext2", "mke2fs"],
+        says: ["vda", "not an ext2 file system", "--disk FILE"],
     },
     Case {
         name: "too_little_memory",
