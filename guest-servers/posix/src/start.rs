@@ -7,9 +7,11 @@ use crate::{entry, local, window};
 use ferrix_abi::handle::Handle;
 use ferrix_posix::descriptors::{Descriptor, OnExec};
 use ferrix_posix::{Errno, Frame, Result};
-use ferrix_proto::file::kind;
+use ferrix_proto::file::{self, kind};
 use ferrix_proto::startup::{MAGIC, Startup, name};
+use ferrix_rt::client::Request;
 use ferrix_rt::sys::{memory, process, system};
+use linux_raw_sys::ioctl;
 
 /// Exit status when the program cannot be executed.
 const FAILED: u32 = 127 << 8;
@@ -64,5 +66,14 @@ fn take_handles(startup: &Startup) -> Result<()> {
         install(Descriptor::new(session.0, kind::TERMINAL, OnExec::Keep), 0)?;
     }
     *INIT.lock() = startup.handle(name::INIT).map_or(Handle::NONE, Handle);
+    take_terminal(handle(name::STDIN)?);
     Ok(())
+}
+
+/// The first program leads a session of its own, whose terminal is its standard input (credentials(7)): so that
+/// a shell has job control. Standard input that is no terminal, or one that is taken, changes nothing.
+fn take_terminal(stdin: Handle) {
+    if process::new_session().is_ok() {
+        let _ = Request::new(file::IOCTL, [ioctl::TIOCSCTTY.into(), 0, 0]).send(stdin);
+    }
 }
