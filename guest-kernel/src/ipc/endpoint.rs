@@ -5,7 +5,7 @@
 //! receiver that would take it does.
 
 use crate::object::Core;
-use crate::object::list::{Linked, List};
+use crate::object::list::{Linked, List, Stack};
 use crate::sched::queue::InQueue;
 
 /// The kind of an endpoint's list of events.
@@ -16,7 +16,8 @@ pub struct InEvents;
 #[derive(Debug)]
 pub struct Endpoint<T: 'static, E: 'static> {
     senders: List<T, InQueue>,
-    receivers: List<T, InQueue>,
+    /// The last one is the first to get something: its cache is warm.
+    receivers: Stack<T, InQueue>,
     events: List<E, InEvents>,
 }
 
@@ -40,13 +41,13 @@ pub trait Party: Linked<InQueue> {
 impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
     /// An empty endpoint.
     pub const fn new() -> Endpoint<T, E> {
-        Endpoint { senders: List::new(), receivers: List::new(), events: List::new() }
+        Endpoint { senders: List::new(), receivers: Stack::new(), events: List::new() }
     }
 
     /// The receiver that waits for a message from `sender`; it stays queued.
     #[inline(always)]
     pub fn receiver_for(&self, core: &Core, sender: u32) -> Option<&'static T> {
-        let first = self.receivers.first(core)?;
+        let first = self.receivers.top(core)?;
         match first.only(core) {
             0 => Some(first),
             _ => self.search_receiver(core, sender),
@@ -99,18 +100,35 @@ impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
     /// A receiver waits.
     #[inline(always)]
     pub fn add_receiver(&self, core: &Core, receiver: &'static T) {
-        self.receivers.push_back(core, receiver);
+        self.receivers.push(core, receiver);
+    }
+
+    /// The receiver that came last, if it takes messages from anybody.
+    #[inline(always)]
+    pub fn open_receiver(&self, core: &Core) -> Option<&'static T> {
+        self.receivers.top(core).filter(|top| top.only(core) == 0)
+    }
+
+    /// Whether neither event nor sender waits.
+    #[inline(always)]
+    pub fn has_no_arrival(&self, core: &Core) -> bool {
+        self.events.is_empty(core) && self.senders.is_empty(core)
+    }
+
+    /// Takes the receiver out that came last.
+    #[inline(always)]
+    pub fn pop_receiver(&self, core: &Core, top: &'static T) {
+        self.receivers.pop(core, top);
     }
 
     /// A receiver waits no longer.
-    #[inline(always)]
     pub fn remove_receiver(&self, core: &Core, receiver: &'static T) {
         self.receivers.remove(core, receiver);
     }
 
     /// The first receiver that waits.
     pub fn first_receiver(&self, core: &Core) -> Option<&'static T> {
-        self.receivers.first(core)
+        self.receivers.top(core)
     }
 
     /// An event waits.

@@ -78,7 +78,7 @@ pub fn post(core: &mut Core, endpoint: &'static Endpoint, event: &'static Event,
     match endpoint.receiver_for_event(core) {
         Some(receiver) => {
             endpoint.remove_receiver(core, receiver);
-            receiver.timer.cancel(core);
+            receiver.disarm(core);
             deliver(core, event, receiver);
             sched::wake(core, receiver);
         }

@@ -8,22 +8,18 @@
 //! | `poll` | readiness, and waiting for it |
 //! | `transfer` | LONG bytes, handles, page ranges |
 //! | `send`, `receive`, `reply` | the system calls |
+//! | `fast` | the short way for the most frequent exchange |
 //! | `undo` | the end of waits, of threads and of servers |
 //!
 //! A message goes straight from the sender's registers to the receiver's saved ones, when both are
 //! there; whoever comes first waits in the endpoint. Nothing is buffered.
-//!
-//! # The fast path
-//!
-//! `Call` of a SHORT message to a receiver that waits, and `ReplyReceive` of one when no message waits, hand
-//! the CPU over: no run queue, no timer. Both are the ordinary functions with their checks in the
-//! order that makes this case short; anything unusual (work pending, higher priority waiting,
-//! affinity) takes the way through the run queue.
 
 pub mod endpoint;
 
 #[cfg(target_os = "none")]
 mod event;
+#[cfg(target_os = "none")]
+mod fast;
 #[cfg(target_os = "none")]
 mod poll;
 #[cfg(target_os = "none")]

@@ -122,7 +122,7 @@ pub(super) fn fail_senders(core: &mut Core, endpoint: &'static Endpoint, error: 
         let first = endpoint.senders(core).next();
         let Some(sender) = first else { return };
         endpoint.remove_sender(core, sender);
-        sender.timer.cancel(core);
+        sender.disarm(core);
         sender.frame(core).rax = encode(Err(error));
         sched::wake(core, sender);
     }

@@ -46,6 +46,7 @@ pub fn receive(frame: &mut TrapFrame) -> Next {
         Ok(endpoint) => endpoint,
         Err(error) => return Next::error(frame, error),
     };
+    caller.process().serves.set(&core, true);
     sched::return_loan(&core, caller);
     let only = frame.rsi as u32;
     if take_arrival(&mut core, caller, endpoint, only) {

@@ -4,6 +4,7 @@ use ferrix_abi::error::{Error, Result, encode};
 use ferrix_abi::ipc::Tag;
 
 use super::receive::{source, start_waiting, take_arrival};
+use super::fast;
 use super::send::hand_over;
 use super::transfer::transfer;
 use crate::arch::TrapFrame;
@@ -42,8 +43,8 @@ fn answer(
     let tag = Tag((frame.rax >> 8) as u32);
     transfer(core, replier, caller, tag)?;
     caller.server.set(core, None);
-    caller.cancel.withdraw(core);
-    caller.timer.cancel(core);
+    caller.forget_cancel(core);
+    caller.disarm(core);
     let words = [frame.rsi, frame.rdx, frame.r10, frame.r8];
     let to = caller.frame(core);
     to.rax = ((tag.0 & !Tag::MODIFIERS) as u64) << 8;
@@ -56,7 +57,8 @@ fn answer(
 fn time_out(core: &mut Core, caller: &'static Thread) {
     caller.timed_out.set(core, false);
     caller.server.set(core, None);
-    caller.cancel.withdraw(core);
+    caller.forget_cancel(core);
+    caller.disarm(core);
     caller.frame(core).rax = encode(Err(Error::TimedOut));
     sched::wake(core, caller);
 }
@@ -77,6 +79,14 @@ pub fn reply(frame: &mut TrapFrame) -> Next {
 
 /// `ReplyReceive`.
 pub fn reply_receive(frame: &mut TrapFrame) -> Next {
+    match fast::reply_receive(frame) {
+        Some(next) => next,
+        None => reply_receive_slowly(frame),
+    }
+}
+
+#[inline(never)]
+fn reply_receive_slowly(frame: &mut TrapFrame) -> Next {
     let mut core = lock();
     let replier = current();
     let endpoint = match source(&core, replier, frame.rdi) {

@@ -4,6 +4,7 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::ipc::{Kind, Tag};
 
+use super::fast;
 use super::transfer::transfer;
 use super::{Endpoint, Session};
 use crate::arch::TrapFrame;
@@ -11,7 +12,7 @@ use crate::arch::cpu;
 use crate::object::core_lock::lock;
 use crate::object::{Core, CoreGuard, Object};
 use crate::sched::{self, Next};
-use crate::thread::{self, State, Thread, by_tid, current};
+use crate::thread::{self, State, Thread, by_tid, current, work};
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,14 @@ fn destination(core: &Core, caller: &'static Thread, tag: Tag, name: u64) -> Res
 
 /// `Call`.
 pub fn call(frame: &mut TrapFrame) -> Next {
+    match fast::call(frame) {
+        Some(next) => next,
+        None => call_slowly(frame),
+    }
+}
+
+#[inline(never)]
+fn call_slowly(frame: &mut TrapFrame) -> Next {
     let mut core = lock();
     let caller = current();
     let tag = Tag((frame.rax >> 8) as u32);
@@ -95,8 +104,7 @@ pub(super) fn hand_call(
     caller.server.set(core, Some(server));
     caller.endpoint.set(core, Some(endpoint));
     caller.state.set(core, State::Reply);
-    server.serves.set(core, true);
-    let sender = (caller.process().pid.get(core) as u64) << 32 | caller.badge.get(core) as u64;
+    let sender = caller.sender.get(core) | caller.badge.get(core) as u64;
     let kind = Kind::CALL.0 as u64 | content(caller.tag.get(core)) << 8;
     fill(core, receiver, kind, sender, words, token);
     let priority = caller.sched.priority.get(core);
@@ -130,7 +138,7 @@ pub(super) fn fill(
 /// where nothing speaks against it.
 #[inline(always)]
 pub(super) fn hand_over(core: CoreGuard, thread: &'static Thread) -> Next {
-    thread.timer.cancel(&core);
+    thread.disarm(&core);
     if may_take_over(&core, thread) {
         return Next::Switch(core, thread);
     }
@@ -144,8 +152,8 @@ pub(super) fn hand_over(core: CoreGuard, thread: &'static Thread) -> Next {
 #[inline(always)]
 fn may_take_over(core: &Core, thread: &Thread) -> bool {
     let queue = &sched::local().queue;
-    thread.work.get(core) == 0
-        && (cpu::cpu_count() == 1 || thread.sched.may_run_on(core, cpu::cpu_id()))
+    thread.work.get(core) & work::AT_RETURN == 0
+        && thread.sched.may_run_on(core, cpu::cpu_id())
         && (queue.length(core) == 0 || queue.top(core) <= Some(thread.sched.priority.get(core)))
 }
 
@@ -193,8 +201,8 @@ pub fn send(frame: &mut TrapFrame) -> Next {
         return Next::error(frame, error);
     }
     to.endpoint.remove_receiver(&core, receiver);
-    receiver.timer.cancel(&core);
-    let sender = (caller.process().pid.get(&core) as u64) << 32 | to.badge as u64;
+    receiver.disarm(&core);
+    let sender = caller.sender.get(&core) | to.badge as u64;
     let kind = Kind::SEND.0 as u64 | content(tag) << 8;
     let words = [frame.rsi, frame.rdx, frame.r10, frame.r8];
     fill(&mut core, receiver, kind, sender, words, 0);
@@ -209,7 +217,7 @@ pub(super) fn take_from(core: &mut Core, sender: &'static Thread, receiver: &'st
     let Some(endpoint) = sender.endpoint.get(core) else { return Err(Error::Invalid) };
     endpoint.remove_sender(core, sender);
     if let Err(error) = transfer(core, sender, receiver, tag) {
-        sender.timer.cancel(core);
+        sender.disarm(core);
         sender.frame(core).rax = ferrix_abi::error::encode(Err(error));
         sched::wake(core, sender);
         return Err(error);
@@ -219,9 +227,9 @@ pub(super) fn take_from(core: &mut Core, sender: &'static Thread, receiver: &'st
     if sender.calls.get(core) {
         hand_call(core, sender, receiver, endpoint, words);
     } else {
-        let name = (sender.process().pid.get(core) as u64) << 32 | sender.badge.get(core) as u64;
+        let name = sender.sender.get(core) | sender.badge.get(core) as u64;
         fill(core, receiver, Kind::SEND.0 as u64 | content(tag) << 8, name, words, 0);
-        sender.timer.cancel(core);
+        sender.disarm(core);
         sender.frame(core).rax = 0;
         sched::wake(core, sender);
     }

@@ -132,10 +132,13 @@ impl Session {
     /// Its port; `Stale` once its maker or the port has died.
     #[inline(always)]
     pub fn live_port(&self, core: &Core) -> Result<&'static Port> {
-        match self.port.get(core) {
-            Some(port) if !self.stale.get(core) => Ok(port),
-            _ => Err(Error::Stale),
-        }
+        self.port.get(core).ok_or(Error::Stale)
+    }
+
+    /// Its port; none once its maker or the port has died.
+    #[inline(always)]
+    pub fn port(&self, core: &Core) -> Option<&'static Port> {
+        self.port.get(core)
     }
 
     /// The badge that its maker chose.
@@ -200,7 +203,7 @@ fn fail_clients(core: &mut Core, session: &'static Session) {
         let through = sender.session.get(core);
         if through.is_some_and(|through| core::ptr::eq(through, session)) {
             port.endpoint.remove_sender(core, sender);
-            sender.timer.cancel(core);
+            sender.disarm(core);
             sender.frame(core).rax = encode(Err(Error::Stale));
             sched::wake(core, sender);
         }

@@ -7,7 +7,7 @@ use super::{Source, post};
 use crate::object::Core;
 use crate::process::{PIDS, Process};
 use crate::sched;
-use crate::thread::{State, Thread};
+use crate::thread::{State, Thread, work};
 
 /// Takes a thread that sends or receives out of its endpoint.
 pub fn withdraw(core: &Core, thread: &'static Thread) {
@@ -22,12 +22,13 @@ pub fn withdraw(core: &Core, thread: &'static Thread) {
 pub fn forget_call(core: &Core, caller: &'static Thread) {
     caller.server.set(core, None);
     caller.timed_out.set(core, false);
-    caller.cancel.withdraw(core);
+    caller.forget_cancel(core);
 }
 
 /// Asks the server to end the call of a thread that waits for a reply.
 pub fn ask_to_cancel(core: &mut Core, caller: &'static Thread) {
     if let Some(endpoint) = caller.endpoint.get(core) {
+        caller.add_work(core, work::CANCELLED);
         post(core, endpoint, &caller.cancel, Source::Cancel(caller));
     }
 }
@@ -65,7 +66,7 @@ fn fail_callers(core: &mut Core, process: &'static Process, server: &'static Pro
             && caller.server.get(core).is_some_and(|other| core::ptr::eq(other, server));
         if waits {
             forget_call(core, caller);
-            caller.timer.cancel(core);
+            caller.disarm(core);
             caller.frame(core).rax = encode(Err(Error::BrokenPipe));
             sched::wake(core, caller);
         }

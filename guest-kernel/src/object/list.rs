@@ -154,6 +154,73 @@ impl<T, K> fmt::Debug for List<T, K> {
     }
 }
 
+/// A stack of kind `K`: last in, first out. Cheaper than a [`List`] at both ends of an item's stay,
+/// dearer when an item is taken out from the middle.
+pub struct Stack<T: 'static, K> {
+    top: CoreCell<Option<&'static T>>,
+    kind: core::marker::PhantomData<fn() -> K>,
+}
+
+impl<T: Linked<K>, K> Stack<T, K> {
+    /// An empty stack.
+    pub const fn new() -> Stack<T, K> {
+        Stack { top: CoreCell::new(None), kind: core::marker::PhantomData }
+    }
+
+    /// The item that came last.
+    #[inline(always)]
+    pub fn top(&self, core: &Core) -> Option<&'static T> {
+        self.top.get(core)
+    }
+
+    /// Adds an item that is in no list of this kind.
+    #[inline(always)]
+    pub fn push(&self, core: &Core, item: &'static T) {
+        item.links().next.set(core, self.top.get(core));
+        self.top.set(core, Some(item));
+    }
+
+    /// Takes the top item, `item`, out.
+    #[inline(always)]
+    pub fn pop(&self, core: &Core, item: &'static T) {
+        self.top.set(core, item.links().next.get(core));
+    }
+
+    /// Takes an item of *this* stack out, wherever it is.
+    pub fn remove(&self, core: &Core, item: &'static T) {
+        let next = item.links().next.get(core);
+        let above = self.iter(core).find(|above| {
+            above.links().next.get(core).is_some_and(|below| core::ptr::eq(below, item))
+        });
+        match above {
+            Some(above) => above.links().next.set(core, next),
+            None => self.top.set(core, next),
+        }
+    }
+
+    /// The items from the last to the first.
+    pub fn iter<'a>(&self, core: &'a Core) -> impl Iterator<Item = &'static T> + use<'a, T, K> {
+        let mut next = self.top.get(core);
+        core::iter::from_fn(move || {
+            let item = next?;
+            next = item.links().next.get(core);
+            Some(item)
+        })
+    }
+}
+
+impl<T: Linked<K>, K> Default for Stack<T, K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T, K> fmt::Debug for Stack<T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stack")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::core_lock::lock;

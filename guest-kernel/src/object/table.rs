@@ -14,14 +14,22 @@ pub const HANDLES_MAX: usize = 4096;
 /// Places that a table starts with.
 const INITIAL: usize = 24;
 
+/// A place of a table.
 #[derive(Debug)]
-struct Place<T> {
-    object: Option<T>,
-    rights: Rights,
+pub struct Place<T> {
+    /// What its handle names; none while it is free.
+    pub object: Option<T>,
+    /// What the handle allows.
+    pub rights: Rights,
+    /// The handle, while there is one; else [`VACANT`].
+    name: u32,
     generation: u16,
     /// The next free place, while this one is free (0: none).
     next_free: u16,
 }
+
+/// The name of free places: no handle has this index.
+const VACANT: u32 = u32::MAX;
 
 /// A handle table.
 #[derive(Debug)]
@@ -46,9 +54,15 @@ impl<T> HandleTable<T> {
     /// What a handle names, and what it allows.
     #[inline(always)]
     pub fn get(&self, handle: Handle) -> Option<(&T, Rights)> {
+        let place = self.place(handle)?;
+        Some((place.object.as_ref()?, place.rights))
+    }
+
+    /// The place of a handle.
+    #[inline(always)]
+    pub fn place(&self, handle: Handle) -> Option<&Place<T>> {
         let place = self.places.get((handle.0 & 0xffff) as usize)?;
-        let object = place.object.as_ref()?;
-        (place.generation as u32 == handle.0 >> 16).then_some((object, place.rights))
+        (place.name == handle.0).then_some(place)
     }
 
     /// Makes sure that `count` insertions cannot fail.
@@ -82,12 +96,14 @@ impl<T> HandleTable<T> {
         self.free = place.next_free;
         place.object = Some(object);
         place.rights = rights;
-        Handle(index as u32 | (place.generation as u32) << 16)
+        place.name = index as u32 | (place.generation as u32) << 16;
+        Handle(place.name)
     }
 
     fn push(&mut self, object: Option<T>, rights: Rights) -> Handle {
-        self.places.push(Place { object, rights, generation: 0, next_free: 0 });
-        Handle(self.places.len() as u32 - 1)
+        let name = if object.is_some() { self.places.len() as u32 } else { VACANT };
+        self.places.push(Place { object, rights, name, generation: 0, next_free: 0 });
+        Handle(name)
     }
 
     /// Takes a handle out.
@@ -100,6 +116,7 @@ impl<T> HandleTable<T> {
         let place = self.places.get_mut(index as usize)?;
         let object = place.object.take()?;
         place.generation = place.generation.wrapping_add(1);
+        place.name = VACANT;
         place.next_free = self.free;
         self.free = index;
         self.used -= 1;
@@ -127,6 +144,7 @@ impl<T> HandleTable<T> {
             let mut copied = Place {
                 object: object.map(|object| copy(object, place.rights)),
                 rights: place.rights,
+                name: place.name,
                 generation: place.generation,
                 next_free: 0,
             };
@@ -134,6 +152,7 @@ impl<T> HandleTable<T> {
                 child.used += 1;
             } else if index != 0 {
                 copied.next_free = child.free;
+                copied.name = VACANT;
                 copied.generation = place.generation.wrapping_add(1);
                 child.free = index as u16;
             }

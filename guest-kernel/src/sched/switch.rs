@@ -7,7 +7,7 @@ use super::queue::ages;
 use crate::arch::TrapFrame;
 use crate::arch::cpu;
 use crate::object::{Core, CoreGuard};
-use crate::thread::{State, Thread, current, flow};
+use crate::thread::{State, Thread, current, flow, work};
 use crate::{time, timer};
 
 /// A slice, in nanoseconds.
@@ -107,11 +107,18 @@ fn change(core: &Core, previous: &Thread, thread: &'static Thread) {
     sched.switches.set(core, sched.switches.get(core) + 1);
     thread.sched.cpu.set(core, cpu.id() as u8);
     thread.state.set(core, State::Running);
-    let work = cpu::WORK_SIGNAL;
-    match thread.work.get(core) {
-        0 if cpu.work() == 0 => {}
-        0 => cpu.clear_work(work),
-        _ => cpu.set_work(work),
+    let pending = thread.work.get(core) & work::AT_RETURN;
+    if pending | cpu.work() != 0 {
+        note_work(cpu, pending);
+    }
+}
+
+/// The CPU's work is what waits for the thread that runs, and what waited for the CPU.
+#[cold]
+fn note_work(cpu: &cpu::PerCpu, pending: u32) {
+    match pending {
+        0 => cpu.clear_work(cpu::WORK_SIGNAL),
+        _ => cpu.set_work(cpu::WORK_SIGNAL),
     }
 }
 

@@ -128,7 +128,7 @@ pub fn notify_running(core: &Core, thread: &Thread) {
     if id == cpu::cpu_id() {
         let cpu = cpu::this_cpu();
         cpu.set_need_resched();
-        if thread.work.get(core) != 0 {
+        if thread.work.get(core) & work::AT_RETURN != 0 {
             cpu.set_work(cpu::WORK_SIGNAL);
         }
     } else {

@@ -80,7 +80,7 @@ fn pin(core: &Core, tid: u64, mask: u32) -> Result<()> {
     if !may_change(core, thread) {
         return Err(Error::NotPermitted);
     }
-    sched::requeue(core, thread, || thread.sched.affinity.set(core, mask));
+    sched::requeue(core, thread, || thread.set_affinity(core, mask));
     Ok(())
 }
 

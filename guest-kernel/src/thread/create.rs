@@ -54,6 +54,8 @@ pub fn create(
     }
     reset(core, thread, process, tid);
     thread.sched.start(core, start.parameters, start.affinity);
+    thread.set_affinity(core, start.affinity);
+    thread.sender.set(core, (process.pid.get(core) as u64) << 32);
     thread.mask.set(core, start.mask);
     thread.prepare_utcb(core, slot.address, tid, process.pid.get(core));
     process.threads.push_back(core, thread);

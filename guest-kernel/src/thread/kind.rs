@@ -27,7 +27,7 @@ pub static THREADS: Pool<Thread> = Pool::new();
 /// Threads by id.
 pub static TIDS: Ids<Thread> = Ids::new();
 
-/// Work that waits for a thread's next return to user mode.
+/// What is not ordinary about a thread. Zero is what the fast path of messages asks for.
 pub mod work {
     /// It ends.
     pub const KILL: u32 = 1;
@@ -35,6 +35,14 @@ pub mod work {
     pub const STOP: u32 = 2;
     /// A signal may be deliverable.
     pub const SIGNAL: u32 = 4;
+    /// What is to be done at its next return to user mode.
+    pub const AT_RETURN: u32 = KILL | STOP | SIGNAL;
+    /// It may not run on every CPU.
+    pub const PINNED: u32 = 8;
+    /// Its wait is bounded by a deadline.
+    pub const TIMED: u32 = 16;
+    /// The server has been asked to end its call.
+    pub const CANCELLED: u32 = 32;
 }
 
 /// The kind of the list of a process's threads.
@@ -50,6 +58,8 @@ pub struct Thread {
     pub state: CoreCell<State>,
     /// Bits of [`work`].
     pub work: CoreCell<u32>,
+    /// Its process's id, in the upper half: what a receiver learns of a sender.
+    pub sender: CoreCell<u64>,
     /// Its id; 0 while it is not in use, and for idle threads.
     pub tid: CoreCell<u32>,
     /// While it waits for a reply: who may reply. In other waits for messages: where it queues.
@@ -124,6 +134,7 @@ impl Pooled for Thread {
             arch: UnsafeCell::new(MaybeUninit::uninit()),
             state: CoreCell::new(State::Free),
             work: CoreCell::new(0),
+            sender: CoreCell::new(0),
             tid: CoreCell::new(0),
             server: CoreCell::new(None),
             token: CoreCell::new(0),
@@ -185,8 +196,37 @@ impl Thread {
     /// Notes work for its next return to user mode, and makes that be soon if it runs.
     pub fn add_work(&'static self, core: &Core, bits: u32) {
         self.work.set(core, self.work.get(core) | bits);
-        if self.state.get(core) == State::Running {
+        if bits & work::AT_RETURN != 0 && self.state.get(core) == State::Running {
             crate::sched::notify_running(core, self);
+        }
+    }
+
+    /// It waits no longer: no deadline bounds it.
+    #[inline(always)]
+    pub fn disarm(&'static self, core: &Core) {
+        if self.work.get(core) & work::TIMED != 0 {
+            self.timer.cancel(core);
+            self.clear_work(core, work::TIMED);
+        }
+    }
+
+    /// Its call has ended: the server need not be asked to end it.
+    #[inline(always)]
+    pub fn forget_cancel(&'static self, core: &Core) {
+        if self.work.get(core) & work::CANCELLED != 0 {
+            self.cancel.withdraw(core);
+            self.clear_work(core, work::CANCELLED);
+        }
+    }
+
+    /// Sets the CPUs on which it may run.
+    pub fn set_affinity(&self, core: &Core, mask: u32) {
+        let all = ((1u64 << crate::arch::cpu::cpu_count()) - 1) as u32;
+        self.sched.affinity.set(core, mask);
+        if mask & all == all {
+            self.clear_work(core, work::PINNED);
+        } else {
+            self.work.set(core, self.work.get(core) | work::PINNED);
         }
     }
 

@@ -55,13 +55,14 @@ pub fn wait(
 /// Bounds a wait by a deadline.
 pub fn bound(core: &Core, caller: &'static Thread, deadline: u64) {
     if deadline != ferrix_abi::ipc::FOREVER {
+        caller.add_work(core, work::TIMED);
         timer::set(core, &caller.timer, deadline, Owner::Thread(caller));
     }
 }
 
 /// Takes a waiting thread out of whatever it waits in.
 pub fn unblock(core: &mut Core, thread: &'static Thread) {
-    thread.timer.cancel(core);
+    thread.disarm(core);
     match thread.state.get(core) {
         State::Send | State::Receive => ipc::withdraw(core, thread),
         State::Reply => ipc::forget_call(core, thread),

@@ -81,7 +81,7 @@ proptest! {
             let number = number as u32;
             match step {
                 Step::Send(id) => {
-                    let expected = receivers.iter().position(|r| takes(r.only, id));
+                    let expected = receivers.iter().rposition(|r| takes(r.only, id));
                     let found = endpoint.receiver_for(&core, id);
                     prop_assert_eq!(found.map(|r| r.links() as *const _), expected.map(|i| receivers[i].links() as *const _));
                     match (found, expected) {
@@ -122,7 +122,7 @@ proptest! {
                 }
                 Step::Notify => {
                     let found = endpoint.receiver_for_event(&core);
-                    let expected = receivers.iter().position(|r| r.only == 0);
+                    let expected = receivers.iter().rposition(|r| r.only == 0);
                     prop_assert_eq!(found.is_some(), expected.is_some());
                     match (found, expected) {
                         (Some(receiver), Some(index)) => {

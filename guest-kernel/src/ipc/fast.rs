@@ -1,0 +1,105 @@
+//! The fast path: `Call` of a SHORT message to a receiver that waits, and `ReplyReceive` of one when
+//! nothing else has arrived. The CPU goes from one thread to the other: no run queue, no timer.
+//!
+//! Each function first checks that the case is that one. If not, it returns `None` and has changed
+//! nothing: the ordinary functions, which do the same and more, take over. What makes a thread
+//! unusual is gathered in one word ([`work`](crate::thread::work)), so that zero says that no deadline, signal,
+//! stop, kill, cancellation or affinity has to be looked after. Every instruction here counts twice in
+//! `cargo xtask bench`.
+
+use ferrix_abi::Call;
+use ferrix_abi::handle::{Handle, Rights};
+use ferrix_abi::ipc::{Kind, Tag};
+
+use super::Endpoint;
+use crate::arch::TrapFrame;
+use crate::object::core_lock::lock;
+use crate::object::{Core, Object};
+use crate::sched::{self, Next};
+use crate::thread::{State, Thread, by_tid, current};
+
+/// What RAX holds for a SHORT message, whether or not signals interrupt the wait.
+const fn is_short(rax: u64, call: Call) -> bool {
+    rax & !((Tag::INTERRUPTIBLE as u64) << 8) == call as u64
+}
+
+/// Whether nobody who waits for this CPU is more urgent than `thread`.
+#[inline(always)]
+fn is_next(core: &Core, thread: &Thread) -> bool {
+    let queue = &sched::local().queue;
+    queue.length(core) == 0 || queue.top(core) <= Some(thread.sched.priority.get(core))
+}
+
+/// `Call`, if a receiver waits.
+#[inline(always)]
+pub fn call(frame: &mut TrapFrame) -> Option<Next> {
+    if !is_short(frame.rax, Call::Call) {
+        return None;
+    }
+    let mut core = lock();
+    let caller = current();
+    let place = caller.process().handles.get(&core).place(Handle(frame.rdi as u32))?;
+    let (endpoint, badge): (&'static Endpoint, u32) = match place.object {
+        Some(Object::Session(session)) => {
+            (&session.port(&core)?.endpoint, session.badge(&core))
+        }
+        Some(Object::Port(port)) => (&port.endpoint, 0),
+        _ => return None,
+    };
+    let receiver = endpoint.open_receiver(&core)?;
+    let priority = caller.sched.priority.get(&core);
+    let usual = place.rights.contains(Rights::SEND)
+        && caller.work.get(&core) | receiver.work.get(&core) == 0
+        && priority <= receiver.sched.priority.get(&core);
+    if !usual || !is_next(&core, receiver) {
+        return None;
+    }
+    endpoint.pop_receiver(&core, receiver);
+    let token = caller.token.get(&core) + (1 << 32);
+    caller.token.set(&core, token);
+    caller.tag.set(&core, Tag((frame.rax >> 8) as u32));
+    caller.badge.set(&core, badge);
+    caller.endpoint.set(&core, Some(endpoint));
+    caller.server.set(&core, Some(receiver.process()));
+    caller.state.set(&core, State::Reply);
+    let sender = caller.sender.get(&core) | badge as u64;
+    let to = receiver.frame(&mut core);
+    to.rax = Kind::CALL.0 as u64;
+    to.rdi = sender;
+    [to.rsi, to.rdx, to.r10, to.r8] = [frame.rsi, frame.rdx, frame.r10, frame.r8];
+    to.r9 = token;
+    Some(Next::Switch(core, receiver))
+}
+
+/// `ReplyReceive`, if nothing has arrived at the port.
+#[inline(always)]
+pub fn reply_receive(frame: &mut TrapFrame) -> Option<Next> {
+    if !is_short(frame.rax, Call::ReplyReceive) {
+        return None;
+    }
+    let mut core = lock();
+    let replier = current();
+    let place = replier.process().handles.get(&core).place(Handle(frame.rdi as u32))?;
+    let Some(Object::Port(port)) = place.object else { return None };
+    let caller = by_tid(&core, frame.r9 as u32)?;
+    let awaits = caller.token.get(&core) == frame.r9
+        && caller.state.get(&core) == State::Reply
+        && caller.server.get(&core).is_some_and(|server| core::ptr::eq(server, replier.process()));
+    let usual = place.rights.contains(Rights::RECEIVE)
+        && caller.work.get(&core) | replier.work.get(&core) == 0
+        && port.endpoint.has_no_arrival(&core)
+        && !replier.sched.borrows(&core);
+    if !awaits || !usual || !is_next(&core, caller) {
+        return None;
+    }
+    caller.server.set(&core, None);
+    let to = caller.frame(&mut core);
+    to.rax = 0;
+    [to.rsi, to.rdx, to.r10, to.r8] = [frame.rsi, frame.rdx, frame.r10, frame.r8];
+    replier.tag.set(&core, Tag((frame.rax >> 8) as u32));
+    replier.only.set(&core, 0);
+    replier.endpoint.set(&core, Some(&port.endpoint));
+    replier.state.set(&core, State::Receive);
+    port.endpoint.add_receiver(&core, replier);
+    Some(Next::Switch(core, caller))
+}
