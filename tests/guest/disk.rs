@@ -85,10 +85,9 @@ fn trees_and_links() -> Result<()> {
 }
 
 fn read_only() -> Result<()> {
-    let disk = Disk::copy()?;
+    let disk = Disk::copy()?.read_only();
     let before = std::fs::read(disk.path())?;
-    let option = format!("{},ro", disk.argument());
-    let mut guest = Guest::at_prompt(&disk, &["--disk", &option])?;
+    let mut guest = Guest::at_prompt(&disk, &[])?;
     let answer = guest.run("touch /home/new; echo $?")?;
     ensure!(
         answer.contains("ead-only file system") && !answer.ends_with("\n0\n"),

@@ -52,7 +52,7 @@ fn start(disk: &Disk) -> Result<Guest> {
         .arg("-drive")
         .arg(format!(
             "id=root,format=raw,if=none,file={}",
-            disk.argument()
+            disk.path().display()
         ))
         .args(["-device", "virtio-blk-device,drive=root"]);
     Guest::start(qemu, Wiring::Terminal)

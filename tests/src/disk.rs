@@ -12,6 +12,14 @@ use crate::host;
 pub struct Disk {
     folder: TempDir,
     path: PathBuf,
+    access: Access,
+}
+
+/// What the guest may do with a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    ReadWrite,
+    ReadOnly,
 }
 
 impl Disk {
@@ -25,7 +33,19 @@ impl Disk {
             .arg(image)
             .arg(&path);
         host::output(&mut cp)?;
-        Ok(Self { folder, path })
+        Ok(Self {
+            folder,
+            path,
+            access: Access::ReadWrite,
+        })
+    }
+
+    /// The same disk, which the guest may only read.
+    pub fn read_only(self) -> Self {
+        Self {
+            access: Access::ReadOnly,
+            ..self
+        }
     }
 
     /// The image file.
@@ -33,9 +53,12 @@ impl Disk {
         &self.path
     }
 
-    /// The image file as an argument.
+    /// What `--disk` takes.
     pub fn argument(&self) -> String {
-        self.path.display().to_string()
+        match self.access {
+            Access::ReadWrite => self.path.display().to_string(),
+            Access::ReadOnly => format!("{},ro", self.path.display()),
+        }
     }
 
     /// A file of the guest, read by `debugfs` on the host.
