@@ -1,8 +1,8 @@
 //! The fast path: `Call` of a SHORT message to a receiver that waits, and `ReplyReceive` of one when
 //! nothing else has arrived. The CPU goes from one thread to the other: no run queue, no timer.
 //!
-//! Each function first checks that the case is that one. If not, it returns `None` and has changed
-//! nothing: the ordinary functions, which do the same and more, take over. What makes a thread
+//! Each function first checks that the case is that one. If not, it returns and has changed nothing:
+//! the ordinary functions, which do the same and more, take over. If it is, it does not return. What makes a thread
 //! unusual is gathered in one word ([`work`](crate::thread::work)), so that zero says that no deadline, signal,
 //! stop, kill, cancellation or affinity has to be looked after. Every instruction here counts twice in
 //! `cargo xtask bench`.
@@ -13,14 +13,30 @@ use ferrix_abi::ipc::{Kind, Tag};
 
 use super::Endpoint;
 use crate::arch::TrapFrame;
-use crate::object::core_lock::lock;
-use crate::object::{Core, Object};
-use crate::sched::{self, Next};
+use crate::object::core_lock::try_lock;
+use crate::object::{Core, CoreGuard, Object};
+use crate::sched;
 use crate::thread::{State, Thread, by_tid, current};
 
-/// What RAX holds for a SHORT message, whether or not signals interrupt the wait.
-const fn is_short(rax: u64, call: Call) -> bool {
-    rax & !((Tag::INTERRUPTIBLE as u64) << 8) == call as u64
+/// What RAX holds for these calls with a SHORT message, whether or not signals interrupt the wait.
+const CALL: u64 = Call::Call as u64;
+const REPLY_RECEIVE: u64 = Call::ReplyReceive as u64;
+
+/// Before the dispatch: tries the fast path.
+#[inline(always)]
+pub fn try_hand_over(frame: &mut TrapFrame) {
+    let (core, next) = match frame.rax & !((Tag::INTERRUPTIBLE as u64) << 8) {
+        CALL => match call(frame) {
+            Some(handed) => handed,
+            None => return,
+        },
+        REPLY_RECEIVE => match reply_receive(frame) {
+            Some(handed) => handed,
+            None => return,
+        },
+        _ => return,
+    };
+    sched::hand_over(core, next)
 }
 
 /// Whether nobody who waits for this CPU is more urgent than `thread`.
@@ -32,11 +48,8 @@ fn is_next(core: &Core, thread: &Thread) -> bool {
 
 /// `Call`, if a receiver waits.
 #[inline(always)]
-pub fn call(frame: &mut TrapFrame) -> Option<Next> {
-    if !is_short(frame.rax, Call::Call) {
-        return None;
-    }
-    let mut core = lock();
+fn call(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
+    let mut core = try_lock()?;
     let caller = current();
     let place = caller.process().handles.get(&core).place(Handle(frame.rdi as u32))?;
     let (endpoint, badge): (&'static Endpoint, u32) = match place.object {
@@ -68,16 +81,13 @@ pub fn call(frame: &mut TrapFrame) -> Option<Next> {
     to.rdi = sender;
     [to.rsi, to.rdx, to.r10, to.r8] = [frame.rsi, frame.rdx, frame.r10, frame.r8];
     to.r9 = token;
-    Some(Next::Switch(core, receiver))
+    Some((core, receiver))
 }
 
 /// `ReplyReceive`, if nothing has arrived at the port.
 #[inline(always)]
-pub fn reply_receive(frame: &mut TrapFrame) -> Option<Next> {
-    if !is_short(frame.rax, Call::ReplyReceive) {
-        return None;
-    }
-    let mut core = lock();
+fn reply_receive(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
+    let mut core = try_lock()?;
     let replier = current();
     let place = replier.process().handles.get(&core).place(Handle(frame.rdi as u32))?;
     let Some(Object::Port(port)) = place.object else { return None };
@@ -101,5 +111,5 @@ pub fn reply_receive(frame: &mut TrapFrame) -> Option<Next> {
     replier.endpoint.set(&core, Some(&port.endpoint));
     replier.state.set(&core, State::Receive);
     port.endpoint.add_receiver(&core, replier);
-    Some(Next::Switch(core, caller))
+    Some((core, caller))
 }

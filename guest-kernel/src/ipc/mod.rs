@@ -42,6 +42,8 @@ mod undo;
 #[cfg(target_os = "none")]
 pub use event::{Event, Source, post};
 #[cfg(target_os = "none")]
+pub use fast::try_hand_over;
+#[cfg(target_os = "none")]
 pub use poll::{PollNode, end_poll, poll};
 #[cfg(target_os = "none")]
 pub use port::{PORTS, Port};

@@ -4,7 +4,6 @@ use ferrix_abi::error::{Error, Result, encode};
 use ferrix_abi::ipc::Tag;
 
 use super::receive::{source, start_waiting, take_arrival};
-use super::fast;
 use super::send::hand_over;
 use super::transfer::transfer;
 use crate::arch::TrapFrame;
@@ -79,14 +78,6 @@ pub fn reply(frame: &mut TrapFrame) -> Next {
 
 /// `ReplyReceive`.
 pub fn reply_receive(frame: &mut TrapFrame) -> Next {
-    match fast::reply_receive(frame) {
-        Some(next) => next,
-        None => reply_receive_slowly(frame),
-    }
-}
-
-#[inline(never)]
-fn reply_receive_slowly(frame: &mut TrapFrame) -> Next {
     let mut core = lock();
     let replier = current();
     let endpoint = match source(&core, replier, frame.rdi) {

@@ -4,7 +4,6 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::ipc::{Kind, Tag};
 
-use super::fast;
 use super::transfer::transfer;
 use super::{Endpoint, Session};
 use crate::arch::TrapFrame;
@@ -43,14 +42,6 @@ fn destination(core: &Core, caller: &'static Thread, tag: Tag, name: u64) -> Res
 
 /// `Call`.
 pub fn call(frame: &mut TrapFrame) -> Next {
-    match fast::call(frame) {
-        Some(next) => next,
-        None => call_slowly(frame),
-    }
-}
-
-#[inline(never)]
-fn call_slowly(frame: &mut TrapFrame) -> Next {
     let mut core = lock();
     let caller = current();
     let tag = Tag((frame.rax >> 8) as u32);

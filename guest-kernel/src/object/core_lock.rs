@@ -51,6 +51,13 @@ pub fn lock() -> CoreGuard {
     CoreGuard { core: Core { _not_send: PhantomData } }
 }
 
+/// Takes the core lock if it is free. Interrupts must be off.
+#[inline(always)]
+pub fn try_lock() -> Option<CoreGuard> {
+    let taken = LOCKED.swap(true, Ordering::Acquire);
+    if taken { None } else { Some(CoreGuard { core: Core { _not_send: PhantomData } }) }
+}
+
 #[cold]
 #[inline(never)]
 fn contend() {

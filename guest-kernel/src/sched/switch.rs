@@ -5,7 +5,7 @@ use ferrix_abi::error::{Error, Result, encode};
 use super::cpu::{CpuSched, local};
 use super::queue::ages;
 use crate::arch::TrapFrame;
-use crate::arch::cpu;
+use crate::arch::cpu::{self, PerCpu};
 use crate::object::{Core, CoreGuard};
 use crate::thread::{State, Thread, current, flow, work};
 use crate::{time, timer};
@@ -98,8 +98,7 @@ pub(super) fn start_slice(core: &Core, sched: &'static CpuSched, thread: &Thread
 
 /// Accounts the time since the last switch, and notes that `thread` runs.
 #[inline(always)]
-fn change(core: &Core, previous: &Thread, thread: &'static Thread) {
-    let cpu = cpu::this_cpu();
+fn change(core: &Core, cpu: &PerCpu, previous: &Thread, thread: &'static Thread) {
     let sched = &cpu.sched;
     let now = time::cycles();
     let ran = now.wrapping_sub(sched.since.replace(core, now));
@@ -107,33 +106,38 @@ fn change(core: &Core, previous: &Thread, thread: &'static Thread) {
     sched.switches.set(core, sched.switches.get(core) + 1);
     thread.sched.cpu.set(core, cpu.id() as u8);
     thread.state.set(core, State::Running);
-    let pending = thread.work.get(core) & work::AT_RETURN;
-    if pending | cpu.work() != 0 {
-        note_work(cpu, pending);
-    }
 }
 
 /// The CPU's work is what waits for the thread that runs, and what waited for the CPU.
-#[cold]
-fn note_work(cpu: &cpu::PerCpu, pending: u32) {
-    match pending {
-        0 => cpu.clear_work(cpu::WORK_SIGNAL),
-        _ => cpu.set_work(cpu::WORK_SIGNAL),
+#[inline(always)]
+fn note_work(cpu: &PerCpu, pending: u32) {
+    if pending != 0 {
+        cpu.set_work(cpu::WORK_SIGNAL);
+    } else if cpu.work() != 0 {
+        cpu.clear_work(cpu::WORK_SIGNAL);
     }
 }
 
 /// Runs `thread`; the current thread stays parked.
-#[inline(always)]
 pub fn resume(guard: CoreGuard, thread: &'static Thread) -> ! {
+    note_work(cpu::this_cpu(), thread.work.get(&guard) & work::AT_RETURN);
+    hand_over(guard, thread)
+}
+
+/// As [`resume`], for a thread with no work at its return to user mode.
+#[inline(always)]
+pub fn hand_over(guard: CoreGuard, thread: &'static Thread) -> ! {
     let previous = current();
-    change(&guard, previous, thread);
+    change(&guard, cpu::this_cpu(), previous, thread);
     flow::resume(guard, previous, thread)
 }
 
 /// Runs `thread` in the middle of the current one's work; returns when that runs again.
 pub(super) fn switch(guard: CoreGuard, thread: &'static Thread) {
     let previous = current();
-    change(&guard, previous, thread);
+    let cpu = cpu::this_cpu();
+    note_work(cpu, thread.work.get(&guard) & work::AT_RETURN);
+    change(&guard, cpu, previous, thread);
     flow::switch(guard, previous, thread);
 }
 

@@ -220,7 +220,7 @@ fn load_root(cpu: &PerCpu, root: PhysAddr) {
 ///
 /// # Safety
 /// As [`switch`].
-#[inline]
+#[inline(always)]
 unsafe fn change_context(prev: *mut ArchThread, next: *mut ArchThread) {
     let cpu = this_cpu();
     // SAFETY: both are valid, and with interrupts off nobody else uses these fields.
@@ -230,6 +230,21 @@ unsafe fn change_context(prev: *mut ArchThread, next: *mut ArchThread) {
     }
     cpu::set_entry_stack(new.rsp0);
     cpu.set_current(next);
+    let computes = old.fpu.is_some() || new.fpu.is_some();
+    if computes || old.gs_base != new.gs_base || old.fs_base != new.fs_base {
+        // SAFETY: the caller's promises.
+        unsafe { change_user_registers(cpu, old, new) }
+    }
+}
+
+/// Bases and floating point, where they may differ. (Servers, which have no floating point, are
+/// trusted not to change their bases behind the kernel's back.)
+///
+/// # Safety
+/// As [`switch`].
+#[inline(never)]
+unsafe fn change_user_registers(cpu: &PerCpu, old: &mut ArchThread, new: &mut ArchThread) {
+    let next: *mut ArchThread = new;
     // SAFETY: the instructions exist where `bases_by_instruction`; TS is clear while `old` has
     // floating point.
     unsafe {
