@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 use super::segment::{GDT_ENTRIES, TSS_RSP0, Tss};
 use super::thread::ArchThread;
 use super::upcalls;
+use crate::mm::{PhysAddr, tlb};
 
 /// Most CPUs that are used; others stay parked.
 pub const MAX_CPUS: usize = 32;
@@ -151,10 +152,6 @@ impl PerCpu {
         self.current.load(Relaxed)
     }
 
-    #[inline]
-    pub(super) fn set_current(&self, thread: *mut ArchThread) {
-        self.current.store(thread, Relaxed);
-    }
 }
 
 /// This CPU's data. The caller must not be preempted while it relies on staying here.
@@ -165,6 +162,22 @@ pub fn this_cpu() -> &'static PerCpu {
     unsafe { asm!("mov {}, gs:[0]", out(reg) this, options(nostack, readonly, preserves_flags)) }
     // SAFETY: the data is static.
     unsafe { &*this }
+}
+
+/// Notes the thread that runs here.
+#[inline]
+pub(super) fn set_current(thread: *mut ArchThread) {
+    // SAFETY: in the kernel GS points to this CPU's data.
+    unsafe {
+        asm!("mov gs:[{}], {}", const offset_of!(PerCpu, current), in(reg) thread,
+            options(nostack, preserves_flags));
+    }
+}
+
+/// Publishes the root table that this CPU is about to load (see [`tlb`]).
+#[inline]
+pub(super) fn set_active(root: PhysAddr) {
+    tlb::set_active(this_cpu().id(), root);
 }
 
 /// Sets the stack of entries from user mode on this CPU.

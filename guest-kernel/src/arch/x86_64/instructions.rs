@@ -30,6 +30,28 @@ pub unsafe fn wrmsr(register: u32, value: u64) {
     }
 }
 
+/// Reads FS base.
+///
+/// # Safety
+/// The processor executes the instruction (CR4.FSGSBASE, or the emulating KVM).
+#[inline]
+pub unsafe fn rdfsbase() -> u64 {
+    let base;
+    // SAFETY: by the caller's promise.
+    unsafe { asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) }
+    base
+}
+
+/// Sets FS base.
+///
+/// # Safety
+/// As [`rdfsbase`].
+#[inline]
+pub unsafe fn wrfsbase(base: u64) {
+    // SAFETY: by the caller's promise; the kernel does not use FS.
+    unsafe { asm!("wrfsbase {}", in(reg) base, options(nomem, nostack, preserves_flags)) }
+}
+
 /// Writes a byte to an I/O port.
 ///
 /// # Safety

@@ -12,7 +12,7 @@
 //! to user mode. That is the resting state of `rsp`, so a thread that blocks in a system call as a
 //! whole needs nothing saved. Only [`switch`] leaves another `rsp`, and takes it back.
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
@@ -21,11 +21,11 @@ use ferrix_abi::error::Result;
 use ferrix_abi::layout::USER_TOP;
 use ferrix_abi::process::Personality;
 
-use super::cpu::{self, PerCpu, this_cpu};
+use super::cpu::{self, this_cpu};
 use super::entry;
 use super::fpu::{self, FpuArea};
 use super::frame::{FRAME_SIZE, TrapFrame};
-use super::instructions::{rdmsr, wrmsr};
+use super::instructions::{rdfsbase, rdmsr, wrfsbase, wrmsr};
 use super::msr;
 use crate::mm::kstack::KernelStack;
 use crate::mm::{PhysAddr, paging, tlb};
@@ -63,9 +63,17 @@ pub struct ArchThread {
     fs_base: u64,
     /// GS base in user mode: the address of its UTCB.
     gs_base: u64,
+    /// What a switch to or from it takes beyond the minimum: [`COMPUTES`], [`BASES_BY_MSR`].
+    traits: u32,
+    /// Its floating-point state. Only such a thread has an FS base of its own.
     fpu: Option<FpuArea>,
     stack: Option<KernelStack>,
 }
+
+/// The thread computes in floating point.
+const COMPUTES: u32 = 1 << 0;
+/// The processor has no instructions for FS and GS base.
+const BASES_BY_MSR: u32 = 1 << 1;
 
 impl ArchThread {
     /// A thread that begins in user mode with `frame`, on the tables at `root`.
@@ -97,6 +105,7 @@ impl ArchThread {
             root,
             fs_base: 0,
             gs_base: 0,
+            traits: if entry::bases_by_instruction() { 0 } else { BASES_BY_MSR },
             fpu: None,
             stack: None,
         }
@@ -146,6 +155,7 @@ impl ArchThread {
             cpu::interrupts_restore(flags);
         }
         self.fpu = Some(area);
+        self.traits |= COMPUTES;
         Ok(())
     }
 
@@ -163,6 +173,7 @@ impl ArchThread {
         unsafe { area.save() };
         cpu::interrupts_restore(flags);
         self.fpu = Some(area);
+        self.traits |= COMPUTES;
         Ok(())
     }
 
@@ -189,7 +200,7 @@ impl ArchThread {
     pub fn set_root(&mut self, root: PhysAddr) {
         self.root = root;
         if core::ptr::eq(cpu::current(), self) {
-            load_root(this_cpu(), root);
+            load_root(root);
         }
     }
 
@@ -210,48 +221,56 @@ fn parked_rsp(rsp0: u64) -> u64 {
 }
 
 #[inline]
-fn load_root(cpu: &PerCpu, root: PhysAddr) {
-    tlb::set_active(cpu.id(), root);
+fn load_root(root: PhysAddr) {
+    cpu::set_active(root);
     // SAFETY: every thread's root contains the kernel, and lives as long as the thread.
     unsafe { paging::load_root(root) }
 }
 
-/// Makes the registers outside the stack those of `next`.
+/// Makes the registers outside the stack those of `next`: 17 instructions between servers.
 ///
 /// # Safety
 /// As [`switch`].
 #[inline(always)]
 unsafe fn change_context(prev: *mut ArchThread, next: *mut ArchThread) {
-    let cpu = this_cpu();
     // SAFETY: both are valid, and with interrupts off nobody else uses these fields.
     let (old, new) = unsafe { (&mut *prev, &mut *next) };
     if old.root != new.root {
-        load_root(cpu, new.root);
+        load_root(new.root);
     }
     cpu::set_entry_stack(new.rsp0);
-    cpu.set_current(next);
-    let computes = old.fpu.is_some() || new.fpu.is_some();
-    if computes || old.gs_base != new.gs_base || old.fs_base != new.fs_base {
-        // SAFETY: the caller's promises.
-        unsafe { change_user_registers(cpu, old, new) }
+    cpu::set_current(next);
+    // SAFETY: interrupts are off; without `BASES_BY_MSR` the processor has WRGSBASE.
+    unsafe {
+        if old.traits | new.traits != 0 {
+            change_rarer_registers(old, new);
+        } else {
+            set_user_gs(new.gs_base);
+        }
     }
 }
 
-/// Bases and floating point, where they may differ. (Servers, which have no floating point, are
-/// trusted not to change their bases behind the kernel's back.)
+/// Bases and floating point of threads that compute in floating point, or where bases are set by
+/// MSR.
 ///
 /// # Safety
 /// As [`switch`].
 #[inline(never)]
-unsafe fn change_user_registers(cpu: &PerCpu, old: &mut ArchThread, new: &mut ArchThread) {
-    let next: *mut ArchThread = new;
-    // SAFETY: the instructions exist where `bases_by_instruction`; TS is clear while `old` has
-    // floating point.
+unsafe fn change_rarer_registers(old: &mut ArchThread, new: &mut ArchThread) {
+    let next = &raw mut *new;
+    // SAFETY: the instructions exist where the bases are not set by MSR; TS is clear while `old`
+    // has floating point.
     unsafe {
-        if entry::bases_by_instruction() {
-            change_bases_by_instruction(old, new);
-        } else {
+        if old.traits & BASES_BY_MSR != 0 {
             change_bases_by_msr(old, new);
+        } else {
+            set_user_gs(new.gs_base);
+            if old.fpu.is_some() {
+                old.fs_base = rdfsbase();
+            }
+            if new.fpu.is_some() {
+                wrfsbase(new.fs_base);
+            }
         }
         match (&old.fpu, &new.fpu) {
             (None, None) => {}
@@ -264,6 +283,7 @@ unsafe fn change_user_registers(cpu: &PerCpu, old: &mut ArchThread, new: &mut Ar
                     Some(from) => from.save(),
                     None => fpu::unlock(),
                 }
+                let cpu = this_cpu();
                 if cpu.fpu_owner.load(Relaxed) != next || new.fpu_cpu != cpu.id() as u32 {
                     area.restore();
                     cpu.fpu_owner.store(next, Relaxed);
@@ -274,36 +294,23 @@ unsafe fn change_user_registers(cpu: &PerCpu, old: &mut ArchThread, new: &mut Ar
     }
 }
 
-/// FS and user GS base, read back because programs may change them themselves.
+/// Sets GS base of user mode. Programs may change it themselves, so it is set always.
 ///
 /// # Safety
-/// The processor executes RDFSBASE and its siblings; interrupts are off.
-#[inline]
-unsafe fn change_bases_by_instruction(old: &mut ArchThread, new: &ArchThread) {
-    let fs: u64;
+/// Interrupts are off, and the processor has WRGSBASE.
+#[inline(always)]
+unsafe fn set_user_gs(base: u64) {
     // SAFETY: SWAPGS twice leaves the kernel's GS; in between nothing uses it (NMI and debug
     // entries bring their own).
     unsafe {
-        core::arch::asm!(
-            "rdfsbase {old}",
-            "wrfsbase {fs}",
-            "swapgs",
-            "wrgsbase {gs}",
-            "swapgs",
-            old = out(reg) fs,
-            fs = in(reg) new.fs_base,
-            gs = in(reg) new.gs_base,
-            options(nostack, preserves_flags),
-        );
+        asm!("swapgs", "wrgsbase {}", "swapgs", in(reg) base, options(nostack, preserves_flags));
     }
-    old.fs_base = fs;
 }
 
 /// FS and user GS base, where only the kernel can change them: written if they differ.
 ///
 /// # Safety
 /// Interrupts are off.
-#[cold]
 unsafe fn change_bases_by_msr(old: &ArchThread, new: &ArchThread) {
     // SAFETY: every x86-64 has these registers.
     unsafe {
@@ -344,7 +351,7 @@ pub unsafe fn resume(prev: *mut ArchThread, next: *mut ArchThread, lock: &Atomic
     // SAFETY: the caller's promises are those that are needed; `rsp` is the first field.
     unsafe {
         change_context(prev, next);
-        core::arch::asm!("mov rsp, [{}]", "mov byte ptr [{}], 0", "ret", in(reg) next,
+        asm!("mov rsp, [{}]", "mov byte ptr [{}], 0", "ret", in(reg) next,
             in(reg) lock, options(noreturn));
     }
 }
@@ -355,14 +362,13 @@ pub unsafe fn resume(prev: *mut ArchThread, next: *mut ArchThread, lock: &Atomic
 /// Interrupts are off, no lock is held, and nothing on the stack needs to be dropped.
 pub unsafe fn return_to_user(current: *mut ArchThread) -> ! {
     // SAFETY: as in `resume`.
-    unsafe { core::arch::asm!("mov rsp, [{}]", "ret", in(reg) current, options(noreturn)) }
+    unsafe { asm!("mov rsp, [{}]", "ret", in(reg) current, options(noreturn)) }
 }
 
 /// Makes `thread` the one that this CPU, which has none yet, is running.
 pub fn adopt(thread: *mut ArchThread) {
-    let cpu = this_cpu();
-    cpu.set_current(thread);
-    tlb::set_active(cpu.id(), tlb::kernel_root());
+    cpu::set_current(thread);
+    cpu::set_active(tlb::kernel_root());
 }
 
 /// Saves what Rust expects to be kept, changes stacks, and returns on the other.
