@@ -10,9 +10,9 @@ use crate::object::Core;
 use crate::object::core_lock::lock;
 use crate::object::list::List;
 use crate::process::with_current_space;
-use crate::sched::Next;
+use crate::sched::{self, Next};
 use crate::sched::queue::InQueue;
-use crate::thread::{self, Outcome, State, Thread, current};
+use crate::thread::{self, State, Thread, current};
 
 const BITS: u32 = 8;
 
@@ -68,7 +68,10 @@ pub fn wake(core: &mut Core, key: Key, count: u32, bits: u32) -> u32 {
     while let Some(waiter) = next.filter(|_| woken < count) {
         next = list.after(core, Some(waiter));
         if waiter.futex.get(core) == key && waiter.futex_bits.get(core) & bits != 0 {
-            thread::finish(core, waiter, Outcome::Result(Ok(0)));
+            list.remove(core, waiter);
+            waiter.disarm(core);
+            waiter.frame(core).rax = 0;
+            sched::wake(core, waiter);
             woken += 1;
         }
     }

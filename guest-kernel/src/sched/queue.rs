@@ -171,13 +171,23 @@ impl<T: Runnable> RunQueue<T> {
     /// Takes the first thread of the highest priority out.
     pub fn pop(&self, core: &Core) -> Option<&'static T> {
         let priority = self.top(core)?;
+        Some(self.pop_from(core, priority))
+    }
+
+    /// Takes the first thread of a priority out.
+    ///
+    /// # Panics
+    /// If none waits there.
+    #[inline(always)]
+    pub fn pop_from(&self, core: &Core, priority: u8) -> &'static T {
         let (list, _) = self.list(core, priority);
-        let item = list.pop_front(core)?;
+        let Some(item) = list.first(core) else { unreachable!("the bitmaps tell which lists are used") };
+        list.remove(core, item);
         if list.is_empty(core) {
             self.unmark(core, priority);
         }
         self.length.decrement(core);
-        Some(item)
+        item
     }
 
     /// A slice has passed: every thread that waits in the ageing range rises by one priority.

@@ -75,21 +75,22 @@ fn idle_thread(core: &Core, sched: &CpuSched) -> &'static Thread {
     }
 }
 
-/// Times the slice of `thread`, which is about to run, if others wait for their turn.
+/// Times the slice of `thread`, which is about to run, if others wait for their turn. A slice that
+/// is timed already goes on: who takes over from a thread that waits gets the rest of it.
 #[inline(always)]
 pub(super) fn time_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
-    sched.slice_end.set(core, 0);
-    if sched.queue.length(core) != 0 {
+    if sched.slice_end.get(core) == 0 && sched.queue.length(core) != 0 {
         start_slice(core, sched, thread);
     }
 }
 
-/// Starts a slice if it is not timed yet and the queue holds who would get the next one.
-pub(super) fn start_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
+/// Starts a slice if the queue holds who would get the next one.
+#[cold]
+fn start_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
     let priority = thread.sched.priority.get(core);
     let waits = sched.queue.top(core) == Some(priority)
         || ages(priority) && sched.queue.has_ageing(core);
-    if waits && sched.slice_end.get(core) == 0 && thread.sched.shares(core) {
+    if waits && thread.sched.shares(core) {
         let end = time::now_ns() + SLICE_NS;
         sched.slice_end.set(core, end);
         timer::arm(core, sched, end);
@@ -145,21 +146,25 @@ pub(super) fn switch(guard: CoreGuard, thread: &'static Thread) {
 pub fn yield_current(guard: CoreGuard, caller: &'static Thread) -> Next {
     let sched = local();
     let priority = caller.sched.priority.get(&guard);
-    if sched.queue.top(&guard).is_none_or(|top| top < priority) {
-        return Next::Caller;
+    match sched.queue.top(&guard) {
+        Some(top) if top >= priority => {
+            let next = sched.queue.pop_from(&guard, top);
+            caller.state.set(&guard, State::Ready);
+            sched.queue.push_back(&guard, caller, priority);
+            time_slice(&guard, sched, next);
+            Next::Switch(guard, next)
+        }
+        _ => Next::Caller,
     }
-    caller.state.set(&guard, State::Ready);
-    sched.queue.push_back(&guard, caller, priority);
-    let next = next(&guard);
-    Next::Switch(guard, next)
 }
 
 /// The timer says that the slice of the running thread is over.
 pub fn slice_expired(core: &Core, sched: &CpuSched) {
     sched.slice_end.set(core, 0);
-    sched.slice_over.set(core, true);
-    current().sched.used_slice(core);
     sched.queue.age(core);
+    let running = current();
+    sched.slice_over.set(core, running.sched.shares(core));
+    running.sched.used_slice(core);
     cpu::this_cpu().set_need_resched();
 }
 
@@ -177,7 +182,7 @@ pub(super) fn preempting(core: &Core) -> Option<&'static Thread> {
     let leaves = !running.sched.may_run_on(core, cpu::cpu_id());
     let yields = top.is_some_and(|top| top > priority || over && top == priority);
     if !leaves && !yields {
-        start_slice(core, sched, running);
+        time_slice(core, sched, running);
         return None;
     }
     running.state.set(core, State::Ready);

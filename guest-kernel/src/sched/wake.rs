@@ -2,7 +2,7 @@
 
 use super::cpu::{hint, load};
 use super::queue::InQueue;
-use super::switch::{running_on, start_slice};
+use super::switch::{running_on, time_slice};
 use crate::arch::{apic, cpu, vector};
 use crate::object::Core;
 use crate::object::list::List;
@@ -42,7 +42,7 @@ fn enqueue(core: &Core, thread: &'static Thread, id: usize) {
             apic::send_ipi(id, vector::RESCHEDULE);
         }
     } else if here {
-        start_slice(core, sched, running);
+        time_slice(core, sched, running);
     } else if sched.slice_end.get(core) == 0 {
         // That CPU times its slices itself, with its own timer.
         apic::send_ipi(id, vector::RESCHEDULE);
