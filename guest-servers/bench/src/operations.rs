@@ -37,6 +37,10 @@ pub fn all() -> [Operation; 9] {
             rounds: yields,
         },
         Operation {
+            prepare: State::default,
+            rounds: forks,
+        },
+        Operation {
             prepare: server_process,
             rounds: calls,
         },
@@ -49,20 +53,16 @@ pub fn all() -> [Operation; 9] {
             rounds: long_calls,
         },
         Operation {
+            prepare: futex_peer,
+            rounds: futexes,
+        },
+        Operation {
             prepare: State::default,
             rounds: maps,
         },
         Operation {
             prepare: big_mapping,
             rounds: faults,
-        },
-        Operation {
-            prepare: State::default,
-            rounds: forks,
-        },
-        Operation {
-            prepare: futex_peer,
-            rounds: futexes,
         },
     ]
 }

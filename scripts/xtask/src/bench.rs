@@ -3,21 +3,23 @@
 //! The counts come from KVM's `insn_emulation`, so this needs a `/dev/kvm` that emulates the kernel
 //! (docs/kvm.md, machine B); elsewhere it says so.
 
+use crate::image::copy_sparse;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The operations of `guest-servers/bench/src/operations.rs`, in its order, and what one round does.
 const OPERATIONS: &[&str] = &[
     "null system call",
     "yield, nobody else ready",
+    "fork + exit + wait, a process of a few pages",
     "SHORT call + reply, two processes",
     "SHORT call + reply, one process",
     "LONG call of 256 bytes + SHORT reply, two processes",
+    "futex: wake, wait, and the peer's wait, wake",
     "map + unmap of one page",
     "anonymous page fault",
-    "fork + exit + wait",
-    "futex: wake, wait, and the peer's wait, wake",
 ];
 /// As there.
 const ROUNDS: u64 = 1000;

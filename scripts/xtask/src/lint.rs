@@ -1,10 +1,11 @@
-//! Formatting and lints, for host and guest, without a warning.
+//! Formatting, lints for host and guest, names in the documentation: without a complaint.
 
-use crate::{build, cargo, run};
+use crate::{build, cargo, docs, run};
 use anyhow::Result;
 
 /// Fails at the first complaint.
 pub fn all() -> Result<()> {
+    docs::check()?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args(["clippy", "--quiet", "--all-targets", "--", "-Dwarnings"]))?;
     run(build::guest_cargo("clippy").args(["--", "-Dwarnings"]))

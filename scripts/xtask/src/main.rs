@@ -11,6 +11,7 @@
 mod archive;
 mod bench;
 mod build;
+mod docs;
 mod image;
 mod lint;
 mod run;
