@@ -11,7 +11,7 @@ use crate::server::{ask, received};
 use crate::state::{All, FILES, IDENTITY, descriptor, directory};
 use crate::{local, program, user};
 use ferrix_abi::handle::Handle;
-use ferrix_abi::layout::{SYSTEM_BASE, USER_BASE};
+use ferrix_abi::layout::{STACK_TOP, USER_BASE};
 use ferrix_abi::process::ARGUMENTS_MAX;
 use ferrix_abi::signal::number::SIGKILL;
 use ferrix_abi::vm::MapFlags;
@@ -324,7 +324,9 @@ fn close_on_exec(locks: &mut All) {
 /// Unmaps everything but the new stack, maps the program.
 fn replace(new: &Program<'_>, stack: core::ops::Range<u64>) -> Result<()> {
     program::unmap(USER_BASE, stack.start - USER_BASE)?;
-    program::unmap(stack.end, SYSTEM_BASE - stack.end)?;
+    if stack.end < STACK_TOP {
+        program::unmap(stack.end, STACK_TOP - stack.end)?;
+    }
     for map in &new.plan.maps {
         match map.source {
             Source::Memory => {

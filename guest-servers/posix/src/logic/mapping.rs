@@ -1,7 +1,7 @@
 //! `mmap`'s words in the kernel's.
 
 use crate::errno::{Errno, Result};
-use ferrix_abi::layout::{PAGE_SIZE, SYSTEM_BASE, USER_BASE};
+use ferrix_abi::layout::{PAGE_SIZE, STACK_TOP, USER_BASE};
 use ferrix_abi::vm::{MapFlags, Prot};
 use linux_raw_sys::general as linux;
 
@@ -95,7 +95,8 @@ pub fn protection(prot: u64) -> Result<Prot> {
         .ok_or(Errno::EINVAL)
 }
 
-/// A page range in the program's part of the address space; the length rounded up to pages.
+/// A page range in the program's part of the address space; the length rounded up to pages. That part ends with the
+/// stack: between it and the personality nothing is mapped, which `exec` relies on.
 ///
 /// # Errors
 /// `EINVAL` if the address is no page's, `ENOMEM` if the range leaves that part.
@@ -107,7 +108,7 @@ pub fn range(address: u64, length: u64) -> Result<u64> {
         .checked_next_multiple_of(PAGE_SIZE)
         .ok_or(Errno::ENOMEM)?;
     let end = address.checked_add(length).ok_or(Errno::ENOMEM)?;
-    if address < USER_BASE || end > SYSTEM_BASE {
+    if address < USER_BASE || end > STACK_TOP {
         return Err(Errno::ENOMEM);
     }
     Ok(length)
@@ -130,14 +131,14 @@ mod tests {
     #[test]
     fn the_personality_cannot_be_replaced() {
         let fixed = PRIVATE | u64::from(linux::MAP_FIXED);
-        assert_eq!(translate(SYSTEM_BASE, 4096, 3, fixed), Err(Errno::ENOMEM));
+        assert_eq!(translate(STACK_TOP, 4096, 3, fixed), Err(Errno::ENOMEM));
         assert_eq!(
-            translate(SYSTEM_BASE - 4096, 8192, 3, fixed),
+            translate(STACK_TOP - 4096, 8192, 3, fixed),
             Err(Errno::ENOMEM)
         );
-        assert!(translate(SYSTEM_BASE - 4096, 4096, 3, fixed).is_ok());
+        assert!(translate(STACK_TOP - 4096, 4096, 3, fixed).is_ok());
         assert_eq!(translate(0x1_0001, 4096, 3, fixed), Err(Errno::EINVAL));
-        let hint = translate(SYSTEM_BASE, 4096, 3, PRIVATE).unwrap();
+        let hint = translate(STACK_TOP, 4096, 3, PRIVATE).unwrap();
         assert_eq!((hint.address, hint.flags), (0, MapFlags::PRIVATE));
     }
 
