@@ -124,6 +124,20 @@ impl Buddy {
         Some((Frame(start), content))
     }
 
+    /// Takes up to `count` consecutive never-used frames that are known to be zero, as far as they
+    /// lie in one region; returns the first and how many.
+    pub fn alloc_run(&mut self, count: u32) -> (Frame, u32) {
+        let zero =
+            |region: &&mut Region| region.next < region.end && region.content == Content::Zero;
+        let Some(region) = self.regions.iter_mut().find(zero) else {
+            return (Frame(0), 0);
+        };
+        let (first, taken) = (region.next, count.min(region.end - region.next));
+        region.next += taken;
+        self.free -= taken as u64;
+        (Frame(first), taken)
+    }
+
     /// Gives the frames `start..end` back as the largest aligned blocks.
     pub fn free_range(&mut self, mut start: u32, end: u32, content: Content) {
         while start < end {

@@ -10,7 +10,6 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arrayvec::ArrayVec;
 use ferrix_abi::error::{Error, Result};
 
 use super::buddy::{Buddy, Content};
@@ -20,10 +19,8 @@ use crate::sync::SpinLock;
 
 /// Frames that only the kernel's heap may take.
 pub const RESERVE: u64 = 128;
-/// Frames that [`alloc_ahead`] takes at most.
-pub const AHEAD: usize = 3;
 /// Fewer free frames than this are not handed out ahead of need.
-const AHEAD_MIN: u64 = 2048;
+const RUN_MIN: u64 = 2048;
 /// Frames that the dirty stack keeps before they merge in the buddy allocator.
 const DIRTY_MAX: u32 = 512;
 
@@ -153,27 +150,18 @@ pub fn alloc_zeroed() -> Option<Frame> {
     Some(frame)
 }
 
-/// Takes up to `AHEAD` frames of zeroes that need no zeroing, each with one owner.
-pub fn alloc_ahead() -> ArrayVec<Frame, AHEAD> {
-    let mut taken = ArrayVec::new();
+/// Takes up to `count` consecutive frames of zeroes that need no zeroing, each with one owner;
+/// returns the first and how many.
+pub fn alloc_run(count: u32) -> (Frame, u32) {
     let mut frames = FRAMES.lock();
-    while !taken.is_full() && frames.free > AHEAD_MIN {
-        let frame = match frames.clean.pop() {
-            Some(frame) => frame,
-            None => match frames.buddy.alloc_fresh(0) {
-                Some((frame, Content::Zero)) => frame,
-                Some((frame, Content::Dirty)) => {
-                    frames.dirty.push(frame);
-                    break;
-                }
-                None => break,
-            },
-        };
-        frames.free -= 1;
-        page(frame).set_refs(1);
-        taken.push(frame);
+    if frames.free < RUN_MIN {
+        return (Frame(0), 0);
     }
-    taken
+    let (first, taken) = frames.buddy.alloc_run(count);
+    frames.free -= taken as u64;
+    drop(frames);
+    (0..taken as u64).for_each(|index| page(first.offset(index)).set_refs(1));
+    (first, taken)
 }
 
 /// Takes 2^`order` contiguous zeroed frames. (Their owners are not counted.)

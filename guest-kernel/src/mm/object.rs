@@ -27,6 +27,9 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// Source of [`VmObject::id`].
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+/// Pages that a touch behind a present page makes present.
+const AHEAD: u64 = 8;
+
 /// Largest object, in bytes.
 pub const SIZE_MAX: u64 = 1 << 46;
 
@@ -151,6 +154,20 @@ impl VmObject {
         }
     }
 
+    /// Writes the frames of the pages that are present from index `first` on to `frames` (0: none).
+    #[inline]
+    pub fn resident_run(&self, first: u64, frames: &mut [u32]) {
+        match &self.backing {
+            Backing::Anonymous(tree) => tree.lock().get_run(first, frames),
+            Backing::Contiguous(start) | Backing::Physical(start) => {
+                let end = start.0 + self.pages as u32;
+                for (frame, slot) in (start.0 + first as u32..).zip(frames) {
+                    *slot = if frame < end { frame } else { 0 };
+                }
+            }
+        }
+    }
+
     /// The page at `index`, made present if need be.
     ///
     /// `Fault` beyond the object's end, `NoMemory` when there is no page left.
@@ -161,16 +178,36 @@ impl VmObject {
         match &self.backing {
             Backing::Anonymous(tree) => {
                 let mut tree = tree.lock();
-                if let Some(frame) = tree.get(index) {
-                    return Ok(frame);
+                match tree.get(index) {
+                    Some(frame) => Ok(frame),
+                    None => self.appear(&mut tree, index),
                 }
-                let fresh = frame::alloc_zeroed().ok_or(Error::NoMemory)?;
-                tree.insert(index, fresh)
-                    .inspect_err(|_| frame::free_zeroed(fresh))?;
-                Ok(fresh)
             }
             Backing::Contiguous(first) | Backing::Physical(first) => Ok(first.offset(index)),
         }
+    }
+
+    /// Makes a page of an anonymous object present. Behind a page that is, a few more come along,
+    /// as long as that costs no zeroing.
+    fn appear(&self, tree: &mut PageTree, index: u64) -> Result<Frame> {
+        let fresh = frame::alloc_zeroed().ok_or(Error::NoMemory)?;
+        tree.insert(index, fresh)
+            .inspect_err(|_| frame::free_zeroed(fresh))?;
+        if index == 0 || tree.get(index - 1).is_none() {
+            return Ok(fresh);
+        }
+        let end = self.pages.min(index + AHEAD);
+        let room = (index + 1..end)
+            .take_while(|&index| tree.get(index).is_none())
+            .count();
+        let (first, count) = frame::alloc_run(room as u32);
+        for page in 0..count as u64 {
+            let frame = first.offset(page);
+            if tree.insert(index + 1 + page, frame).is_err() {
+                frame::free_zeroed(frame);
+            }
+        }
+        Ok(fresh)
     }
 
     /// Gives an anonymous object a page that the caller owns; what was there is freed.

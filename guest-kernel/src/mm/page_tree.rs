@@ -65,6 +65,22 @@ impl PageTree {
         (frame != 0).then_some(Frame(frame))
     }
 
+    /// Writes the frames at `first` and the following indices to `frames` (0: no page).
+    pub fn get_run(&self, first: u64, frames: &mut [u32]) {
+        let mut index = first;
+        let mut rest = frames;
+        while !rest.is_empty() {
+            let slot = index as usize % LEAF;
+            let (now, later) = rest.split_at_mut(rest.len().min(LEAF - slot));
+            match self.leaf(index) {
+                Some(leaf) => now.copy_from_slice(&leaf[slot..slot + now.len()]),
+                None => now.fill(0),
+            }
+            index += now.len() as u64;
+            rest = later;
+        }
+    }
+
     fn leaf(&self, index: u64) -> Option<&[u32; LEAF]> {
         let mut height = self.height;
         if height == 0 && index >= LEAF as u64

@@ -67,6 +67,11 @@ pub fn set_active(cpu: usize, root: PhysAddr) {
     ACTIVE[cpu].0.store(root.0, Relaxed);
 }
 
+/// Where CPU `cpu` publishes its root table, for the context switch.
+pub fn slot(cpu: usize) -> &'static AtomicU64 {
+    &ACTIVE[cpu].0
+}
+
 /// The root table that a CPU runs on.
 #[inline]
 pub fn active(cpu: usize) -> PhysAddr {

@@ -135,10 +135,44 @@ impl Pmap {
         }
     }
 
-    /// Whether the page before `address`, under the same table, is in use.
-    #[inline]
-    pub fn follows(&mut self, address: u64) -> bool {
-        index(address, 0) != 0 && !self.get(address - PAGE_SIZE).is_empty()
+    /// How many pages directly before `address`, under the same table, are in use; counts up to
+    /// `most`.
+    pub fn run_before(&mut self, address: u64, most: u64) -> u64 {
+        let Some(leaf) = self.find_leaf(address) else {
+            return 0;
+        };
+        let slot = index(address, 0);
+        let before = table(leaf)[..slot].iter().rev().take(most as usize);
+        before.take_while(|entry| entry.load(Relaxed) != 0).count() as u64
+    }
+
+    /// Enters never-used pages in a range, whose first page lies in an existing table: as many as
+    /// follow there without a page in use, and as there are. `pte` lacks only the frame.
+    pub fn fill_run(&mut self, range: Range<u64>, pte: Pte) {
+        let slot = index(range.start, 0);
+        let Some(leaf) = self.find_leaf(range.start).filter(|_| slot != 0) else {
+            return;
+        };
+        let wanted = (range.end.saturating_sub(range.start) / PAGE_SIZE) as usize;
+        let entries = &table(leaf)[slot..512.min(slot + wanted)];
+        let room = entries
+            .iter()
+            .take_while(|entry| entry.load(Relaxed) == 0)
+            .count();
+        let (first, count) = frame::alloc_run(room as u32);
+        let mut pte = pte.0 | first.address().0;
+        for entry in &entries[..count as usize] {
+            entry.store(pte, Relaxed);
+            pte += PAGE_SIZE;
+        }
+        if count != 0 {
+            let descriptor = page(leaf);
+            let last = slot + count as usize - 1;
+            let lines = u64::MAX << (slot / LINE) & u64::MAX >> (63 - last / LINE);
+            descriptor.set_mask(descriptor.mask() | lines);
+            descriptor.set_refs(descriptor.refs() + count);
+            self.resident += count as u64;
+        }
     }
 
     /// Copies the entries of a table of the parent into this new address space: owned pages get
@@ -182,22 +216,19 @@ impl Pmap {
         Ok(())
     }
 
-    /// Fills the empty entries of a range within one 2 MiB region, whose table exists: `pages`
-    /// names what to enter for the n-th page, if anything.
-    pub fn fill(&mut self, range: Range<u64>, mut pages: impl FnMut(u64) -> Option<Pte>) {
-        let Ok(leaf) = self.leaf(range.start) else {
+    /// Enters `frames` (0: none) from `address` on, within one 2 MiB region whose table exists,
+    /// where entries are empty. `pte` lacks only the frame.
+    pub fn fill(&mut self, address: u64, frames: &[u32], pte: Pte) {
+        let Some(leaf) = self.find_leaf(address) else {
             return;
         };
-        let (entries, descriptor) = (table(leaf), page(leaf));
-        let first = index(range.start, 0);
+        let (first, descriptor) = (index(address, 0), page(leaf));
         let (mut added, mut mask) = (0, descriptor.mask());
-        for page in 0..(range.end - range.start) / PAGE_SIZE {
-            let slot = first + page as usize;
-            if entries[slot].load(Relaxed) == 0
-                && let Some(pte) = pages(page)
-            {
-                entries[slot].store(pte.0, Relaxed);
-                mask |= 1 << (slot / LINE);
+        let entries = &table(leaf)[first..first + frames.len()];
+        for (slot, (entry, &frame)) in entries.iter().zip(frames).enumerate() {
+            if frame != 0 && entry.load(Relaxed) == 0 {
+                entry.store(pte.0 | Frame(frame).address().0, Relaxed);
+                mask |= 1 << ((first + slot) / LINE);
                 added += 1;
             }
         }

@@ -1,7 +1,5 @@
 //! Page faults: demand zero, copy on write, an object's pages, stack growth.
 
-use core::ops::Range;
-
 use ferrix_abi::error::Error;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::{MapFlags, Prot};
@@ -20,8 +18,15 @@ const STACK_GAP: u64 = 16 * PAGE_SIZE;
 /// Pages that one fault on an object maps at most, an aligned window.
 const WINDOW: u64 = 16 * PAGE_SIZE;
 
-/// Bytes that one table of pages covers.
-const TABLE_SPAN: u64 = 512 * PAGE_SIZE;
+// Memory that is touched page by page gets the next pages along with the one touched, as long as
+// that costs no zeroing.
+
+/// Pages that a fault behind a page in use makes present.
+const AHEAD: u64 = 4;
+/// So many pages in use are a long run, behind which a fault makes more present.
+const LONG_RUN: u64 = 8;
+/// How many.
+const FAR_AHEAD: u64 = 16;
 
 /// What the program (or the kernel for it) tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,13 +109,20 @@ impl Inner {
         }
         let fresh = frame::alloc_zeroed().ok_or(FaultError::NoMemory)?;
         let end = entry.end;
-        let pte = |frame| Pte::new(frame, entry.prot).with(Pte::OWNED);
+        let pte = Pte::new(Frame(0), entry.prot).with(Pte::OWNED);
+        let shown = pte.with(fresh.address().0);
         self.pmap
-            .set(address, pte(fresh))
+            .set(address, shown)
             .inspect_err(|_| frame::free_zeroed(fresh))?;
-        if self.pmap.follows(address) {
-            fill_ahead(&mut self.pmap, address + PAGE_SIZE..end, pte);
-        }
+        let ahead = match self.pmap.run_before(address, LONG_RUN) {
+            0 => return Ok(()),
+            LONG_RUN => FAR_AHEAD,
+            _ => AHEAD,
+        };
+        self.pmap.fill_run(
+            address + PAGE_SIZE..end.min(address + ahead * PAGE_SIZE),
+            pte,
+        );
         Ok(())
     }
 
@@ -139,20 +151,6 @@ impl Inner {
         self.map.grow_down(index, start);
         Ok(index)
     }
-}
-
-/// Memory that is touched page by page gets the next pages along with the one touched, as long as
-/// that costs no zeroing.
-fn fill_ahead(pmap: &mut Pmap, range: Range<u64>, pte: impl Fn(Frame) -> Pte) {
-    let region_end = range.start.next_multiple_of(TABLE_SPAN);
-    let wanted = range.start + frame::AHEAD as u64 * PAGE_SIZE;
-    let range = range.start..range.end.min(region_end).min(wanted);
-    if range.is_empty() {
-        return;
-    }
-    let mut frames = frame::alloc_ahead();
-    pmap.fill(range, |_| frames.pop().map(&pte));
-    frames.into_iter().for_each(frame::free_zeroed);
 }
 
 /// Resolves a fault on an entry that records a page already: copy on write, or access that
@@ -199,27 +197,26 @@ fn show(pmap: &mut Pmap, entry: &VmEntry, address: u64, access: Access) -> Resul
             .inspect_err(|_| frame::free(copy, 0))?;
         return Ok(());
     }
-    pmap.set(address, object_pte(entry, original))?;
+    let pte = object_pte(entry);
+    pmap.set(address, pte.with(original.address().0))?;
     if !object.is_physical() {
         let window = address & !(WINDOW - 1);
         let range = entry.start.max(window)..entry.end.min(window + WINDOW);
-        let first = entry.index(range.start);
-        object.with_resident(first, |resident| {
-            pmap.fill(range, |page| {
-                resident(page).map(|frame| object_pte(entry, frame))
-            });
-        });
+        let mut frames = [0; (WINDOW / PAGE_SIZE) as usize];
+        let frames = &mut frames[..((range.end - range.start) / PAGE_SIZE) as usize];
+        object.resident_run(entry.index(range.start), frames);
+        pmap.fill(range.start, frames, pte);
     }
     Ok(())
 }
 
-/// The entry that shows an object's page.
+/// The page-table entry that shows a page of the object, but for the frame.
 #[inline]
-fn object_pte(entry: &VmEntry, frame: Frame) -> Pte {
+fn object_pte(entry: &VmEntry) -> Pte {
     let prot = match entry.kind {
         Kind::Private => entry.prot - Prot::WRITE,
         Kind::Shared | Kind::Lent => entry.prot,
     };
     let uncached = entry.flags.contains(MapFlags::UNCACHED);
-    Pte::new(frame, prot).with(if uncached { Pte::UNCACHED } else { 0 })
+    Pte::new(Frame(0), prot).with(if uncached { Pte::UNCACHED } else { 0 })
 }

@@ -108,10 +108,13 @@ impl AddressSpace {
         if flags.contains(MapFlags::POPULATE) {
             let access = if access { Access::Write } else { Access::Read };
             // Best effort, as on Linux: what is missing comes with the faults.
-            let _ = range
-                .clone()
-                .step_by(PAGE_SIZE as usize)
-                .try_for_each(|address| inner.fault(self.root, address, access));
+            for address in range.clone().step_by(PAGE_SIZE as usize) {
+                if inner.pmap.get(address).is_empty()
+                    && inner.fault(self.root, address, access).is_err()
+                {
+                    break;
+                }
+            }
         }
         Ok(range.start)
     }
