@@ -28,7 +28,14 @@ pub fn fault_signal(frame: &mut TrapFrame, kind: FaultKind, address: u64, error:
         FaultKind::BusAdrerr => (SIGBUS, 2),
         FaultKind::OutOfMemory => (SIGKILL, 0),
     };
-    let info = SignalInfo { signo, code, address, trap: 14, error: error as u32, ..SignalInfo::default() };
+    let info = SignalInfo {
+        signo,
+        code,
+        address,
+        trap: 14,
+        error: error as u32,
+        ..SignalInfo::default()
+    };
     cpu::disable_interrupts();
     signal::force(frame, info);
 }
@@ -47,7 +54,11 @@ pub fn user_exception(frame: &mut TrapFrame, vector: u64, error: u64) {
         19 => (SIGFPE, 0),
         _ => (SIGSEGV, SI_KERNEL),
     };
-    let address = if matches!(vector, 0 | 1 | 3 | 6 | 16 | 19) { frame.rip } else { 0 };
+    let address = if matches!(vector, 0 | 1 | 3 | 6 | 16 | 19) {
+        frame.rip
+    } else {
+        0
+    };
     let info = SignalInfo {
         signo,
         code,

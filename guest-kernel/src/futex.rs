@@ -20,16 +20,25 @@ pub struct Key {
 
 impl Key {
     /// No futex.
-    pub const NONE: Key = Key { scope: 0, offset: 0 };
+    pub const NONE: Key = Key {
+        scope: 0,
+        offset: 0,
+    };
 
     /// A word of private memory.
     pub const fn private(space: u64, address: u64) -> Key {
-        Key { scope: space, offset: address }
+        Key {
+            scope: space,
+            offset: address,
+        }
     }
 
     /// A word of a shared object.
     pub const fn shared(object: u64, offset: u64) -> Key {
-        Key { scope: object | 1 << 63, offset }
+        Key {
+            scope: object | 1 << 63,
+            offset,
+        }
     }
 
     /// Where it is in a table of `2^bits` lists.
@@ -46,8 +55,9 @@ mod tests {
 
     #[test]
     fn neighbouring_words_are_spread() {
-        let buckets: std::collections::BTreeSet<usize> =
-            (0..64).map(|n| Key::private(3, 0x1000 + n * 4).bucket(8)).collect();
+        let buckets: std::collections::BTreeSet<usize> = (0..64)
+            .map(|n| Key::private(3, 0x1000 + n * 4).bucket(8))
+            .collect();
         assert!(buckets.len() > 32, "{}", buckets.len());
         assert!(buckets.iter().all(|&bucket| bucket < 256));
     }

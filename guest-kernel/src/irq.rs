@@ -124,7 +124,9 @@ pub fn deferred(core: &mut Core) {
 }
 
 fn notify(core: &mut Core, gsi: u32) {
-    let Some(irq) = BY_LINE[gsi as usize].get(core) else { return };
+    let Some(irq) = BY_LINE[gsi as usize].get(core) else {
+        return;
+    };
     irq.count.set(core, irq.count.get(core) + 1);
     if let Some(port) = irq.port.get(core).filter(|port| !port.dead.get(core)) {
         post(core, &port.endpoint, &irq.event, Source::Irq(irq));

@@ -10,8 +10,8 @@ use crate::object::Core;
 use crate::object::core_lock::lock;
 use crate::object::list::List;
 use crate::process::with_current_space;
-use crate::sched::{self, Next};
 use crate::sched::queue::InQueue;
+use crate::sched::{self, Next};
 use crate::thread::{self, State, Thread, current};
 
 const BITS: u32 = 8;

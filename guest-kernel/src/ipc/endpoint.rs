@@ -41,7 +41,11 @@ pub trait Party: Linked<InQueue> {
 impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
     /// An empty endpoint.
     pub const fn new() -> Endpoint<T, E> {
-        Endpoint { senders: List::new(), receivers: Stack::new(), events: List::new() }
+        Endpoint {
+            senders: List::new(),
+            receivers: Stack::new(),
+            events: List::new(),
+        }
     }
 
     /// The receiver that waits for a message from `sender`; it stays queued.
@@ -57,19 +61,27 @@ impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
     #[cold]
     fn search_receiver(&self, core: &Core, sender: u32) -> Option<&'static T> {
         let takes = |only| only == 0 || only == sender;
-        self.receivers.iter(core).find(|receiver| takes(receiver.only(core)))
+        self.receivers
+            .iter(core)
+            .find(|receiver| takes(receiver.only(core)))
     }
 
     /// The receiver that waits for an event; it stays queued.
     pub fn receiver_for_event(&self, core: &Core) -> Option<&'static T> {
-        self.receivers.iter(core).find(|receiver| receiver.only(core) == 0)
+        self.receivers
+            .iter(core)
+            .find(|receiver| receiver.only(core) == 0)
     }
 
     /// What there is for a receiver that takes messages `only` from one thread, or anything (0).
     #[inline(always)]
     pub fn arrival(&self, core: &Core, only: u32) -> Option<Arrival<T, E>> {
         if only != 0 {
-            return self.senders.iter(core).find(|sender| sender.id(core) == only).map(Arrival::Sender);
+            return self
+                .senders
+                .iter(core)
+                .find(|sender| sender.id(core) == only)
+                .map(Arrival::Sender);
         }
         if let Some(event) = self.events.pop_front(core) {
             return Some(Arrival::Event(event));

@@ -36,7 +36,11 @@ pub struct Event {
 impl Event {
     /// Not posted.
     pub const fn new() -> Event {
-        Event { links: Links::new(), source: CoreCell::new(None), queued: CoreCell::new(None) }
+        Event {
+            links: Links::new(),
+            source: CoreCell::new(None),
+            queued: CoreCell::new(None),
+        }
     }
 
     /// Takes it back if it has not been received.
@@ -92,14 +96,22 @@ pub fn post(core: &mut Core, endpoint: &'static Endpoint, event: &'static Event,
 /// Gives an event, taken from its queue or never queued, to a receiver.
 pub(super) fn deliver(core: &mut Core, event: &'static Event, receiver: &'static Thread) {
     event.queued.set(core, None);
-    let Some(source) = event.source.take(core) else { return };
+    let Some(source) = event.source.take(core) else {
+        return;
+    };
     let (kind, pid, badge, word, token) = match source {
         Source::Irq(irq) => (Kind::NOTIFY, 0, irq.badge(core), irq.take_count(core), 0),
         Source::Timer(timer) => (Kind::NOTIFY, 0, timer.badge(core), 1, 0),
         Source::Closed(session) => (Kind::SESSION_CLOSED, 0, session.badge(core), 0, 0),
         Source::Cancel(caller) => {
             let (badge, token) = (caller.badge.get(core), caller.token.get(core));
-            (Kind::CANCEL, caller.process().pid.get(core), badge, 0, token)
+            (
+                Kind::CANCEL,
+                caller.process().pid.get(core),
+                badge,
+                0,
+                token,
+            )
         }
     };
     let frame = receiver.frame(core);

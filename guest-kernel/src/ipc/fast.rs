@@ -51,11 +51,13 @@ fn is_next(core: &Core, thread: &Thread) -> bool {
 fn call(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
     let mut core = try_lock()?;
     let caller = current();
-    let place = caller.process().handles.get(&core).place(Handle(frame.rdi as u32))?;
+    let place = caller
+        .process()
+        .handles
+        .get(&core)
+        .place(Handle(frame.rdi as u32))?;
     let (endpoint, badge): (&'static Endpoint, u32) = match place.object {
-        Some(Object::Session(session)) => {
-            (&session.port(&core)?.endpoint, session.badge(&core))
-        }
+        Some(Object::Session(session)) => (&session.port(&core)?.endpoint, session.badge(&core)),
         Some(Object::Port(port)) => (&port.endpoint, 0),
         _ => return None,
     };
@@ -89,12 +91,21 @@ fn call(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
 fn reply_receive(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
     let mut core = try_lock()?;
     let replier = current();
-    let place = replier.process().handles.get(&core).place(Handle(frame.rdi as u32))?;
-    let Some(Object::Port(port)) = place.object else { return None };
+    let place = replier
+        .process()
+        .handles
+        .get(&core)
+        .place(Handle(frame.rdi as u32))?;
+    let Some(Object::Port(port)) = place.object else {
+        return None;
+    };
     let caller = by_tid(&core, frame.r9 as u32)?;
     let awaits = caller.token.get(&core) == frame.r9
         && caller.state.get(&core) == State::Reply
-        && caller.server.get(&core).is_some_and(|server| core::ptr::eq(server, replier.process()));
+        && caller
+            .server
+            .get(&core)
+            .is_some_and(|server| core::ptr::eq(server, replier.process()));
     let usual = place.rights.contains(Rights::RECEIVE)
         && caller.work.get(&core) | replier.work.get(&core) == 0
         && port.endpoint.has_no_arrival(&core)

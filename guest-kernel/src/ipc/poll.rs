@@ -62,7 +62,9 @@ pub fn poll(
 ) -> Result<u64> {
     let mut count = 0;
     let mut sessions = Vec::new();
-    sessions.try_reserve_exact(items.len()).map_err(|_| Error::NoMemory)?;
+    sessions
+        .try_reserve_exact(items.len())
+        .map_err(|_| Error::NoMemory)?;
     for item in items.iter_mut() {
         let session = process.session_of(core, Handle(item.handle))?;
         item.ready = session.readiness(core, item.want);
@@ -80,7 +82,12 @@ pub fn poll(
     Ok(0)
 }
 
-fn note(core: &mut Core, session: &'static Session, want: u32, waiter: &'static Thread) -> Result<()> {
+fn note(
+    core: &mut Core,
+    session: &'static Session,
+    want: u32,
+    waiter: &'static Thread,
+) -> Result<()> {
     let node = NODES.take(core).inspect_err(|_| end_poll(core, waiter))?;
     node.session.set(core, Some(session));
     node.thread.set(core, Some(waiter));
@@ -106,9 +113,12 @@ pub fn end_poll(core: &Core, waiter: &Thread) {
 /// Bits of a session have been set, or it has ended: threads that wait for them look again.
 pub fn wake_pollers(core: &mut Core, session: &'static Session, bits: u32) {
     loop {
-        let interested = |node: &&'static PollNode| node.want.get(core) & bits != 0 || bits == u32::MAX;
+        let interested =
+            |node: &&'static PollNode| node.want.get(core) & bits != 0 || bits == u32::MAX;
         let found = session.pollers.iter(core).find(interested);
-        let Some(waiter) = found.and_then(|node| node.thread.get(core)) else { return };
+        let Some(waiter) = found.and_then(|node| node.thread.get(core)) else {
+            return;
+        };
         thread::finish(core, waiter, Outcome::Repeat);
     }
 }

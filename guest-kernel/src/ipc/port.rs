@@ -3,9 +3,9 @@
 use ferrix_abi::error::{Error, Result, encode};
 use ferrix_abi::handle::Rights;
 
+use super::Endpoint;
 use super::port_timer::{InPortTimers, PortTimer};
 use super::session::{InPort, Session};
-use super::Endpoint;
 use crate::object::list::List;
 use crate::object::pool::{Pool, Pooled};
 use crate::object::{Core, CoreCell};

@@ -75,7 +75,10 @@ impl PortTimer {
 
 /// Sets the timer of a port that has this badge; `FOREVER` removes it.
 pub fn set_port_timer(core: &Core, port: &'static Port, badge: u32, deadline: u64) -> Result<()> {
-    let known = port.timers.iter(core).find(|timer| timer.badge.get(core) == badge);
+    let known = port
+        .timers
+        .iter(core)
+        .find(|timer| timer.badge.get(core) == badge);
     if deadline == FOREVER {
         if let Some(timer) = known {
             timer.remove(core);

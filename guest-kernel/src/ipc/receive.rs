@@ -31,7 +31,10 @@ pub(super) fn source(core: &Core, caller: &'static Thread, name: u64) -> Result<
     if name as u32 == 0 {
         return Ok(&caller.own);
     }
-    match caller.process().object(core, Handle(name as u32), Rights::RECEIVE)? {
+    match caller
+        .process()
+        .object(core, Handle(name as u32), Rights::RECEIVE)?
+    {
         Object::Port(port) => Ok(&port.endpoint),
         _ => Err(Error::BadHandle),
     }

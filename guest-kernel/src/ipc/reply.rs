@@ -19,7 +19,10 @@ fn caller_of(core: &Core, replier: &'static Thread, token: u64) -> Result<&'stat
         Some(caller)
             if caller.token.get(core) == token
                 && caller.state.get(core) == State::Reply
-                && caller.server.get(core).is_some_and(|server| core::ptr::eq(server, replier.process())) =>
+                && caller
+                    .server
+                    .get(core)
+                    .is_some_and(|server| core::ptr::eq(server, replier.process())) =>
         {
             Ok(caller)
         }
@@ -29,11 +32,7 @@ fn caller_of(core: &Core, replier: &'static Thread, token: u64) -> Result<&'stat
 
 /// Gives the reply to the caller, which can run then but is not made ready.
 #[inline(always)]
-fn answer(
-    core: &mut Core,
-    replier: &'static Thread,
-    frame: &TrapFrame,
-) -> Result<&'static Thread> {
+fn answer(core: &mut Core, replier: &'static Thread, frame: &TrapFrame) -> Result<&'static Thread> {
     let caller = caller_of(core, replier, frame.r9)?;
     if caller.timed_out.get(core) {
         time_out(core, caller);

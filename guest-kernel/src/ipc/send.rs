@@ -26,16 +26,31 @@ struct Destination {
 fn destination(core: &Core, caller: &'static Thread, tag: Tag, name: u64) -> Result<Destination> {
     if tag.0 & Tag::TO_THREAD != 0 {
         let thread = by_tid(core, name as u32).ok_or(Error::NoSuchProcess)?;
-        return Ok(Destination { endpoint: &thread.own, badge: 0, session: None });
+        return Ok(Destination {
+            endpoint: &thread.own,
+            badge: 0,
+            session: None,
+        });
     }
-    match caller.process().object(core, Handle(name as u32), Rights::SEND)? {
+    match caller
+        .process()
+        .object(core, Handle(name as u32), Rights::SEND)?
+    {
         Object::Session(session) => {
             let port = session.live_port(core)?;
             let (badge, session) = (session.badge(core), Some(*session));
-            Ok(Destination { endpoint: &port.endpoint, badge, session })
+            Ok(Destination {
+                endpoint: &port.endpoint,
+                badge,
+                session,
+            })
         }
         Object::Port(port) if port.dead.get(core) => Err(Error::BrokenPipe),
-        Object::Port(port) => Ok(Destination { endpoint: &port.endpoint, badge: 0, session: None }),
+        Object::Port(port) => Ok(Destination {
+            endpoint: &port.endpoint,
+            badge: 0,
+            session: None,
+        }),
         _ => Err(Error::BadHandle),
     }
 }
@@ -52,7 +67,9 @@ pub fn call(frame: &mut TrapFrame) -> Next {
     let Some(receiver) = to.endpoint.receiver_for(&core, caller.tid.get(&core)) else {
         return queue(core, caller, frame, tag, to, Reply::Awaited);
     };
-    if caller.work.get(&core) != 0 && let Err(error) = may_wait(&core, caller, tag) {
+    if caller.work.get(&core) != 0
+        && let Err(error) = may_wait(&core, caller, tag)
+    {
         return Next::error(frame, error);
     }
     if let Err(error) = transfer(&mut core, caller, receiver, tag) {
@@ -203,9 +220,15 @@ pub fn send(frame: &mut TrapFrame) -> Next {
 
 /// A receiver takes the message of a sender that waits: into its registers, before it returns.
 /// The sender then waits for the reply, or is done. On error the sender gets that, and nothing was received.
-pub(super) fn take_from(core: &mut Core, sender: &'static Thread, receiver: &'static Thread) -> Result<()> {
+pub(super) fn take_from(
+    core: &mut Core,
+    sender: &'static Thread,
+    receiver: &'static Thread,
+) -> Result<()> {
     let tag = sender.tag.get(core);
-    let Some(endpoint) = sender.endpoint.get(core) else { return Err(Error::Invalid) };
+    let Some(endpoint) = sender.endpoint.get(core) else {
+        return Err(Error::Invalid);
+    };
     endpoint.remove_sender(core, sender);
     if let Err(error) = transfer(core, sender, receiver, tag) {
         sender.disarm(core);
@@ -219,7 +242,14 @@ pub(super) fn take_from(core: &mut Core, sender: &'static Thread, receiver: &'st
         hand_call(core, sender, receiver, endpoint, words);
     } else {
         let name = sender.sender.get(core) | sender.badge.get(core) as u64;
-        fill(core, receiver, Kind::SEND.0 as u64 | content(tag) << 8, name, words, 0);
+        fill(
+            core,
+            receiver,
+            Kind::SEND.0 as u64 | content(tag) << 8,
+            name,
+            words,
+            0,
+        );
         sender.disarm(core);
         sender.frame(core).rax = 0;
         sched::wake(core, sender);

@@ -100,7 +100,10 @@ impl Session {
     pub fn find(core: &Core, port: &Port, badge: u32) -> Option<&'static Session> {
         bucket(core, port, badge).iter(core).find(|session| {
             session.badge.get(core) == badge
-                && session.port.get(core).is_some_and(|other| core::ptr::eq(other, port))
+                && session
+                    .port
+                    .get(core)
+                    .is_some_and(|other| core::ptr::eq(other, port))
         })
     }
 
@@ -150,7 +153,11 @@ impl Session {
     /// Which of the bits asked for are set; errors always.
     pub fn readiness(&self, core: &Core, want: u32) -> u32 {
         let always = ready::ERROR | ready::HANG_UP;
-        let bits = if self.stale.get(core) { always } else { self.ready.get(core) };
+        let bits = if self.stale.get(core) {
+            always
+        } else {
+            self.ready.get(core)
+        };
         bits & (want | always)
     }
 
@@ -180,7 +187,9 @@ impl Session {
 
     /// Takes it out of the lists by which it is found.
     fn unlist(&'static self, core: &Core) {
-        let (Some(owner), Some(port)) = (self.owner.take(core), self.port.take(core)) else { return };
+        let (Some(owner), Some(port)) = (self.owner.take(core), self.port.take(core)) else {
+            return;
+        };
         owner.sessions.remove(core, self);
         port.sessions.remove(core, self);
         bucket(core, port, self.badge.get(core)).remove(core, self);
@@ -196,7 +205,9 @@ impl Session {
 
 /// Those who wait to send through a session that becomes stale are told.
 fn fail_clients(core: &mut Core, session: &'static Session) {
-    let Some(port) = session.port.get(core) else { return };
+    let Some(port) = session.port.get(core) else {
+        return;
+    };
     let mut next = port.endpoint.senders(core).next();
     while let Some(sender) = next {
         next = port.endpoint.sender_after(core, sender);

@@ -21,12 +21,26 @@ struct Travelling {
 /// Carries what the tag announces from one UTCB to the other; both threads are in the kernel. On
 /// error nothing has changed hands.
 #[inline(always)]
-pub fn transfer(core: &mut Core, from: &'static Thread, to: &'static Thread, tag: Tag) -> Result<()> {
-    if tag.is_short() { Ok(()) } else { transfer_long(core, from, to, tag) }
+pub fn transfer(
+    core: &mut Core,
+    from: &'static Thread,
+    to: &'static Thread,
+    tag: Tag,
+) -> Result<()> {
+    if tag.is_short() {
+        Ok(())
+    } else {
+        transfer_long(core, from, to, tag)
+    }
 }
 
 #[inline(never)]
-fn transfer_long(core: &mut Core, from: &'static Thread, to: &'static Thread, tag: Tag) -> Result<()> {
+fn transfer_long(
+    core: &mut Core,
+    from: &'static Thread,
+    to: &'static Thread,
+    tag: Tag,
+) -> Result<()> {
     let (bytes, handles, maps) = (tag.bytes(), tag.handles(), tag.maps());
     if bytes > LONG_MAX || handles > HANDLES_MAX || maps > MAPS_MAX {
         return Err(Error::TooBig);
@@ -62,7 +76,11 @@ fn check_handles(
         if moves && list.iter().any(|other| other.moved == Some(handle)) {
             return Err(Error::Invalid);
         }
-        list.push(Travelling { object, rights, moved: moves.then_some(handle) });
+        list.push(Travelling {
+            object,
+            rights,
+            moved: moves.then_some(handle),
+        });
     }
     Ok(list)
 }
@@ -74,7 +92,15 @@ fn hand_over(
     to: &'static Thread,
     travelling: ArrayVec<Travelling, HANDLES_MAX>,
 ) {
-    for (index, Travelling { object, rights, moved }) in travelling.into_iter().enumerate() {
+    for (
+        index,
+        Travelling {
+            object,
+            rights,
+            moved,
+        },
+    ) in travelling.into_iter().enumerate()
+    {
         object.retain(core, rights);
         if let Some(handle) = moved
             && let Ok((object, rights)) = from.process().take_handle(core, handle)
@@ -82,7 +108,14 @@ fn hand_over(
             object.release(core, rights);
         }
         let handle = to.process().handles.get_mut(core).insert(object, rights);
-        to.set_handle_item(core, index, HandleItem { handle: handle.0, rights: rights.bits() });
+        to.set_handle_item(
+            core,
+            index,
+            HandleItem {
+                handle: handle.0,
+                rights: rights.bits(),
+            },
+        );
     }
 }
 
@@ -93,7 +126,8 @@ fn share(core: &Core, from: &'static Thread, to: &'static Thread, count: usize) 
     }
     let items: ArrayVec<MapItem, MAPS_MAX> =
         (0..count).map(|index| from.map_item(core, index)).collect();
-    let (Some(source), Some(target)) = (from.process().space(core), to.process().space(core)) else {
+    let (Some(source), Some(target)) = (from.process().space(core), to.process().space(core))
+    else {
         return Err(Error::BrokenPipe);
     };
     let addresses = source.share_ranges(target, &items)?;

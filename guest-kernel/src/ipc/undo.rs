@@ -11,7 +11,9 @@ use crate::thread::{State, Thread, work};
 
 /// Takes a thread that sends or receives out of its endpoint.
 pub fn withdraw(core: &Core, thread: &'static Thread) {
-    let Some(endpoint) = thread.endpoint.take(core) else { return };
+    let Some(endpoint) = thread.endpoint.take(core) else {
+        return;
+    };
     match thread.state.get(core) {
         State::Send => endpoint.remove_sender(core, thread),
         _ => endpoint.remove_receiver(core, thread),
@@ -63,7 +65,10 @@ fn fail_callers(core: &mut Core, process: &'static Process, server: &'static Pro
     while let Some(caller) = next {
         next = process.threads.after(core, Some(caller));
         let waits = caller.state.get(core) == State::Reply
-            && caller.server.get(core).is_some_and(|other| core::ptr::eq(other, server));
+            && caller
+                .server
+                .get(core)
+                .is_some_and(|other| core::ptr::eq(other, server));
         if waits {
             forget_call(core, caller);
             caller.disarm(core);

@@ -48,14 +48,26 @@ pub fn lock() -> CoreGuard {
     if LOCKED.swap(true, Ordering::Acquire) {
         contend();
     }
-    CoreGuard { core: Core { _not_send: PhantomData } }
+    CoreGuard {
+        core: Core {
+            _not_send: PhantomData,
+        },
+    }
 }
 
 /// Takes the core lock if it is free. Interrupts must be off.
 #[inline(always)]
 pub fn try_lock() -> Option<CoreGuard> {
     let taken = LOCKED.swap(true, Ordering::Acquire);
-    if taken { None } else { Some(CoreGuard { core: Core { _not_send: PhantomData } }) }
+    if taken {
+        None
+    } else {
+        Some(CoreGuard {
+            core: Core {
+                _not_send: PhantomData,
+            },
+        })
+    }
 }
 
 #[cold]

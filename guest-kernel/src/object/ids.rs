@@ -63,6 +63,12 @@ impl<T: Sync> Ids<T> {
     }
 }
 
+impl<T: Sync> Default for Ids<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> core::fmt::Debug for Ids<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Ids")
@@ -87,7 +93,10 @@ mod tests {
             assert_eq!(IDS_OF_BYTES.allocate(&core, &9, |_| false), Ok(id));
         }
         assert_eq!(IDS_OF_BYTES.next_used(&core, 0), Some((2, &8)));
-        assert_eq!(IDS_OF_BYTES.allocate(&core, &9, |id| id == 1), Err(Error::WouldBlock));
+        assert_eq!(
+            IDS_OF_BYTES.allocate(&core, &9, |id| id == 1),
+            Err(Error::WouldBlock)
+        );
         assert_eq!(IDS_OF_BYTES.allocate(&core, &9, |_| false), Ok(1));
         assert_eq!(IDS_OF_BYTES.get(&core, IDS as u32), None);
     }

@@ -59,7 +59,12 @@ impl Object {
 impl Process {
     /// What one of its handles names, if it has the rights.
     #[inline(always)]
-    pub fn object<'a>(&'a self, core: &'a Core, handle: Handle, rights: Rights) -> Result<&'a Object> {
+    pub fn object<'a>(
+        &'a self,
+        core: &'a Core,
+        handle: Handle,
+        rights: Rights,
+    ) -> Result<&'a Object> {
         match self.handles.get(core).get(handle) {
             Some((object, held)) if held.contains(rights) => Ok(object),
             _ => Err(Error::BadHandle),
@@ -136,7 +141,10 @@ impl Process {
 
     /// Takes a handle out. The object is still counted: whoever has it releases it.
     pub fn take_handle(&self, core: &mut Core, handle: Handle) -> Result<(Object, Rights)> {
-        self.handles.get_mut(core).remove(handle).ok_or(Error::BadHandle)
+        self.handles
+            .get_mut(core)
+            .remove(handle)
+            .ok_or(Error::BadHandle)
     }
 }
 

@@ -17,7 +17,10 @@ pub struct Links<T: 'static> {
 impl<T> Links<T> {
     /// In no list.
     pub const fn new() -> Links<T> {
-        Links { next: CoreCell::new(None), previous: CoreCell::new(None) }
+        Links {
+            next: CoreCell::new(None),
+            previous: CoreCell::new(None),
+        }
     }
 }
 
@@ -164,7 +167,10 @@ pub struct Stack<T: 'static, K> {
 impl<T: Linked<K>, K> Stack<T, K> {
     /// An empty stack.
     pub const fn new() -> Stack<T, K> {
-        Stack { top: CoreCell::new(None), kind: core::marker::PhantomData }
+        Stack {
+            top: CoreCell::new(None),
+            kind: core::marker::PhantomData,
+        }
     }
 
     /// The item that came last.
@@ -190,7 +196,11 @@ impl<T: Linked<K>, K> Stack<T, K> {
     pub fn remove(&self, core: &Core, item: &'static T) {
         let next = item.links().next.get(core);
         let above = self.iter(core).find(|above| {
-            above.links().next.get(core).is_some_and(|below| core::ptr::eq(below, item))
+            above
+                .links()
+                .next
+                .get(core)
+                .is_some_and(|below| core::ptr::eq(below, item))
         });
         match above {
             Some(above) => above.links().next.set(core, next),

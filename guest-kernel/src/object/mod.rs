@@ -22,7 +22,10 @@
 //! slabs, frames. Interrupt handlers take the core lock only when they interrupted code that
 //! holds no lock ([`sched::interrupts`](crate::sched)); otherwise they leave a note for the moment it does not.
 
-#[expect(unsafe_code, reason = "cells that the holder of the core lock may open")]
+#[expect(
+    unsafe_code,
+    reason = "cells that the holder of the core lock may open"
+)]
 pub mod core_lock;
 pub mod ids;
 #[cfg(target_os = "none")]

@@ -28,7 +28,10 @@ pub struct Pool<T: Pooled> {
 impl<T: Pooled> Pool<T> {
     /// An empty pool.
     pub const fn new() -> Pool<T> {
-        Pool { free: CoreCell::new(None), used: CoreCell::new(0) }
+        Pool {
+            free: CoreCell::new(None),
+            used: CoreCell::new(0),
+        }
     }
 
     /// Takes an object in whatever state its last user left it.

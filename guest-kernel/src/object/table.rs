@@ -43,7 +43,11 @@ pub struct HandleTable<T> {
 impl<T> HandleTable<T> {
     /// An empty table.
     pub const fn new() -> HandleTable<T> {
-        HandleTable { places: Vec::new(), free: 0, used: 0 }
+        HandleTable {
+            places: Vec::new(),
+            free: 0,
+            used: 0,
+        }
     }
 
     /// Handles in use.
@@ -79,7 +83,9 @@ impl<T> HandleTable<T> {
     #[cold]
     fn grow(&mut self, count: usize) -> Result<()> {
         let more = self.places.len().max(INITIAL).max(count);
-        self.places.try_reserve_exact(more).map_err(|_| Error::NoMemory)
+        self.places
+            .try_reserve_exact(more)
+            .map_err(|_| Error::NoMemory)
     }
 
     /// Adds a handle; a table that [`reserve`](Self::reserve) has prepared has room.
@@ -101,8 +107,18 @@ impl<T> HandleTable<T> {
     }
 
     fn push(&mut self, object: Option<T>, rights: Rights) -> Handle {
-        let name = if object.is_some() { self.places.len() as u32 } else { VACANT };
-        self.places.push(Place { object, rights, name, generation: 0, next_free: 0 });
+        let name = if object.is_some() {
+            self.places.len() as u32
+        } else {
+            VACANT
+        };
+        self.places.push(Place {
+            object,
+            rights,
+            name,
+            generation: 0,
+            next_free: 0,
+        });
         Handle(name)
     }
 
@@ -137,7 +153,10 @@ impl<T> HandleTable<T> {
     /// The child's table: the same numbers for the same objects, but those that are not inherited.
     pub fn fork(&self, mut copy: impl FnMut(&T, Rights) -> T) -> Result<HandleTable<T>> {
         let mut child = HandleTable::new();
-        child.places.try_reserve_exact(self.places.len()).map_err(|_| Error::NoMemory)?;
+        child
+            .places
+            .try_reserve_exact(self.places.len())
+            .map_err(|_| Error::NoMemory)?;
         for (index, place) in self.places.iter().enumerate() {
             let inherited = !place.rights.contains(Rights::NO_INHERIT);
             let object = place.object.as_ref().filter(|_| inherited);

@@ -45,7 +45,11 @@ pub fn create_empty(
     let (group, session, identity) = match parent {
         Some(parent) => {
             parent.children.push_back(core, process);
-            (parent.group.get(core), parent.session.get(core), parent.identity.get(core))
+            (
+                parent.group.get(core),
+                parent.session.get(core),
+                parent.identity.get(core),
+            )
         }
         None => (pid, pid, Default::default()),
     };
@@ -98,7 +102,10 @@ pub fn fork(frame: &TrapFrame) -> Result<u64> {
             Ok(child.pid.get(&core) as u64)
         }
         Err(error) => {
-            let (handles, space) = (core::mem::take(child.handles.get_mut(&mut core)), discard(&mut core, child));
+            let (handles, space) = (
+                core::mem::take(child.handles.get_mut(&mut core)),
+                discard(&mut core, child),
+            );
             super::end::close_all(core, handles);
             drop(space);
             Err(error)

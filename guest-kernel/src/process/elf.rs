@@ -56,7 +56,9 @@ pub fn parse(head: &[u8]) -> Option<Image> {
     let (table, size, count) = (u64_at(head, 32)?, u16_at(head, 54)?, u16_at(head, 56)?);
     let mut segments = ArrayVec::new();
     for index in 0..count as usize {
-        let at = usize::try_from(table).ok()?.checked_add(index * size as usize)?;
+        let at = usize::try_from(table)
+            .ok()?
+            .checked_add(index * size as usize)?;
         if u32_at(head, at)? != PT_LOAD {
             continue;
         }
@@ -71,7 +73,10 @@ pub fn parse(head: &[u8]) -> Option<Image> {
         };
         segments.try_push(segment).ok()?;
     }
-    Some(Image { entry: u64_at(head, 24)?, segments })
+    Some(Image {
+        entry: u64_at(head, 24)?,
+        segments,
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 
-
 use super::kind::{InitPid, Life, PIDS, Process};
 use super::waiting::Report;
 use crate::arch::cpu;
@@ -78,7 +77,11 @@ pub(super) fn close_all(guard: CoreGuard, mut handles: HandleTable<Object>) {
 pub fn finish(guard: CoreGuard, process: &'static Process, last: &'static Thread) -> CoreGuard {
     let mut core = guard;
     process.life.set(&core, Life::Ending);
-    if process.report.get(&core).is_none_or(|report| !matches!(report, Report::Ended(_))) {
+    if process
+        .report
+        .get(&core)
+        .is_none_or(|report| !matches!(report, Report::Ended(_)))
+    {
         process.report.set(&core, Some(Report::Ended(0)));
     }
     process.signals.disarm(&mut core);
@@ -101,7 +104,9 @@ pub fn finish(guard: CoreGuard, process: &'static Process, last: &'static Thread
 fn become_zombie(core: &mut Core, process: &'static Process) {
     process.life.set(core, Life::Zombie);
     adopt_children(core, process);
-    let Some(parent) = process.parent.get(core) else { return };
+    let Some(parent) = process.parent.get(core) else {
+        return;
+    };
     if parent.signals.leaves_no_zombies(core) {
         reap(core, process);
         signal::child_changed(core, parent, None);
@@ -111,7 +116,9 @@ fn become_zombie(core: &mut Core, process: &'static Process) {
 }
 
 fn adopt_children(core: &mut Core, process: &'static Process) {
-    let Some(init) = PIDS.get(core, InitPid::PID) else { return };
+    let Some(init) = PIDS.get(core, InitPid::PID) else {
+        return;
+    };
     let mut orphaned_zombie = false;
     while let Some(child) = process.children.pop_front(core) {
         child.parent.set(core, Some(init));
@@ -129,10 +136,11 @@ pub fn reap(core: &mut Core, process: &'static Process) {
         parent.children.remove(core, process);
         let (own, below) = (process.cycles.get(core), process.child_cycles.get(core));
         let (all, system) = parent.child_cycles.get(core);
-        parent.child_cycles.set(core, (all + own.0 + below.0, system + own.1 + below.1));
+        parent
+            .child_cycles
+            .set(core, (all + own.0 + below.0, system + own.1 + below.1));
     }
     PIDS.release(core, process.pid.get(core));
     process.life.set(core, Life::Gone);
     process.release_if_unused(core);
 }
-

@@ -11,7 +11,10 @@ pub fn set_group(core: &Core, caller: &'static Process, pid: u32, group: u32) ->
     let pid = if pid == 0 { own } else { pid };
     let group = if group == 0 { pid } else { group };
     let target = by_pid(core, pid).ok_or(Error::NoSuchProcess)?;
-    let is_child = target.parent.get(core).is_some_and(|parent| core::ptr::eq(parent, caller));
+    let is_child = target
+        .parent
+        .get(core)
+        .is_some_and(|parent| core::ptr::eq(parent, caller));
     if pid != own && !is_child {
         return Err(Error::NoSuchProcess);
     }
@@ -59,5 +62,7 @@ pub fn in_group(core: &Core, group: u32) -> impl Iterator<Item = &'static Proces
 pub fn may_signal(core: &Core, sender: &Process, target: &Process) -> bool {
     let (from, to) = (sender.identity.get(core), target.identity.get(core));
     from.euid == 0
-        || [from.ruid, from.euid].iter().any(|user| [to.ruid, to.suid].contains(user))
+        || [from.ruid, from.euid]
+            .iter()
+            .any(|user| [to.ruid, to.suid].contains(user))
 }

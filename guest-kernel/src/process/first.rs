@@ -35,7 +35,10 @@ pub fn start_init() {
         panic!("no boot module: the first one must be init (see the image's manifest)");
     };
     if let Err(error) = start(first, others) {
-        panic!("boot module {:?} cannot be started as init: {error:?}", first.arguments);
+        panic!(
+            "boot module {:?} cannot be started as init: {error:?}",
+            first.arguments
+        );
     }
 }
 
@@ -50,7 +53,11 @@ fn start(init: &BootModule, others: &[BootModule]) -> Result<()> {
     space.map_boot_info(&info)?;
     let frame = TrapFrame::user(entry, STACK_TOP - 8, BOOT_INFO);
     let parameters = Parameters::from_priority(SERVER_DEFAULT).ok_or(Error::Invalid)?;
-    let how = Start { parameters, affinity: ANY_CPU, mask: 0 };
+    let how = Start {
+        parameters,
+        affinity: ANY_CPU,
+        mask: 0,
+    };
     let thread = thread::create(&mut core, process, &frame, how)?;
     process.life.set(&core, Life::Alive);
     sched::place(&core, thread);
@@ -82,7 +89,11 @@ fn map_segment(
     }
     let start = segment.address - slack;
     let file_end = segment.address + segment.file_size;
-    let mapped_end = if segment.file_size == 0 { start } else { file_end.next_multiple_of(PAGE_SIZE) };
+    let mapped_end = if segment.file_size == 0 {
+        start
+    } else {
+        file_end.next_multiple_of(PAGE_SIZE)
+    };
     let end = (segment.address + segment.memory_size).next_multiple_of(PAGE_SIZE);
     let mut prot = Prot::READ;
     prot.set(Prot::WRITE, segment.writable);
@@ -92,7 +103,14 @@ fn map_segment(
             clear_behind(module, segment.offset + segment.file_size);
         }
         let shown = Some(object.clone());
-        map(space, start, mapped_end - start, prot, shown, segment.offset - slack)?;
+        map(
+            space,
+            start,
+            mapped_end - start,
+            prot,
+            shown,
+            segment.offset - slack,
+        )?;
     }
     if end > mapped_end {
         map(space, mapped_end, end - mapped_end, prot, None, 0)?;
@@ -118,19 +136,43 @@ fn map(
     object: Option<Arc<VmObject>>,
     offset: u64,
 ) -> Result<()> {
-    let private = if object.is_none() { MapFlags::PRIVATE } else { MapFlags::empty() };
+    let private = if object.is_none() {
+        MapFlags::PRIVATE
+    } else {
+        MapFlags::empty()
+    };
     let flags = MapFlags::FIXED | private;
-    let request = MapRequest { address, length, prot, max: prot, flags, object, offset };
+    let request = MapRequest {
+        address,
+        length,
+        prot,
+        max: prot,
+        flags,
+        object,
+        offset,
+    };
     space.map(request).map(drop)
 }
 
 fn map_stack(space: &AddressSpace) -> Result<()> {
-    map(space, STACK_TOP - STACK_SIZE, STACK_SIZE, Prot::READ | Prot::WRITE, None, 0)
+    map(
+        space,
+        STACK_TOP - STACK_SIZE,
+        STACK_SIZE,
+        Prot::READ | Prot::WRITE,
+        None,
+        0,
+    )
 }
 
 /// What init is told: the resource with every right, the other modules, the devices.
 fn boot_info(core: &mut Core, init: &'static Process, modules: &[BootModule]) -> Result<BootInfo> {
-    let empty = Module { handle: 0, arguments_length: 0, size: 0, arguments: [0; 112] };
+    let empty = Module {
+        handle: 0,
+        arguments_length: 0,
+        size: 0,
+        arguments: [0; 112],
+    };
     let mut info = BootInfo {
         resource: 0,
         module_count: 0,

@@ -10,23 +10,35 @@ use crate::time;
 
 /// Cycles of all threads, dead and alive: in all, and those in the kernel.
 pub fn times(core: &Core, process: &Process) -> (u64, u64) {
-    process.threads.iter(core).fold(process.cycles.get(core), |(all, system), thread| {
-        (all + thread.cycles_now(core), system + thread.system_cycles.get(core))
-    })
+    process
+        .threads
+        .iter(core)
+        .fold(process.cycles.get(core), |(all, system), thread| {
+            (
+                all + thread.cycles_now(core),
+                system + thread.system_cycles.get(core),
+            )
+        })
 }
 
 /// The record of a process. `usage` is what its address space says.
 pub fn describe(core: &Core, process: &'static Process, usage: Usage) -> ProcessInfo {
     let (all, system) = times(core, process);
     let system_ns = time::cycles_to_ns(system);
-    let highest = process.threads.iter(core).max_by_key(|thread| thread.sched.parameters(core).base);
+    let highest = process
+        .threads
+        .iter(core)
+        .max_by_key(|thread| thread.sched.parameters(core).base);
     let parameters = highest.map(|thread| thread.sched.parameters(core));
     let text = process.arguments.get(core);
     let mut arguments = [0; ARGUMENTS_MAX];
     arguments[..text.len()].copy_from_slice(text);
     ProcessInfo {
         pid: process.pid.get(core),
-        parent: process.parent.get(core).map_or(0, |parent| parent.pid.get(core)),
+        parent: process
+            .parent
+            .get(core)
+            .map_or(0, |parent| parent.pid.get(core)),
         group: process.group.get(core),
         session: process.session.get(core),
         state: letter(core, process),

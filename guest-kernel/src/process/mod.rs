@@ -15,7 +15,10 @@
 //! interrupts on. Then it is a zombie until its parent waits for it. Children of a process that
 //! ends go to process 1.
 
-#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "used where there is a first process"))]
+#[cfg_attr(
+    not(target_os = "none"),
+    expect(dead_code, reason = "used where there is a first process")
+)]
 mod elf;
 pub mod waiting;
 
@@ -32,7 +35,10 @@ mod info;
 #[cfg(target_os = "none")]
 mod kind;
 #[cfg(target_os = "none")]
-#[expect(unsafe_code, reason = "the address space is used by its own threads without the core lock")]
+#[expect(
+    unsafe_code,
+    reason = "the address space is used by its own threads without the core lock"
+)]
 mod space;
 #[cfg(target_os = "none")]
 mod stop;

@@ -49,7 +49,10 @@ impl Process {
 #[inline]
 pub fn with_current_space<R>(f: impl FnOnce(&AddressSpace) -> R) -> R {
     let space = current_process().space.load(Relaxed);
-    assert!(!space.is_null(), "user memory is used after the process has given it up");
+    assert!(
+        !space.is_null(),
+        "user memory is used after the process has given it up"
+    );
     // SAFETY: only the last thread of a process takes the space out, in `end`, and then uses it no
     // more; the running thread is one of the process's.
     f(unsafe { &*space })

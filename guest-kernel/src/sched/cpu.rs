@@ -99,7 +99,9 @@ pub(super) fn set_hint(core: &Core, id: usize) {
 
 /// Context switches since boot.
 pub fn switches(core: &Core) -> u64 {
-    (0..cpu::cpu_count()).map(|id| cpu::cpu(id).sched.switches.get(core)).sum()
+    (0..cpu::cpu_count())
+        .map(|id| cpu::cpu(id).sched.switches.get(core))
+        .sum()
 }
 
 /// Idle time of all CPUs, in nanoseconds.

@@ -43,7 +43,9 @@ impl Parameters {
     /// The priority with a boost.
     pub fn boosted(self, boost: i8) -> u8 {
         if ages(self.base) {
-            self.base.saturating_add_signed(boost).clamp(*NORMAL.start(), *NORMAL.end())
+            self.base
+                .saturating_add_signed(boost)
+                .clamp(*NORMAL.start(), *NORMAL.end())
         } else {
             self.base
         }
@@ -72,7 +74,10 @@ impl Entity {
             priority: CoreCell::new(0),
             cpu: CoreCell::new(0),
             affinity: CoreCell::new(0),
-            parameters: CoreCell::new(Parameters { policy: Policy::Idle, base: 0 }),
+            parameters: CoreCell::new(Parameters {
+                policy: Policy::Idle,
+                base: 0,
+            }),
             boost: CoreCell::new(0),
             lent: CoreCell::new(0),
         }

@@ -88,7 +88,9 @@ pub extern "C" fn user_return_work(frame: &mut TrapFrame) {
     if bits & work::STOP != 0 {
         return process::stop_current(core, caller);
     }
-    if cpu::this_cpu().need_resched() && let Some(next) = preempting(&core) {
+    if cpu::this_cpu().need_resched()
+        && let Some(next) = preempting(&core)
+    {
         resume(core, next);
     }
     cpu::this_cpu().clear_work(cpu::WORK_SIGNAL);

@@ -181,7 +181,9 @@ impl<T: Runnable> RunQueue<T> {
     #[inline(always)]
     pub fn pop_from(&self, core: &Core, priority: u8) -> &'static T {
         let (list, _) = self.list(core, priority);
-        let Some(item) = list.first(core) else { unreachable!("the bitmaps tell which lists are used") };
+        let Some(item) = list.first(core) else {
+            unreachable!("the bitmaps tell which lists are used")
+        };
         list.remove(core, item);
         if list.is_empty(core) {
             self.unmark(core, priority);
@@ -206,7 +208,8 @@ impl<T: Runnable> RunQueue<T> {
             queued = Some(item);
         }
         let risen = (used << 1) & ((1 << RING) - 1);
-        self.ring_used.set(core, risen | (queued.is_some() as u64) << TOP);
+        self.ring_used
+            .set(core, risen | (queued.is_some() as u64) << TOP);
     }
 
     fn pop_last(&self, core: &Core, index: usize) -> Option<&'static T> {
@@ -218,7 +221,10 @@ impl<T: Runnable> RunQueue<T> {
     /// A waiting thread that `allowed` accepts, the least urgent first: for another CPU to take.
     pub fn find(&self, core: &Core, allowed: impl Fn(&T) -> bool) -> Option<&'static T> {
         (0..PRIORITIES as u8).find_map(|priority| {
-            self.list(core, priority).0.iter(core).find(|item| allowed(item))
+            self.list(core, priority)
+                .0
+                .iter(core)
+                .find(|item| allowed(item))
         })
     }
 }
@@ -241,7 +247,10 @@ pub struct QueuePlace<T: 'static> {
 impl<T> QueuePlace<T> {
     /// In no queue.
     pub const fn new() -> QueuePlace<T> {
-        QueuePlace { links: Links::new(), place: CoreCell::new(0) }
+        QueuePlace {
+            links: Links::new(),
+            place: CoreCell::new(0),
+        }
     }
 }
 

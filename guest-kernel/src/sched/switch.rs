@@ -41,7 +41,11 @@ impl Next {
 pub fn running_on(core: &Core, id: usize) -> Option<&'static Thread> {
     let _ = core;
     let arch = cpu::cpu(id).current();
-    if arch.is_null() { None } else { Some(Thread::of(arch)) }
+    if arch.is_null() {
+        None
+    } else {
+        Some(Thread::of(arch))
+    }
 }
 
 /// The current thread waits: puts it in `state`; the next one runs.
@@ -88,8 +92,8 @@ pub(super) fn time_slice(core: &Core, sched: &'static CpuSched, thread: &Thread)
 #[cold]
 fn start_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
     let priority = thread.sched.priority.get(core);
-    let waits = sched.queue.top(core) == Some(priority)
-        || ages(priority) && sched.queue.has_ageing(core);
+    let waits =
+        sched.queue.top(core) == Some(priority) || ages(priority) && sched.queue.has_ageing(core);
     if waits && thread.sched.shares(core) {
         let end = time::now_ns() + SLICE_NS;
         sched.slice_end.set(core, end);
@@ -103,7 +107,9 @@ fn change(core: &Core, cpu: &PerCpu, previous: &Thread, thread: &'static Thread)
     let sched = &cpu.sched;
     let now = time::cycles();
     let ran = now.wrapping_sub(sched.since.replace(core, now));
-    previous.cycles.set(core, previous.cycles.get(core).wrapping_add(ran));
+    previous
+        .cycles
+        .set(core, previous.cycles.get(core).wrapping_add(ran));
     sched.switches.set(core, sched.switches.get(core) + 1);
     thread.sched.cpu.set(core, cpu.id() as u8);
     thread.state.set(core, State::Running);

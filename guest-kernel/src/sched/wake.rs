@@ -33,7 +33,9 @@ fn enqueue(core: &Core, thread: &'static Thread, id: usize) {
     thread.sched.cpu.set(core, id as u8);
     let sched = &cpu::cpu(id).sched;
     sched.queue.push_back(core, thread, priority);
-    let Some(running) = running_on(core, id) else { return };
+    let Some(running) = running_on(core, id) else {
+        return;
+    };
     let here = id == cpu::cpu_id();
     if running.is_idle() || priority > running.sched.priority.get(core) {
         if here {
@@ -52,7 +54,11 @@ fn enqueue(core: &Core, thread: &'static Thread, id: usize) {
 /// The last CPU unless it is busy, else the least loaded.
 #[inline(always)]
 fn suitable(core: &Core, thread: &Thread) -> usize {
-    if cpu::cpu_count() == 1 { 0 } else { choose(core, thread) }
+    if cpu::cpu_count() == 1 {
+        0
+    } else {
+        choose(core, thread)
+    }
 }
 
 fn choose(core: &Core, thread: &Thread) -> usize {
@@ -65,7 +71,9 @@ fn choose(core: &Core, thread: &Thread) -> usize {
     if allowed(hint) && load(core, hint) == 0 {
         return hint;
     }
-    let least = (0..cpu::cpu_count()).filter(|&id| allowed(id)).min_by_key(|&id| (load(core, id), id != last));
+    let least = (0..cpu::cpu_count())
+        .filter(|&id| allowed(id))
+        .min_by_key(|&id| (load(core, id), id != last));
     least.unwrap_or(0)
 }
 
@@ -84,7 +92,10 @@ pub(super) fn place_preempted(core: &Core, thread: &'static Thread, priority: u8
 
 /// Takes a ready thread out of its run queue, for changing its priority or ending it.
 pub fn dequeue(core: &Core, thread: &'static Thread) {
-    cpu::cpu(thread.sched.cpu.get(core) as usize).sched.queue.remove(core, thread);
+    cpu::cpu(thread.sched.cpu.get(core) as usize)
+        .sched
+        .queue
+        .remove(core, thread);
 }
 
 /// Changes a thread's priority by `change`, keeping the run queues right.
@@ -137,7 +148,11 @@ pub fn notify_running(core: &Core, thread: &Thread) {
 }
 
 /// Wakes every thread of a queue of waiters.
-pub fn wake_all(core: &Core, waiters: &List<Thread, InQueue>, mut prepare: impl FnMut(&'static Thread)) {
+pub fn wake_all(
+    core: &Core,
+    waiters: &List<Thread, InQueue>,
+    mut prepare: impl FnMut(&'static Thread),
+) {
     while let Some(thread) = waiters.pop_front(core) {
         prepare(thread);
         wake(core, thread);

@@ -47,7 +47,11 @@ pub struct Dispositions {
 impl Dispositions {
     /// All default.
     pub const fn new() -> Dispositions {
-        Dispositions { caught: 0, ignored: 0, no_child_wait: false }
+        Dispositions {
+            caught: 0,
+            ignored: 0,
+            no_child_wait: false,
+        }
     }
 
     /// The disposition of a signal.
@@ -128,10 +132,7 @@ pub enum Taker<T> {
 }
 
 /// Chooses a thread for a signal: one that waits for it, else the first that does not block it.
-pub fn choose<T: Copy>(
-    candidates: impl Iterator<Item = Candidate<T>>,
-    signal: u32,
-) -> Taker<T> {
+pub fn choose<T: Copy>(candidates: impl Iterator<Item = Candidate<T>>, signal: u32) -> Taker<T> {
     let mut taker = Taker::Nobody;
     for candidate in candidates {
         if candidate.awaited & bit(signal) != 0 {
@@ -160,7 +161,12 @@ mod tests {
     #[test]
     fn a_disposition_is_kept_until_the_next() {
         let mut table = Dispositions::new();
-        for disposition in [Disposition::Catch, Disposition::Ignore, Disposition::NoChildWait, Disposition::Default] {
+        for disposition in [
+            Disposition::Catch,
+            Disposition::Ignore,
+            Disposition::NoChildWait,
+            Disposition::Default,
+        ] {
             table.set(SIGCHLD, disposition);
             assert_eq!(table.get(SIGCHLD), disposition);
         }

@@ -33,7 +33,9 @@ pub fn child_changed(core: &mut Core, parent: &'static Process, child: Option<&'
         }
     }
     let Some(child) = child else { return };
-    let Some(report) = child.report.get(core) else { return };
+    let Some(report) = child.report.get(core) else {
+        return;
+    };
     let status = report.status();
     let code = match report {
         Report::Ended(status) if status & 0x80 != 0 => code::DUMPED,
@@ -58,12 +60,21 @@ pub fn child_changed(core: &mut Core, parent: &'static Process, child: Option<&'
 pub fn alarm_expired(core: &mut Core, process: &'static Process, now: u64) {
     let signals = &process.signals;
     let interval = signals.interval.get(core);
-    if interval != 0 {
-        let missed = (now - signals.alarm.deadline(core)) / interval;
-        let next = signals.alarm.deadline(core) + (missed + 1) * interval;
-        timer::set(core, &signals.alarm, next, Owner::Alarm(process));
+    let last = signals.alarm.deadline(core);
+    // Expirations that were missed are not made up for.
+    if let Some(missed) = (now - last).checked_div(interval) {
+        timer::set(
+            core,
+            &signals.alarm,
+            last + (missed + 1) * interval,
+            Owner::Alarm(process),
+        );
     }
-    let info = SignalInfo { signo: SIGALRM, code: SI_KERNEL, ..SignalInfo::default() };
+    let info = SignalInfo {
+        signo: SIGALRM,
+        code: SI_KERNEL,
+        ..SignalInfo::default()
+    };
     // Pending once at most.
     let _ = send_to_process(core, process, info);
 }

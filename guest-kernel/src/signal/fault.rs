@@ -30,17 +30,32 @@ pub fn force(frame: &mut TrapFrame, info: SignalInfo) {
 }
 
 /// Whether the fault has a handler, to which the thread goes now.
-fn divert_fault(core: &mut Core, thread: &'static Thread, frame: &mut TrapFrame, info: SignalInfo) -> bool {
+fn divert_fault(
+    core: &mut Core,
+    thread: &'static Thread,
+    frame: &mut TrapFrame,
+    info: SignalInfo,
+) -> bool {
     let process = thread.process();
-    let Some(personality) = process.personality.get(core) else { return false };
+    let Some(personality) = process.personality.get(core) else {
+        return false;
+    };
     let mask = thread.mask.get(core);
-    let slot = SignalSlot { mask, info, ..SignalSlot::default() };
+    let slot = SignalSlot {
+        mask,
+        info,
+        ..SignalSlot::default()
+    };
     if is_inside(&personality, frame.rip) {
         if thread.fault_active(core) != 0 {
             return false;
         }
         let pending = super::interrupts(core, thread) as u32;
-        let slot = SignalSlot { fault_active: 1, pending, ..slot };
+        let slot = SignalSlot {
+            fault_active: 1,
+            pending,
+            ..slot
+        };
         divert(core, thread, frame, slot, personality.fault_entry);
         return true;
     }
@@ -49,7 +64,13 @@ fn divert_fault(core: &mut Core, thread: &'static Thread, frame: &mut TrapFrame,
         return false;
     }
     let pending = super::interrupts(core, thread) as u32;
-    divert(core, thread, frame, SignalSlot { pending, ..slot }, personality.signal_entry);
+    divert(
+        core,
+        thread,
+        frame,
+        SignalSlot { pending, ..slot },
+        personality.signal_entry,
+    );
     true
 }
 

@@ -52,3 +52,9 @@ impl ProcessSignals {
         self.pending.get_mut(core).clear();
     }
 }
+
+impl Default for ProcessSignals {
+    fn default() -> Self {
+        Self::new()
+    }
+}

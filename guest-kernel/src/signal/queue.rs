@@ -31,7 +31,10 @@ pub struct SignalQueue {
 impl SignalQueue {
     /// None.
     pub const fn new() -> SignalQueue {
-        SignalQueue { set: 0, infos: Vec::new() }
+        SignalQueue {
+            set: 0,
+            infos: Vec::new(),
+        }
     }
 
     /// The pending set.
@@ -58,7 +61,11 @@ impl SignalQueue {
     #[inline]
     pub fn next(&self, allowed: SignalSet) -> Option<u32> {
         let candidates = self.set & allowed;
-        let first = if candidates & SYNCHRONOUS != 0 { candidates & SYNCHRONOUS } else { candidates };
+        let first = if candidates & SYNCHRONOUS != 0 {
+            candidates & SYNCHRONOUS
+        } else {
+            candidates
+        };
         (first != 0).then(|| first.trailing_zeros() + 1)
     }
 
@@ -99,7 +106,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn info(signo: u32, value: u64) -> SignalInfo {
-        SignalInfo { signo, value, ..SignalInfo::default() }
+        SignalInfo {
+            signo,
+            value,
+            ..SignalInfo::default()
+        }
     }
 
     proptest! {

@@ -15,7 +15,10 @@ pub fn send_to_process(core: &mut Core, target: &'static Process, info: SignalIn
     if !prepare(core, target, info.signo) {
         return Ok(());
     }
-    let threads = target.threads.iter(core).map(|thread| candidate(core, thread));
+    let threads = target
+        .threads
+        .iter(core)
+        .map(|thread| candidate(core, thread));
     let taker = choose(threads, info.signo);
     post(core, target, taker, info, None)
 }
@@ -35,7 +38,11 @@ fn candidate(core: &Core, thread: &'static Thread) -> Candidate<&'static Thread>
         State::SigWait => thread.awaited.get(core),
         _ => 0,
     };
-    Candidate { thread, mask: thread.mask.get(core) & !UNBLOCKABLE, awaited }
+    Candidate {
+        thread,
+        mask: thread.mask.get(core) & !UNBLOCKABLE,
+        awaited,
+    }
 }
 
 /// What happens whoever takes it: stop and continue signals cancel each other, SIGKILL kills. Whether
@@ -112,7 +119,8 @@ pub fn settle(core: &mut Core, thread: &'static Thread) {
     let process = thread.process();
     loop {
         let open = !(thread.mask.get(core) & !UNBLOCKABLE);
-        let ready = (thread.pending.get(core).set() | process.signals.pending.get(core).set()) & open;
+        let ready =
+            (thread.pending.get(core).set() | process.signals.pending.get(core).set()) & open;
         if ready == 0 {
             return thread.clear_work(core, work::SIGNAL);
         }
@@ -120,7 +128,9 @@ pub fn settle(core: &mut Core, thread: &'static Thread) {
         if ready & !caught == 0 {
             return thread.add_work(core, work::SIGNAL);
         }
-        let Some(info) = take(core, thread, open & !caught) else { return };
+        let Some(info) = take(core, thread, open & !caught) else {
+            return;
+        };
         let action = process.signals.dispositions.get(core).action(info.signo);
         act(core, process, action, &info);
     }
@@ -136,7 +146,11 @@ pub fn settle_process(core: &mut Core, process: &'static Process) {
 }
 
 /// Takes the next pending signal of a set: the thread's own first.
-pub(super) fn take(core: &mut Core, thread: &'static Thread, allowed: SignalSet) -> Option<SignalInfo> {
+pub(super) fn take(
+    core: &mut Core,
+    thread: &'static Thread,
+    allowed: SignalSet,
+) -> Option<SignalInfo> {
     if let Some(info) = thread.pending.get_mut(core).take(allowed) {
         return Some(info);
     }

@@ -30,7 +30,11 @@ pub fn take_caught(core: &mut Core, thread: &'static Thread) -> Option<(SignalIn
 }
 
 /// Takes a signal of a set, whether blocked or not (`SigWait`).
-pub fn take_awaited(core: &mut Core, thread: &'static Thread, set: SignalSet) -> Option<SignalInfo> {
+pub fn take_awaited(
+    core: &mut Core,
+    thread: &'static Thread,
+    set: SignalSet,
+) -> Option<SignalInfo> {
     let info = take(core, thread, set & !UNBLOCKABLE);
     if info.is_some() {
         settle(core, thread);
@@ -41,7 +45,9 @@ pub fn take_awaited(core: &mut Core, thread: &'static Thread, set: SignalSet) ->
 /// The current thread, about to return to user mode, has a signal to take: diverts it to the
 /// personality, or tells the personality if it is inside.
 pub fn deliver(core: &mut Core, thread: &'static Thread, frame: &mut TrapFrame) {
-    let Some(personality) = thread.process().personality.get(core) else { return };
+    let Some(personality) = thread.process().personality.get(core) else {
+        return;
+    };
     if !interrupts(core, thread) {
         return settle(core, thread);
     }
@@ -54,7 +60,12 @@ pub fn deliver(core: &mut Core, thread: &'static Thread, frame: &mut TrapFrame) 
     }
     if let Some((info, mask)) = take_caught(core, thread) {
         let pending = interrupts(core, thread) as u32;
-        let slot = SignalSlot { pending, mask, info, ..SignalSlot::default() };
+        let slot = SignalSlot {
+            pending,
+            mask,
+            info,
+            ..SignalSlot::default()
+        };
         divert(core, thread, frame, slot, personality.signal_entry);
     }
 }
@@ -66,7 +77,12 @@ pub fn is_inside(personality: &Personality, rip: u64) -> bool {
 
 /// Continues the thread at an entry of the personality; the slot says where it was.
 pub fn divert(core: &Core, thread: &Thread, frame: &mut TrapFrame, slot: SignalSlot, entry: u64) {
-    let slot = SignalSlot { rip: frame.rip, rsp: frame.rsp, rflags: frame.rflags, ..slot };
+    let slot = SignalSlot {
+        rip: frame.rip,
+        rsp: frame.rsp,
+        rflags: frame.rflags,
+        ..slot
+    };
     thread.write_slot(core, &slot);
     frame.rip = entry;
     frame.rflags &= !CLEARED_FLAGS;

@@ -47,7 +47,12 @@ pub fn grant(frame: &mut TrapFrame) -> Next {
     let [process, handle, rights, ..] = frame.arguments();
     let mut core = lock();
     let asked = Rights::from_bits_truncate(rights as u32);
-    let result = give(&mut core, Handle(process as u32), Handle(handle as u32), asked);
+    let result = give(
+        &mut core,
+        Handle(process as u32),
+        Handle(handle as u32),
+        asked,
+    );
     Next::result(frame, result.map(|handle| handle.0 as u64))
 }
 

@@ -28,7 +28,12 @@ fn ask(frame: &mut TrapFrame, answer: impl FnOnce(&Core, &'static Process) -> u3
 
 /// `ParentPid`.
 pub fn parent(frame: &mut TrapFrame) -> Next {
-    ask(frame, |core, process| process.parent.get(core).map_or(0, |parent| parent.pid.get(core)))
+    ask(frame, |core, process| {
+        process
+            .parent
+            .get(core)
+            .map_or(0, |parent| parent.pid.get(core))
+    })
 }
 
 /// `GetGroup`.
@@ -92,6 +97,10 @@ fn may_become(old: Identity, new: Identity) -> bool {
     let users = [old.ruid, old.euid, old.suid];
     let groups = [old.rgid, old.egid, old.sgid];
     old.euid == 0
-        || [new.ruid, new.euid, new.suid].iter().all(|user| users.contains(user))
-            && [new.rgid, new.egid, new.sgid].iter().all(|group| groups.contains(group))
+        || [new.ruid, new.euid, new.suid]
+            .iter()
+            .all(|user| users.contains(user))
+            && [new.rgid, new.egid, new.sgid]
+                .iter()
+                .all(|group| groups.contains(group))
 }

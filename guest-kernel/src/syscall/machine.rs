@@ -27,7 +27,13 @@ pub fn null(frame: &mut TrapFrame) -> Next {
 pub fn bind_irq(frame: &mut TrapFrame) -> Next {
     let [gsi, port, badge, resource, ..] = frame.arguments();
     let mut core = lock();
-    let result = bind(&mut core, gsi, Handle(port as u32), badge as u32, Handle(resource as u32));
+    let result = bind(
+        &mut core,
+        gsi,
+        Handle(port as u32),
+        badge as u32,
+        Handle(resource as u32),
+    );
     Next::result(frame, result.map(|handle| handle.0 as u64))
 }
 
@@ -38,7 +44,11 @@ fn bind(core: &mut Core, gsi: u64, port: Handle, badge: u32, resource: Handle) -
     process.handles.get_mut(core).reserve(1)?;
     let gsi = u32::try_from(gsi).map_err(|_| Error::Invalid)?;
     let irq = Irq::bind(core, gsi, port, badge)?;
-    process.share_handle(core, Object::Irq(irq), Rights::WRITE | Rights::DUP | Rights::TRANSFER)
+    process.share_handle(
+        core,
+        Object::Irq(irq),
+        Rights::WRITE | Rights::DUP | Rights::TRANSFER,
+    )
 }
 
 /// `IrqAck`.

@@ -22,7 +22,9 @@ pub fn object_create(frame: &mut TrapFrame) -> Next {
 }
 
 fn make_object(kind: u64, bytes: u64, address: u64, resource: Handle) -> Result<u64> {
-    let kind = u8::try_from(kind).ok().and_then(|kind| ObjectKind::try_from(kind).ok());
+    let kind = u8::try_from(kind)
+        .ok()
+        .and_then(|kind| ObjectKind::try_from(kind).ok());
     let kind = kind.ok_or(Error::Invalid)?;
     let process = current_process();
     if kind != ObjectKind::Anonymous {
@@ -81,7 +83,13 @@ pub fn map(frame: &mut TrapFrame) -> Next {
     Next::result(frame, result)
 }
 
-fn map_request(address: u64, length: u64, mode: u64, object: Handle, offset: u64) -> Result<MapRequest> {
+fn map_request(
+    address: u64,
+    length: u64,
+    mode: u64,
+    object: Handle,
+    offset: u64,
+) -> Result<MapRequest> {
     let prot = Prot::from_bits(mode as u32).ok_or(Error::Invalid)?;
     let flags = MapFlags::from_bits((mode >> 32) as u32).ok_or(Error::Invalid)?;
     let (object, max) = if object == Handle::NONE {
@@ -93,7 +101,15 @@ fn map_request(address: u64, length: u64, mode: u64, object: Handle, offset: u64
     if !max.contains(prot) {
         return Err(Error::AccessDenied);
     }
-    Ok(MapRequest { address, length, prot, max, flags, object, offset })
+    Ok(MapRequest {
+        address,
+        length,
+        prot,
+        max,
+        flags,
+        object,
+        offset,
+    })
 }
 
 /// A private mapping writes to copies, so that reading is enough.
@@ -116,9 +132,13 @@ pub fn unmap(frame: &mut TrapFrame) -> Next {
 /// `VmProtect`.
 pub fn protect(frame: &mut TrapFrame) -> Next {
     let [process, address, length, prot, ..] = frame.arguments();
-    let result = Prot::from_bits(prot as u32).ok_or(Error::Invalid).and_then(|prot| {
-        with_space(Handle(process as u32), |space| space.protect(address, length, prot))
-    });
+    let result = Prot::from_bits(prot as u32)
+        .ok_or(Error::Invalid)
+        .and_then(|prot| {
+            with_space(Handle(process as u32), |space| {
+                space.protect(address, length, prot)
+            })
+        });
     Next::result(frame, result.map(|()| 0))
 }
 
@@ -138,7 +158,9 @@ pub fn remap(frame: &mut TrapFrame) -> Next {
         0 => Remap::InPlace,
         _ => Remap::MayMove,
     };
-    let result = with_space(Handle::NONE, |space| space.remap(old, old_length, length, place));
+    let result = with_space(Handle::NONE, |space| {
+        space.remap(old, old_length, length, place)
+    });
     Next::result(frame, result)
 }
 
@@ -148,4 +170,3 @@ pub fn discard(frame: &mut TrapFrame) -> Next {
     let result = with_space(Handle::NONE, |space| space.discard(address, length));
     Next::result(frame, result.map(|()| 0))
 }
-

@@ -53,7 +53,9 @@ fn unlocked<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 
 /// Copies a process's arguments, cut to what is kept, from user memory.
 fn read_arguments(address: u64, length: u64) -> Result<ArrayVec<u8, ARGUMENTS_MAX>> {
-    let length = usize::try_from(length).map_err(|_| Error::Invalid)?.min(ARGUMENTS_MAX);
+    let length = usize::try_from(length)
+        .map_err(|_| Error::Invalid)?
+        .min(ARGUMENTS_MAX);
     let mut text = [0; ARGUMENTS_MAX];
     UserSlice::<u8>::new(address, length).read(&mut text[..length])?;
     Ok(text[..length].iter().copied().collect())

@@ -34,7 +34,11 @@ fn make_session(core: &mut Core, port: Handle, badge: u32, ready: u32) -> Result
     let port = process.port(core, port, Rights::RECEIVE)?;
     process.handles.get_mut(core).reserve(1)?;
     let session = Session::create(core, process, port, badge, ready)?;
-    process.share_handle(core, Object::Session(session), Rights::SEND | Rights::DUP | Rights::TRANSFER)
+    process.share_handle(
+        core,
+        Object::Session(session),
+        Rights::SEND | Rights::DUP | Rights::TRANSFER,
+    )
 }
 
 /// `SessionSignal`.

@@ -26,7 +26,8 @@ pub fn create(frame: &mut TrapFrame) -> Next {
 fn make(text: u64, length: u64, resource: Handle) -> Result<u64> {
     let parent = current_process();
     parent.check_resource(&lock(), resource, Rights::PROCESS)?;
-    let (arguments, space) = unlocked(|| Ok((read_arguments(text, length)?, AddressSpace::new()?)))?;
+    let (arguments, space) =
+        unlocked(|| Ok((read_arguments(text, length)?, AddressSpace::new()?)))?;
     let mut core = lock();
     parent.handles.get_mut(&mut core).reserve(1)?;
     let child = process::create_empty(&mut core, Some(parent), space, &arguments)?;
@@ -50,12 +51,21 @@ fn begin(handle: Handle, first: &TrapFrame, priority: u64) -> Result<u64> {
         return Err(Error::Invalid);
     }
     let valid = first.rip < USER_TOP && first.rsp < USER_TOP;
-    let priority = u8::try_from(priority).ok().and_then(Parameters::from_priority);
+    let priority = u8::try_from(priority)
+        .ok()
+        .and_then(Parameters::from_priority);
     let parameters = priority.filter(|_| valid).ok_or(Error::Invalid)?;
-    let how = Start { parameters, affinity: ANY_CPU, mask: 0 };
+    let how = Start {
+        parameters,
+        affinity: ANY_CPU,
+        mask: 0,
+    };
     let thread = thread::create(&mut core, target, first, how)?;
     if target.personality.get(&core).is_some() {
-        thread.arch_mut(&mut core).enable_fpu().inspect_err(|_| thread::dismiss(&mut core, thread))?;
+        thread
+            .arch_mut(&mut core)
+            .enable_fpu()
+            .inspect_err(|_| thread::dismiss(&mut core, thread))?;
     }
     target.life.set(&core, Life::Alive);
     sched::place(&core, thread);
@@ -73,7 +83,11 @@ pub fn set_personality(frame: &mut TrapFrame) -> Next {
 fn install(handle: Handle, personality: Personality) -> Result<()> {
     let text = personality.text_begin..personality.text_end;
     let inside = |address| text.contains(&address);
-    let entries = [personality.syscall_entry, personality.signal_entry, personality.fault_entry];
+    let entries = [
+        personality.syscall_entry,
+        personality.signal_entry,
+        personality.fault_entry,
+    ];
     let exits = personality.exit_begin <= personality.exit_end && inside(personality.exit_begin);
     if text.end > USER_TOP || !entries.into_iter().all(inside) || !exits {
         return Err(Error::Invalid);

@@ -36,7 +36,9 @@ pub fn set(frame: &mut TrapFrame) -> Next {
 }
 
 fn change(core: &Core, tid: u64, policy: u64, priority: u64, resource: Handle) -> Result<()> {
-    let policy = u8::try_from(policy).ok().and_then(|policy| Policy::try_from(policy).ok());
+    let policy = u8::try_from(policy)
+        .ok()
+        .and_then(|policy| Policy::try_from(policy).ok());
     let new = policy
         .zip(u8::try_from(priority).ok())
         .and_then(|(policy, base)| Parameters::new(policy, base))
@@ -92,8 +94,8 @@ fn present() -> u32 {
 /// `GetAffinity`.
 pub fn get_affinity(frame: &mut TrapFrame) -> Next {
     let core = lock();
-    let result = named(&core, frame.rdi)
-        .map(|thread| (thread.sched.affinity.get(&core) & present()) as u64);
+    let result =
+        named(&core, frame.rdi).map(|thread| (thread.sched.affinity.get(&core) & present()) as u64);
     Next::result(frame, result)
 }
 
@@ -127,4 +129,3 @@ fn times_of_process(core: &Core, pid: u32) -> Result<(u64, u64)> {
     };
     Ok(process::times(core, process))
 }
-

@@ -26,7 +26,9 @@ pub fn action(frame: &mut TrapFrame) -> Next {
 }
 
 fn set_action(core: &mut Core, signal: u32, disposition: u64) -> Result<Disposition> {
-    let disposition = u8::try_from(disposition).ok().and_then(|number| Disposition::try_from(number).ok());
+    let disposition = u8::try_from(disposition)
+        .ok()
+        .and_then(|number| Disposition::try_from(number).ok());
     let disposition = disposition.ok_or(Error::Invalid)?;
     if !(1..=SIGRTMAX).contains(&signal) || signal == SIGKILL || signal == SIGSTOP {
         return Err(Error::Invalid);
@@ -43,7 +45,10 @@ fn set_action(core: &mut Core, signal: u32, disposition: u64) -> Result<Disposit
 /// `SigMask`.
 pub fn mask(frame: &mut TrapFrame) -> Next {
     let [how, set, ..] = frame.arguments();
-    let Some(how) = u8::try_from(how).ok().and_then(|how| MaskHow::try_from(how).ok()) else {
+    let Some(how) = u8::try_from(how)
+        .ok()
+        .and_then(|how| MaskHow::try_from(how).ok())
+    else {
         return Next::error(frame, Error::Invalid);
     };
     let mut core = lock();
@@ -131,7 +136,9 @@ fn dispatch(target: i64, kind: u64, info: SignalInfo) -> Result<()> {
     match (kind, target) {
         (0, 0) => {
             let group = current_process().group.get(&core);
-            to_many(&mut core, info, |core, process| process.group.get(core) == group)
+            to_many(&mut core, info, |core, process| {
+                process.group.get(core) == group
+            })
         }
         (0, -1) => {
             let others = |core: &Core, process: &Process| {
@@ -141,7 +148,9 @@ fn dispatch(target: i64, kind: u64, info: SignalInfo) -> Result<()> {
         }
         (0, ..-1) => {
             let group = target.unsigned_abs();
-            to_many(&mut core, info, |core, process| process.group.get(core) as u64 == group)
+            to_many(&mut core, info, |core, process| {
+                process.group.get(core) as u64 == group
+            })
         }
         (0, pid) => {
             let process = by_pid(&core, u32::try_from(pid).unwrap_or(u32::MAX));
@@ -151,7 +160,11 @@ fn dispatch(target: i64, kind: u64, info: SignalInfo) -> Result<()> {
             let thread = by_tid(&core, u32::try_from(tid).unwrap_or(u32::MAX));
             let thread = thread.ok_or(Error::NoSuchProcess)?;
             let info = permitted(&core, info, thread.process())?;
-            if info.signo == 0 { Ok(()) } else { send_to_thread(&mut core, thread, info) }
+            if info.signo == 0 {
+                Ok(())
+            } else {
+                send_to_thread(&mut core, thread, info)
+            }
         }
         _ => Err(Error::Invalid),
     }
@@ -177,7 +190,11 @@ fn permitted(core: &Core, mut info: SignalInfo, target: &'static Process) -> Res
 
 fn to_one(core: &mut Core, info: SignalInfo, target: &'static Process) -> Result<()> {
     let info = permitted(core, info, target)?;
-    if info.signo == 0 { Ok(()) } else { send_to_process(core, target, info) }
+    if info.signo == 0 {
+        Ok(())
+    } else {
+        send_to_process(core, target, info)
+    }
 }
 
 /// Sends to all processes that are meant; an error only if none could be signalled.

@@ -17,7 +17,11 @@ pub fn create(frame: &mut TrapFrame) -> Next {
     let [entry, stack, argument, fs_base, flags, ..] = frame.arguments();
     let first = TrapFrame::user(entry, stack, argument);
     let valid = entry < USER_TOP && stack < USER_TOP && fs_base < USER_TOP && flags == 0;
-    let result = if valid { start(&first, fs_base) } else { Err(Error::Invalid) };
+    let result = if valid {
+        start(&first, fs_base)
+    } else {
+        Err(Error::Invalid)
+    };
     Next::result(frame, result)
 }
 
@@ -47,7 +51,11 @@ pub fn exit(frame: &mut TrapFrame) -> Next {
     current().clear_address.set(&core, frame.rdi);
     let last = current_process().thread_count.get(&core) == 1;
     drop(core);
-    if last { process::exit(0) } else { thread::end_current() }
+    if last {
+        process::exit(0)
+    } else {
+        thread::end_current()
+    }
 }
 
 /// `SetFsBase`.
@@ -70,7 +78,8 @@ pub fn futex_wait(frame: &mut TrapFrame) -> Next {
 pub fn futex_wake(frame: &mut TrapFrame) -> Next {
     let [address, count, bits, ..] = frame.arguments();
     let count = count.min(u32::MAX as u64) as u32;
-    let result = futex::key(address).map(|key| futex::wake(&mut lock(), key, count, bits as u32) as u64);
+    let result =
+        futex::key(address).map(|key| futex::wake(&mut lock(), key, count, bits as u32) as u64);
     Next::result(frame, result)
 }
 
@@ -81,7 +90,13 @@ pub fn futex_requeue(frame: &mut TrapFrame) -> Next {
     Next::result(frame, result)
 }
 
-fn requeue_waiters(address: u64, wake: u64, requeue: u64, other: u64, expected: u64) -> Result<u64> {
+fn requeue_waiters(
+    address: u64,
+    wake: u64,
+    requeue: u64,
+    other: u64,
+    expected: u64,
+) -> Result<u64> {
     let (from, to) = unlocked(|| Ok((futex::key(address)?, futex::key(other)?)))?;
     let mut core = lock();
     if expected >> 32 & 1 != 0 && UserPtr::<u32>::new(address).read()? != expected as u32 {

@@ -26,7 +26,11 @@ pub fn set_alarm(frame: &mut TrapFrame) -> Next {
     let process = current_process();
     let signals = &process.signals;
     let left = match signals.alarm.is_armed(&core) {
-        true => signals.alarm.deadline(&core).saturating_sub(time::now_ns()).max(1),
+        true => signals
+            .alarm
+            .deadline(&core)
+            .saturating_sub(time::now_ns())
+            .max(1),
         false => 0,
     };
     frame.rdx = signals.interval.replace(&core, interval);

@@ -33,7 +33,12 @@ pub fn wait_many(frame: &mut TrapFrame) -> Next {
     let mut core = lock();
     let caller = current();
     let waits = !expired && thread::may_wait(&core, caller, true).is_ok();
-    let found = ipc::poll(&mut core, current_process(), &mut items, waits.then_some(caller));
+    let found = ipc::poll(
+        &mut core,
+        current_process(),
+        &mut items,
+        waits.then_some(caller),
+    );
     if found == Ok(0) && !expired {
         return thread::wait(core, caller, frame, State::Poll, deadline);
     }
@@ -48,7 +53,9 @@ fn read_items(address: u64, count: u64) -> Result<Vec<WaitItem>> {
         return Err(Error::Invalid);
     }
     let mut items = Vec::new();
-    items.try_reserve_exact(count as usize).map_err(|_| Error::NoMemory)?;
+    items
+        .try_reserve_exact(count as usize)
+        .map_err(|_| Error::NoMemory)?;
     items.resize(count as usize, WaitItem::default());
     UserSlice::new(address, items.len()).read(&mut items)?;
     Ok(items)
@@ -58,7 +65,10 @@ fn read_items(address: u64, count: u64) -> Result<Vec<WaitItem>> {
 pub fn wait_child(frame: &mut TrapFrame) -> Next {
     let [which, id, options, target, ..] = frame.arguments();
     let (id, options) = (id as u32, options as u32);
-    let Some(which) = u8::try_from(which).ok().and_then(|which| WaitFor::try_from(which).ok()) else {
+    let Some(which) = u8::try_from(which)
+        .ok()
+        .and_then(|which| WaitFor::try_from(which).ok())
+    else {
         return Next::error(frame, Error::Invalid);
     };
     let mut core = lock();
@@ -87,7 +97,12 @@ fn find(
     options: u32,
 ) -> Search<&'static Process> {
     let children = parent.children.iter(core).map(|child| {
-        (child, child.pid.get(core), child.group.get(core), report_of(core, child))
+        (
+            child,
+            child.pid.get(core),
+            child.group.get(core),
+            report_of(core, child),
+        )
     });
     search(children, which, id, options)
 }

@@ -40,8 +40,8 @@ pub fn create(
     let space = process.space(core).ok_or(Error::NoSuchProcess)?;
     let slot = space.utcb_allocate()?;
     let root = space.root();
-    let made = ArchThread::new(frame, root, slot.address)
-        .and_then(|arch| Ok((arch, THREADS.take(core)?)));
+    let made =
+        ArchThread::new(frame, root, slot.address).and_then(|arch| Ok((arch, THREADS.take(core)?)));
     let (arch, thread) = made.inspect_err(|_| free_slot(core, process, slot))?;
     let tid = TIDS.allocate(core, thread, |_| false).inspect_err(|_| {
         THREADS.give(core, thread);
@@ -55,7 +55,9 @@ pub fn create(
     reset(core, thread, process, tid);
     thread.sched.start(core, start.parameters, start.affinity);
     thread.set_affinity(core, start.affinity);
-    thread.sender.set(core, (process.pid.get(core) as u64) << 32);
+    thread
+        .sender
+        .set(core, (process.pid.get(core) as u64) << 32);
     thread.mask.set(core, start.mask);
     thread.prepare_utcb(core, slot.address, tid, process.pid.get(core));
     process.threads.push_back(core, thread);
@@ -77,7 +79,9 @@ fn reset(core: &mut Core, thread: &'static Thread, process: &'static Process, ti
     thread.state.set(core, State::Stopped);
     thread.work.set(core, 0);
     thread.server.set(core, None);
-    thread.token.set(core, tid as u64 | thread.token.get(core) & !0xffff_ffff);
+    thread
+        .token
+        .set(core, tid as u64 | thread.token.get(core) & !0xffff_ffff);
     thread.endpoint.set(core, None);
     thread.timed_out.set(core, false);
     thread.futex.set(core, Key::NONE);
@@ -121,7 +125,10 @@ pub fn idle(core: &mut Core) -> &'static Thread {
         panic!("no memory for a CPU's idle thread: give the machine more")
     };
     thread.set_arch(core, ArchThread::idle(tlb::kernel_root()));
-    let lowest = Parameters { policy: Policy::Idle, base: 0 };
+    let lowest = Parameters {
+        policy: Policy::Idle,
+        base: 0,
+    };
     thread.sched.start(core, lowest, ANY_CPU);
     thread.state.set(core, State::Running);
     thread.sched.cpu.set(core, crate::arch::cpu::cpu_id() as u8);

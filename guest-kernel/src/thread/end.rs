@@ -7,9 +7,9 @@ use crate::arch::cpu;
 use crate::futex;
 use crate::ipc;
 use crate::mm::uaccess::UserPtr;
+use crate::object::core_lock::lock;
 use crate::object::list::List;
 use crate::object::{Core, CoreCell};
-use crate::object::core_lock::lock;
 use crate::process;
 use crate::sched;
 use crate::sched::queue::InQueue;
@@ -86,7 +86,9 @@ fn leave(core: &mut Core, thread: &'static Thread) {
     let process = thread.process();
     let (all, system) = process.cycles.get(core);
     let ran = thread.cycles_now(core);
-    process.cycles.set(core, (all + ran, system + thread.system_cycles.get(core)));
+    process
+        .cycles
+        .set(core, (all + ran, system + thread.system_cycles.get(core)));
     List::<Thread, InProcess>::remove(&process.threads, core, thread);
     process.thread_count.decrement(core);
     LIVE.decrement(core);
@@ -118,8 +120,17 @@ impl Thread {
     /// Cycles that it has run, up to now.
     pub fn cycles_now(&self, core: &Core) -> u64 {
         let running = self.state.get(core) == State::Running;
-        let since = || cpu::cpu(self.sched.cpu.get(core) as usize).sched.since.get(core);
-        let now = if running { time::cycles().saturating_sub(since()) } else { 0 };
+        let since = || {
+            cpu::cpu(self.sched.cpu.get(core) as usize)
+                .sched
+                .since
+                .get(core)
+        };
+        let now = if running {
+            time::cycles().saturating_sub(since())
+        } else {
+            0
+        };
         self.cycles.get(core) + now
     }
 }

@@ -17,8 +17,8 @@ use crate::object::list::{Linked, Links};
 use crate::object::pool::{Pool, Pooled};
 use crate::object::{Core, CoreCell, CoreRef};
 use crate::process::Process;
-use crate::sched::queue::{InQueue, QueuePlace, Runnable};
 use crate::sched::Entity;
+use crate::sched::queue::{InQueue, QueuePlace, Runnable};
 use crate::signal::queue::SignalQueue;
 use crate::timer::Timer;
 
@@ -190,7 +190,8 @@ impl Linked<InProcess> for Thread {
 
 impl Thread {
     pub(super) fn set_process(&self, process: &'static Process) {
-        self.process.store(core::ptr::from_ref(process).cast_mut(), Relaxed);
+        self.process
+            .store(core::ptr::from_ref(process).cast_mut(), Relaxed);
     }
 
     /// Notes work for its next return to user mode, and makes that be soon if it runs.

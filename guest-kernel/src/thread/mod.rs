@@ -6,7 +6,10 @@
 //! repeated when the wait ends: the frame's RIP points to the `SYSCALL` again.
 
 #[cfg(target_os = "none")]
-#[expect(unsafe_code, reason = "registers of threads that do not run; the running thread by its address")]
+#[expect(
+    unsafe_code,
+    reason = "registers of threads that do not run; the running thread by its address"
+)]
 mod context;
 #[cfg(target_os = "none")]
 mod create;

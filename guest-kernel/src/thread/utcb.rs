@@ -35,7 +35,10 @@ impl Thread {
         let (to, from) = (self.utcb(core), from.utcb(core));
         // SAFETY: two different pages that stay; any bytes are valid.
         unsafe {
-            let (to, from) = (field!(to, user).cast::<u64>(), field!(from, user).cast::<u64>());
+            let (to, from) = (
+                field!(to, user).cast::<u64>(),
+                field!(from, user).cast::<u64>(),
+            );
             copy_nonoverlapping(from, to, UTCB_USER / 8);
         }
     }
@@ -97,7 +100,10 @@ impl Thread {
         // SAFETY: two different pages that stay; `bytes` is at most the buffers' size, a multiple
         // of the word. Bytes that change meanwhile arrive in either state.
         unsafe {
-            let (to, from) = (field!(to, bytes).cast::<u64>(), field!(from, bytes).cast::<u64>());
+            let (to, from) = (
+                field!(to, bytes).cast::<u64>(),
+                field!(from, bytes).cast::<u64>(),
+            );
             copy_nonoverlapping(from, to, bytes.div_ceil(8));
         }
     }

@@ -3,8 +3,8 @@
 use ferrix_abi::error::{Error, Result, encode};
 use ferrix_abi::ipc::Tag;
 
-use super::kind::{Thread, work};
 use super::State;
+use super::kind::{Thread, work};
 use crate::arch::TrapFrame;
 use crate::object::{Core, CoreGuard};
 use crate::sched::{self, Next};
@@ -27,7 +27,9 @@ pub enum Outcome {
 /// would interrupt it.
 pub fn may_wait(core: &Core, thread: &Thread, interruptible: bool) -> Result<()> {
     let bits = thread.work.get(core);
-    if bits & work::KILL != 0 || interruptible && bits & work::SIGNAL != 0 && signal::interrupts(core, thread) {
+    if bits & work::KILL != 0
+        || interruptible && bits & work::SIGNAL != 0 && signal::interrupts(core, thread)
+    {
         return Err(Error::Interrupted);
     }
     Ok(())

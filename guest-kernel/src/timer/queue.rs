@@ -68,7 +68,9 @@ pub struct DeadlineQueue<O: Copy + 'static> {
 impl<O: Copy + Send> DeadlineQueue<O> {
     /// An empty queue.
     pub const fn new() -> DeadlineQueue<O> {
-        DeadlineQueue { root: CoreCell::new(None) }
+        DeadlineQueue {
+            root: CoreCell::new(None),
+        }
     }
 
     /// The earliest deadline.
@@ -113,7 +115,10 @@ impl<O: Copy + Send> DeadlineQueue<O> {
 
     /// Takes the owner of the earliest timer out if its deadline is not after `now`.
     pub fn pop_due(&self, core: &Core, now: u64) -> Option<O> {
-        let first = self.root.get(core).filter(|first| first.deadline.get(core) <= now)?;
+        let first = self
+            .root
+            .get(core)
+            .filter(|first| first.deadline.get(core) <= now)?;
         self.remove(core, first);
         first.owner.take(core)
     }

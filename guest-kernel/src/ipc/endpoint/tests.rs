@@ -66,7 +66,11 @@ fn takes(only: u32, sender: u32) -> bool {
 }
 
 fn leak(id: u32, only: u32) -> &'static Thread {
-    Box::leak(Box::new(Thread { id, only, links: Links::new() }))
+    Box::leak(Box::new(Thread {
+        id,
+        only,
+        links: Links::new(),
+    }))
 }
 
 proptest! {

@@ -62,7 +62,10 @@ fn the_limit_is_an_error() {
     for object in 0..HANDLES_MAX {
         insert(&mut table, object as u32, Rights::empty()).unwrap();
     }
-    assert_eq!(insert(&mut table, 0, Rights::empty()), Err(Error::TooManyHandles));
+    assert_eq!(
+        insert(&mut table, 0, Rights::empty()),
+        Err(Error::TooManyHandles)
+    );
     table.remove(Handle(1)).unwrap();
     assert!(insert(&mut table, 0, Rights::empty()).is_ok());
 }

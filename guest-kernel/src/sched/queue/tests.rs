@@ -38,7 +38,8 @@ impl Model {
 
     /// Those that reach the top of the range stay behind those that are there.
     fn age(&mut self) {
-        self.0.sort_by_key(|&(priority, _)| core::cmp::Reverse(priority));
+        self.0
+            .sort_by_key(|&(priority, _)| core::cmp::Reverse(priority));
         for (priority, _) in &mut self.0 {
             if NORMAL.contains(priority) {
                 *priority = (*priority + 1).min(*NORMAL.end());
@@ -91,8 +92,14 @@ proptest! {
 
 #[test]
 fn the_lowest_thread_overtakes_after_as_many_slices_as_it_is_below() {
-    let items: &'static [Item] =
-        Vec::leak((0..2).map(|number| Item { number, queue: QueuePlace::new() }).collect());
+    let items: &'static [Item] = Vec::leak(
+        (0..2)
+            .map(|number| Item {
+                number,
+                queue: QueuePlace::new(),
+            })
+            .collect(),
+    );
     let queue: RunQueue<Item> = RunQueue::new();
     let core = lock();
     queue.push_back(&core, &items[0], 4);
