@@ -6,7 +6,7 @@
 use core::arch::asm;
 use core::cell::Cell;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 
 use super::segment::{GDT_ENTRIES, TSS_RSP0, Tss};
 use super::thread::ArchThread;
@@ -36,6 +36,8 @@ pub struct PerCpu {
     pub(super) scratch: Cell<u64>,
     /// The thread that runs here.
     current: AtomicPtr<ArchThread>,
+    /// Where the root table in use is published.
+    active: Cell<*const AtomicU64>,
     /// Number of SpinLocks held, and [`NOT_DUE`].
     preempt: AtomicU32,
     /// `WORK_*` bits.
@@ -76,6 +78,7 @@ impl PerCpu {
             this: Cell::new(0),
             scratch: Cell::new(0),
             current: AtomicPtr::new(core::ptr::null_mut()),
+            active: Cell::new(core::ptr::null()),
             preempt: AtomicU32::new(0),
             work: AtomicU32::new(0),
             id: Cell::new(0),
@@ -92,6 +95,7 @@ impl PerCpu {
     pub(super) fn prepare(&self, id: usize) {
         self.this.set(self as *const PerCpu as u64);
         self.id.set(id as u32);
+        self.active.set(tlb::slot(id));
         self.preempt.store(NOT_DUE, Relaxed);
     }
 
@@ -177,7 +181,14 @@ pub(super) fn set_current(thread: *mut ArchThread) {
 /// Publishes the root table that this CPU is about to load (see [`tlb`]).
 #[inline]
 pub(super) fn set_active(root: PhysAddr) {
-    tlb::set_active(this_cpu().id(), root);
+    let slot: *const AtomicU64;
+    // SAFETY: in the kernel GS points to this CPU's data, where `prepare` put the slot's address.
+    let slot = unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) slot, const offset_of!(PerCpu, active),
+            options(nostack, readonly, preserves_flags));
+        &*slot
+    };
+    slot.store(root.0, Relaxed);
 }
 
 /// Sets the stack of entries from user mode on this CPU.

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use ferrix_abi::error::{Error, Result};
 
 use super::frame::{self, Page, page};
-use super::phys::Frame;
+use super::phys::{Frame, PhysAddr};
 use super::pte::Pte;
 
 /// A page table.
@@ -112,4 +112,16 @@ pub(super) fn lose(descriptor: &Page, emptied: u32) {
             descriptor.set_mask(0);
         }
     }
+}
+
+/// Maps a page of the kernel's own windows (supervisor, never executable), for all address spaces.
+pub fn map_kernel(root: PhysAddr, address: u64, frame: Frame, bits: u64) -> Result<()> {
+    let upper = Pte::PRESENT | Pte::WRITE | Pte::ACCESSED;
+    let mut node = Frame::containing(root);
+    for level in (1..=ROOT_LEVEL).rev() {
+        node = descend(node, index(address, level), upper)?;
+    }
+    let flags = upper | Pte::DIRTY | Pte::GLOBAL | Pte::NO_EXECUTE | bits;
+    set(node, index(address, 0), Pte(frame.address().0 | flags));
+    Ok(())
 }

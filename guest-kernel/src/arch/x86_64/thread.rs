@@ -4,13 +4,13 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`Anchor`] | what the entries need before they have a register: the personality's text; where a parked thread continues |
+//! | [`Anchor`] | what the entries need before they have a register: the personality's text |
 //! | [`TrapFrame`] | the registers of user mode; RSP0 is its end |
 //! | | the kernel's frames |
 //!
 //! A thread is *parked* when its stack holds nothing but its user frame: it continues by returning
-//! to user mode. That is the resting state of `rsp`, so a thread that blocks in a system call as a
-//! whole needs nothing saved. Only [`switch`] leaves another `rsp`, and takes it back.
+//! to user mode. That is the resting state of `rsp` and `resume`, so a thread that blocks in a system
+//! call as a whole needs nothing saved. Only [`switch`] leaves others, and takes them back.
 
 use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
@@ -40,21 +40,21 @@ pub struct Anchor {
     pub text_end: u64,
     /// Where a foreign SYSCALL continues.
     pub syscall_entry: u64,
-    /// Where the kernel continues a parked thread.
-    parked: u64,
+    /// Keeps the frame aligned.
+    reserved: u64,
 }
 
 const NO_CPU: u32 = u32::MAX;
 const ANCHOR_SIZE: u64 = size_of::<Anchor>() as u64;
-/// From a parked thread's `rsp`, after its RET, down to the frame.
-pub(super) const PARKED_TO_FRAME: usize = ANCHOR_SIZE as usize + FRAME_SIZE;
 
 /// The architecture's part of a thread.
 #[derive(Debug)]
 #[repr(C)]
 pub struct ArchThread {
-    /// Where the kernel continues it: a stack with the address to return to on top.
+    /// Its stack pointer when it continues.
     rsp: u64,
+    /// The address at which it continues.
+    resume: u64,
     /// The CPU that last had its floating-point state in its registers.
     fpu_cpu: u32,
     /// The end of the user frame: RSP0.
@@ -84,14 +84,14 @@ impl ArchThread {
             text_begin: 0,
             text_end: USER_TOP,
             syscall_entry: 0,
-            parked: entry::parked_exit(),
+            reserved: 0,
         };
         // SAFETY: the stack is new, mapped, and larger than both.
         unsafe {
             (rsp0 as *mut Anchor).write(anchor);
             (rsp0 as *mut TrapFrame).sub(1).write(*frame);
         }
-        let rsp = parked_rsp(rsp0);
+        let rsp = rsp0 - FRAME_SIZE as u64;
         Ok(ArchThread { rsp, rsp0, gs_base: utcb, stack: Some(stack), ..ArchThread::idle(root) })
     }
 
@@ -100,6 +100,7 @@ impl ArchThread {
     pub fn idle(root: PhysAddr) -> ArchThread {
         ArchThread {
             rsp: 0,
+            resume: entry::parked_exit(),
             fpu_cpu: NO_CPU,
             rsp0: 0,
             root,
@@ -213,11 +214,6 @@ impl ArchThread {
     pub fn utcb(&self) -> u64 {
         self.gs_base
     }
-}
-
-#[inline]
-fn parked_rsp(rsp0: u64) -> u64 {
-    rsp0 + offset_of!(Anchor, parked) as u64
 }
 
 #[inline]
@@ -338,7 +334,8 @@ pub unsafe fn switch(prev: *mut ArchThread, next: *mut ArchThread, lock: &Atomic
         change_context(prev, next);
         switch_stack(prev, next, lock);
         // From now on it is parked whenever it enters the kernel anew.
-        (*prev).rsp = parked_rsp((*prev).rsp0);
+        (*prev).rsp = (*prev).rsp0.wrapping_sub(FRAME_SIZE as u64);
+        (*prev).resume = entry::parked_exit();
     }
 }
 
@@ -348,21 +345,20 @@ pub unsafe fn switch(prev: *mut ArchThread, next: *mut ArchThread, lock: &Atomic
 /// As [`switch`]; and nothing that lives on the stack of `prev` needs to be dropped.
 #[inline]
 pub unsafe fn resume(prev: *mut ArchThread, next: *mut ArchThread, lock: &AtomicBool) -> ! {
-    // SAFETY: the caller's promises are those that are needed; `rsp` is the first field.
+    // SAFETY: the caller's promises are those that are needed.
     unsafe {
         change_context(prev, next);
-        asm!("mov rsp, [{}]", "mov byte ptr [{}], 0", "ret", in(reg) next,
-            in(reg) lock, options(noreturn));
+        asm!(
+            "mov rsp, [{next} + {rsp}]",
+            "mov byte ptr [{lock}], 0",
+            "jmp [{next} + {resume}]",
+            next = in(reg) next,
+            lock = in(reg) lock.as_ptr(),
+            rsp = const offset_of!(ArchThread, rsp),
+            resume = const offset_of!(ArchThread, resume),
+            options(noreturn),
+        );
     }
-}
-
-/// Continues the current thread, parked: returns to user mode at once.
-///
-/// # Safety
-/// Interrupts are off, no lock is held, and nothing on the stack needs to be dropped.
-pub unsafe fn return_to_user(current: *mut ArchThread) -> ! {
-    // SAFETY: as in `resume`.
-    unsafe { asm!("mov rsp, [{}]", "ret", in(reg) current, options(noreturn)) }
 }
 
 /// Makes `thread` the one that this CPU, which has none yet, is running.
@@ -385,7 +381,13 @@ unsafe extern "sysv64" fn switch_stack(
         "push r13",
         "push r14",
         "push r15",
-        "call 2f", // Leaves the address of the POPs on top.
+        "mov [rdi + {rsp}], rsp",
+        "lea rax, [rip + 2f]",
+        "mov [rdi + {resume}], rax",
+        "mov rsp, [rsi + {rsp}]",
+        "mov byte ptr [rdx], 0",
+        "jmp [rsi + {resume}]",
+        "2:",
         "pop r15",
         "pop r14",
         "pop r13",
@@ -393,10 +395,7 @@ unsafe extern "sysv64" fn switch_stack(
         "pop rbx",
         "pop rbp",
         "ret",
-        "2:",
-        "mov [rdi], rsp",
-        "mov rsp, [rsi]",
-        "mov byte ptr [rdx], 0",
-        "ret",
+        rsp = const offset_of!(ArchThread, rsp),
+        resume = const offset_of!(ArchThread, resume),
     )
 }

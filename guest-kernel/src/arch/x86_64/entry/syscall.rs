@@ -11,7 +11,7 @@ use core::mem::offset_of;
 use super::macros::*;
 use super::trap;
 use crate::arch::x86_64::frame::{TrapFrame, USER_CS, USER_SS};
-use crate::arch::x86_64::thread::{Anchor, PARKED_TO_FRAME};
+use crate::arch::x86_64::thread::Anchor;
 use crate::arch::x86_64::vector;
 use crate::arch::x86_64::{cpu, upcalls};
 
@@ -74,11 +74,10 @@ pub(super) unsafe extern "C" fn entry() {
     )
 }
 
-/// Where a parked thread continues; interrupts are off, RSP is just above its anchor.
+/// Where a parked thread continues; interrupts are off, RSP points to its frame.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn parked_exit() {
     naked_asm!(
-        "sub rsp, {to_frame}",
         "2:",
         "cmp dword ptr gs:[{work}], 0",
         "jne 4f",
@@ -91,7 +90,6 @@ pub(super) unsafe extern "C" fn parked_exit() {
         "call {user_return_work}",
         "cli",
         "jmp 2b",
-        to_frame = const PARKED_TO_FRAME,
         work = const cpu::WORK,
         vector = const offset_of!(TrapFrame, vector),
         syscall = const vector::SYSCALL,

@@ -5,7 +5,6 @@ use core::mem::offset_of;
 
 use super::macros::*;
 use crate::arch::x86_64::frame::TrapFrame;
-use crate::arch::x86_64::thread::PARKED_TO_FRAME;
 use crate::arch::x86_64::vector::{self, EXCEPTIONS, FIRST_GSI, GSIS};
 use crate::arch::x86_64::{apic, cpu, upcalls};
 
@@ -213,11 +212,10 @@ unsafe extern "C" fn exit() {
     )
 }
 
-/// Where a parked thread continues; interrupts are off, RSP is just above its anchor.
+/// Where a parked thread continues; interrupts are off, RSP points to its frame.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn parked_exit() {
     naked_asm!(
-        "sub rsp, {to_frame}",
         "2:",
         "cmp dword ptr gs:[{work}], 0",
         "jne 4f",
@@ -230,7 +228,6 @@ pub(super) unsafe extern "C" fn parked_exit() {
         "call {user_return_work}",
         "cli",
         "jmp 2b",
-        to_frame = const PARKED_TO_FRAME,
         work = const cpu::WORK,
         user_return_work = sym upcalls::user_return_work,
     )
