@@ -21,7 +21,7 @@ use super::frame::{self, page};
 use super::phys::{Frame, PhysAddr};
 pub use super::pte::Pte;
 use super::table::{LINE, ROOT_LEVEL, descend, index, lines, lose, new_table, set, shift, table};
-pub use super::table::{free_table, table_pages};
+pub use super::table::{free_table, map_kernel, table_pages};
 
 /// Root entries that all address spaces share: the direct map; the kernel and its windows.
 const KERNEL_SLOTS: [usize; 2] = [256, 511];
@@ -378,18 +378,6 @@ pub fn adopt_kernel(root: PhysAddr) {
     for (slot, entry) in KERNEL_SLOTS.iter().zip(&KERNEL_ENTRIES) {
         entry.store(root[*slot].load(Relaxed), Relaxed);
     }
-}
-
-/// Maps a page of the kernel's own windows (supervisor, never executable), for all address spaces.
-pub fn map_kernel(root: PhysAddr, address: u64, frame: Frame, bits: u64) -> Result<()> {
-    let upper = Pte::PRESENT | Pte::WRITE | Pte::ACCESSED;
-    let mut node = Frame::containing(root);
-    for level in (1..=ROOT_LEVEL).rev() {
-        node = descend(node, index(address, level), upper)?;
-    }
-    let flags = upper | Pte::DIRTY | Pte::GLOBAL | Pte::NO_EXECUTE | bits;
-    set(node, index(address, 0), Pte(frame.address().0 | flags));
-    Ok(())
 }
 
 /// Makes the shared tables behind [`KERNEL_INFO`].
