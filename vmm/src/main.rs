@@ -27,7 +27,8 @@ fn main() -> ExitCode {
         Ok(status) => code(status),
         Err(error) => {
             let status = error.status();
-            eprintln!("vmm: {:#}", anyhow::Error::from(error));
+            // Each layer's message already holds its cause.
+            eprintln!("vmm: {error}");
             code(status)
         }
     }

@@ -5,6 +5,7 @@ use crate::local::Local;
 use crate::state::{FILES, IDENTITY, INIT, install};
 use crate::{entry, local, window};
 use ferrix_abi::handle::Handle;
+use ferrix_machine::milestone;
 use ferrix_posix::descriptors::{Descriptor, OnExec};
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_proto::file::{self, kind};
@@ -48,7 +49,9 @@ fn begin(startup: &'static Startup, frame: &mut Frame) -> Result<()> {
     *IDENTITY.lock() = process::identity(0)?;
     take_handles(startup)?;
     let path = startup.strings().next().ok_or(Errno::ENOENT)?;
-    exec::execute(frame, path, &Strings::Startup(startup))
+    exec::execute(frame, path, &Strings::Startup(startup))?;
+    system::milestone(milestone::FIRST_EXEC);
+    Ok(())
 }
 
 fn take_handles(startup: &Startup) -> Result<()> {

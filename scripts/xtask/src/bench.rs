@@ -39,13 +39,16 @@ pub fn all() -> Result<()> {
 
 /// A boot of the default image to the moment when the shell reads the terminal.
 fn boot() -> Result<()> {
-    let stats = run(&[
-        "images/default.toml",
-        "--command",
-        "read line",
-        "--timeout",
-        "60",
-    ])?;
+    let folder = tempfile::Builder::new()
+        .prefix("bench-")
+        .tempdir_in("target")?;
+    let disk = folder.path().join("disk.img");
+    copy_sparse(Path::new("target/image/root.img"), &disk)?;
+    let disk = disk
+        .to_str()
+        .context("the path of the project is not UTF-8")?;
+    let options = ["--disk", disk, "--command", "read line", "--timeout", "20"];
+    let stats = run(&[&["images/default.toml"], &options[..]].concat())?;
     println!(
         "| boot to the first read of the terminal | {} |",
         instructions_at(&stats, "prompt")?
