@@ -24,7 +24,13 @@ extern crate alloc;
 #[expect(unsafe_code, reason = "the UART's ports")]
 pub mod log;
 
-#[expect(unsafe_code, reason = "the machine itself: instructions, tables, registers")]
+#[cfg_attr(
+    target_os = "none",
+    expect(
+        unsafe_code,
+        reason = "the machine itself: instructions, tables, registers"
+    )
+)]
 pub mod arch;
 pub mod boot;
 #[cfg(target_os = "none")]
@@ -48,6 +54,9 @@ pub mod sync;
 pub mod syscall;
 pub mod thread;
 #[cfg(target_os = "none")]
-#[expect(unsafe_code, reason = "reads the time stamp counter and the paravirtual clock page")]
+#[expect(
+    unsafe_code,
+    reason = "reads the time stamp counter and the paravirtual clock page"
+)]
 pub mod time;
 pub mod timer;

@@ -46,8 +46,16 @@ fn begin() {
 fn panic(info: &PanicInfo<'_>) -> ! {
     begin();
     match info.location() {
-        Some(place) => say!("\nkernel panic on CPU {} at {place}: {}", cpu::cpu_id(), info.message()),
-        None => say!("\nkernel panic on CPU {}: {}", cpu::cpu_id(), info.message()),
+        Some(place) => say!(
+            "\nkernel panic on CPU {} at {place}: {}",
+            cpu::cpu_id(),
+            info.message()
+        ),
+        None => say!(
+            "\nkernel panic on CPU {}: {}",
+            cpu::cpu_id(),
+            info.message()
+        ),
     }
     let rbp: u64;
     // SAFETY: reading a register has no effect; frame pointers are kept everywhere.
@@ -69,7 +77,10 @@ pub extern "C" fn kernel_exception(frame: &mut TrapFrame) {
         18 => "machine check",
         _ => "exception",
     };
-    say!("\nkernel panic on CPU {}: {name} in the kernel", cpu::cpu_id());
+    say!(
+        "\nkernel panic on CPU {}: {name} in the kernel",
+        cpu::cpu_id()
+    );
     registers(frame);
     say!("#0 {:#x}", frame.rip);
     backtrace(1, frame.rbp);
@@ -78,11 +89,41 @@ pub extern "C" fn kernel_exception(frame: &mut TrapFrame) {
 
 fn registers(frame: &TrapFrame) {
     let f = frame;
-    say!("vector {} error {:#x} cr2 {:#x} rip {:#x}", f.vector, f.error, read_cr2(), f.rip);
-    say!("cs {:#x} rflags {:#x} rsp {:#x} rbp {:#x}", f.cs, f.rflags, f.rsp, f.rbp);
-    say!("rax {:#x} rbx {:#x} rcx {:#x} rdx {:#x}", f.rax, f.rbx, f.rcx, f.rdx);
-    say!("rsi {:#x} rdi {:#x} r8 {:#x} r9 {:#x}", f.rsi, f.rdi, f.r8, f.r9);
-    say!("r10 {:#x} r11 {:#x} r12 {:#x} r13 {:#x}", f.r10, f.r11, f.r12, f.r13);
+    say!(
+        "vector {} error {:#x} cr2 {:#x} rip {:#x}",
+        f.vector,
+        f.error,
+        read_cr2(),
+        f.rip
+    );
+    say!(
+        "cs {:#x} rflags {:#x} rsp {:#x} rbp {:#x}",
+        f.cs,
+        f.rflags,
+        f.rsp,
+        f.rbp
+    );
+    say!(
+        "rax {:#x} rbx {:#x} rcx {:#x} rdx {:#x}",
+        f.rax,
+        f.rbx,
+        f.rcx,
+        f.rdx
+    );
+    say!(
+        "rsi {:#x} rdi {:#x} r8 {:#x} r9 {:#x}",
+        f.rsi,
+        f.rdi,
+        f.r8,
+        f.r9
+    );
+    say!(
+        "r10 {:#x} r11 {:#x} r12 {:#x} r13 {:#x}",
+        f.r10,
+        f.r11,
+        f.r12,
+        f.r13
+    );
     say!("r14 {:#x} r15 {:#x}", f.r14, f.r15);
 }
 

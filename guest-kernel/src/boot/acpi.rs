@@ -66,19 +66,29 @@ fn find(rsdp: u64, signature: &[u8; 4]) -> Option<&'static [u8]> {
         2.. if u64_at(rsdp, 24) != 0 => (u64_at(rsdp, 24), 8),
         _ => (u32_at(rsdp, 16) as u64, 4),
     };
-    table(root)[HEADER..].chunks_exact(width).find_map(|pointer| {
-        let address = if width == 8 { u64_at(pointer, 0) } else { u32_at(pointer, 0) as u64 };
-        let found = table(address);
-        found.starts_with(signature).then_some(found)
-    })
+    table(root)[HEADER..]
+        .chunks_exact(width)
+        .find_map(|pointer| {
+            let address = if width == 8 {
+                u64_at(pointer, 0)
+            } else {
+                u32_at(pointer, 0) as u64
+            };
+            let found = table(address);
+            found.starts_with(signature).then_some(found)
+        })
 }
 
 /// Calls `visit` for every entry of the MADT; not at all where there is none.
 pub fn visit_madt(rsdp: u64, mut visit: impl FnMut(Entry)) {
-    let Some(madt) = find(rsdp, b"APIC") else { return };
+    let Some(madt) = find(rsdp, b"APIC") else {
+        return;
+    };
     let mut rest = madt.get(MADT_ENTRIES..).unwrap_or_default();
     while let [kind, length, ..] = *rest {
-        let Some((entry, after)) = rest.split_at_checked(length as usize) else { return };
+        let Some((entry, after)) = rest.split_at_checked(length as usize) else {
+            return;
+        };
         if entry.len() < 2 {
             return;
         }
@@ -103,13 +113,19 @@ const INTERRUPT: &[u8] = &[0x89, 6, 0];
 
 /// Calls `visit` for every virtio-mmio device of the DSDT.
 pub fn visit_virtio(rsdp: u64, mut visit: impl FnMut(VirtioDevice)) {
-    let Some(fadt) = find(rsdp, b"FACP") else { return };
+    let Some(fadt) = find(rsdp, b"FACP") else {
+        return;
+    };
     let dsdt = table(u32_at(fadt, FADT_DSDT) as u64);
     let mut rest = dsdt;
     while let Some(device) = after(rest, VIRTIO_MMIO) {
         if let (Some(memory), Some(interrupt)) = (after(device, MEMORY), after(device, INTERRUPT)) {
             let (base, size) = (u32_at(memory, 1) as u64, u32_at(memory, 5));
-            visit(VirtioDevice { base, size, gsi: u32_at(interrupt, 2) });
+            visit(VirtioDevice {
+                base,
+                size,
+                gsi: u32_at(interrupt, 2),
+            });
         }
         rest = device;
     }
@@ -117,6 +133,8 @@ pub fn visit_virtio(rsdp: u64, mut visit: impl FnMut(VirtioDevice)) {
 
 /// What follows the first occurrence of `pattern`.
 fn after<'a>(bytes: &'a [u8], pattern: &[u8]) -> Option<&'a [u8]> {
-    let at = bytes.windows(pattern.len()).position(|window| window == pattern)?;
+    let at = bytes
+        .windows(pattern.len())
+        .position(|window| window == pattern)?;
     bytes.get(at + pattern.len()..)
 }

@@ -82,7 +82,14 @@ mod tests {
         archive.extend(entry("after", 6, b""));
         let found: Vec<_> = files(&archive).collect();
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0], File { name: b"init --verbose", offset: 4096, size: 5 });
+        assert_eq!(
+            found[0],
+            File {
+                name: b"init --verbose",
+                offset: 4096,
+                size: 5
+            }
+        );
         assert_eq!((found[1].name, found[1].size), (&b"blk"[..], 2));
         assert_eq!(&archive[found[1].offset..][..2], b"xy");
     }

@@ -8,7 +8,11 @@ use ferrix_machine::cmdline::VIRTIO_MMIO_DEVICE;
 pub fn virtio_devices(command_line: &str) -> impl Iterator<Item = VirtioDevice> {
     command_line.split_ascii_whitespace().filter_map(|word| {
         let (key, value) = word.split_once('=')?;
-        if key == VIRTIO_MMIO_DEVICE { device(value) } else { None }
+        if key == VIRTIO_MMIO_DEVICE {
+            device(value)
+        } else {
+            None
+        }
     })
 }
 
@@ -17,7 +21,11 @@ fn device(value: &str) -> Option<VirtioDevice> {
     let mut place = place.split(':');
     let base = number(place.next()?)?;
     let gsi = place.next()?.parse().ok()?;
-    Some(VirtioDevice { base, size: number(size)?.try_into().ok()?, gsi })
+    Some(VirtioDevice {
+        base,
+        size: number(size)?.try_into().ok()?,
+        gsi,
+    })
 }
 
 /// A decimal or `0x` hexadecimal number, with an optional suffix.
@@ -40,14 +48,19 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Vec<(u64, u32, u32)> {
-        virtio_devices(text).map(|d| (d.base, d.size, d.gsi)).collect()
+        virtio_devices(text)
+            .map(|d| (d.base, d.size, d.gsi))
+            .collect()
     }
 
     #[test]
     fn devices_are_found_in_order() {
         let line = "quiet virtio_mmio.device=4K@0xd0000000:5 command=x \
                     virtio_mmio.device=512@0xfeb00e00:12:3";
-        assert_eq!(parse(line), [(0xd000_0000, 4096, 5), (0xfeb0_0e00, 512, 12)]);
+        assert_eq!(
+            parse(line),
+            [(0xd000_0000, 4096, 5), (0xfeb0_0e00, 512, 12)]
+        );
     }
 
     #[test]

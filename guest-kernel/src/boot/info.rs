@@ -85,8 +85,9 @@ pub fn io_apics() -> ArrayVec<(u64, u32), 4> {
 
 /// Virtio devices that the command line announces, or else ACPI.
 pub fn virtio_devices() -> ArrayVec<VirtioDevice, VIRTIO_MAX> {
-    let mut found: ArrayVec<_, VIRTIO_MAX> =
-        words::virtio_devices(command_line()).take(VIRTIO_MAX).collect();
+    let mut found: ArrayVec<_, VIRTIO_MAX> = words::virtio_devices(command_line())
+        .take(VIRTIO_MAX)
+        .collect();
     if found.is_empty() {
         let rsdp = INFO.lock().rsdp;
         acpi::visit_virtio(rsdp, |device| {
@@ -103,13 +104,21 @@ pub fn init(address: u32) {
     info.command_line = pvh::text(start.command_line, COMMAND_LINE_MAX - 1);
     let ranges = pvh::table::<pvh::MemoryRange>(start.memory_map, start.memory_map_count);
     let ram = ranges.filter(|range| range.kind == pvh::RAM);
-    info.ram = ram.map(|range| (range.address, range.address + range.size)).take(RANGES_MAX).collect();
+    info.ram = ram
+        .map(|range| (range.address, range.address + range.size))
+        .take(RANGES_MAX)
+        .collect();
     assert!(!info.ram.is_empty(), "the boot loader names no RAM");
     reserve_handover(&mut info, &start, address);
     for module in pvh::table::<pvh::Module>(start.modules, start.module_count) {
-        info.reserved.push((module.address, module.address + module.size));
+        info.reserved
+            .push((module.address, module.address + module.size));
         let arguments = pvh::text(module.command_line, ARGUMENTS_MAX);
-        let whole = BootModule { arguments, address: PhysAddr(module.address), size: module.size };
+        let whole = BootModule {
+            arguments,
+            address: PhysAddr(module.address),
+            size: module.size,
+        };
         info.add_module(whole);
     }
     map_all_ram(&mut info);
@@ -133,7 +142,10 @@ fn reserve_handover(info: &mut Info, start: &pvh::StartInfo, address: u32) {
     };
     keep(address as u64, size_of::<pvh::StartInfo>());
     keep(start.command_line, COMMAND_LINE_MAX);
-    keep(start.modules, start.module_count as usize * size_of::<pvh::Module>());
+    keep(
+        start.modules,
+        start.module_count as usize * size_of::<pvh::Module>(),
+    );
     for module in pvh::table::<pvh::Module>(start.modules, start.module_count) {
         keep(module.command_line, ARGUMENTS_MAX);
     }
@@ -155,7 +167,11 @@ impl Info {
                 "a module of the boot archive is not on a page boundary: pack it with scripts/build"
             );
             let arguments = core::str::from_utf8(file.name).unwrap_or_default();
-            let file = BootModule { arguments, address, size: file.size as u64 };
+            let file = BootModule {
+                arguments,
+                address,
+                size: file.size as u64,
+            };
             let _ = self.modules.try_push(file);
         }
     }
@@ -196,7 +212,11 @@ pub fn init_memory() {
     let memory = BootMemory {
         usable: &info.ram,
         reserved: &info.reserved,
-        content: if ram_is_zero() { Content::Zero } else { Content::Dirty },
+        content: if ram_is_zero() {
+            Content::Zero
+        } else {
+            Content::Dirty
+        },
         root: start::root(),
     };
     mm::init(&memory).expect("enough RAM for the kernel's tables");

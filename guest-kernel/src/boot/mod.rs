@@ -19,11 +19,14 @@ mod acpi;
 #[cfg(target_os = "none")]
 mod info;
 #[cfg(target_os = "none")]
-#[expect(unsafe_code, reason = "the boot loader's structures are found by address")]
+#[expect(
+    unsafe_code,
+    reason = "the boot loader's structures are found by address"
+)]
 mod pvh;
 
 #[cfg(target_os = "none")]
 pub use info::{
-    BootModule, apic_ids, command_line, init, init_memory, io_apics, memory_bytes, modules, publish,
-    virtio_devices,
+    BootModule, apic_ids, command_line, init, init_memory, io_apics, memory_bytes, modules,
+    publish, virtio_devices,
 };

@@ -50,13 +50,19 @@ const MAPPED: u64 = 1 << 30;
 /// The start information at `address`.
 pub fn start_info(address: u32) -> StartInfo {
     let info: StartInfo = read(address as u64);
-    assert!(info.magic == MAGIC && info.version >= 1, "not started by PVH: {info:x?}");
+    assert!(
+        info.magic == MAGIC && info.version >= 1,
+        "not started by PVH: {info:x?}"
+    );
     info
 }
 
 /// One of the boot loader's structures, which need not be aligned.
 fn read<T: Copy>(address: u64) -> T {
-    assert!(address < MAPPED, "the boot loader put {address:#x} out of reach");
+    assert!(
+        address < MAPPED,
+        "the boot loader put {address:#x} out of reach"
+    );
     // SAFETY: within the direct map; the PVH protocol promises the structure at this address.
     unsafe { direct(PhysAddr(address)).cast::<T>().read_unaligned() }
 }
@@ -72,7 +78,10 @@ pub fn bytes(address: u64, count: usize) -> &'static [u8] {
     if address == 0 {
         return &[];
     }
-    assert!(address < MAPPED, "the boot loader put {address:#x} out of reach");
+    assert!(
+        address < MAPPED,
+        "the boot loader put {address:#x} out of reach"
+    );
     // SAFETY: within the direct map; the PVH protocol promises the bytes at this address.
     unsafe { core::slice::from_raw_parts(direct(PhysAddr(address)), count) }
 }
@@ -80,7 +89,10 @@ pub fn bytes(address: u64, count: usize) -> &'static [u8] {
 /// A NUL-terminated text of the boot loader, at most `limit` bytes of it; what is not UTF-8 cuts it.
 pub fn text(address: u64, limit: usize) -> &'static str {
     let bytes = bytes(address, limit);
-    let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let length = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
     let bytes = &bytes[..length];
     match core::str::from_utf8(bytes) {
         Ok(text) => text,

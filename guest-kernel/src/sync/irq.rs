@@ -30,7 +30,10 @@ pub struct IrqSpinLockGuard<'a, T: ?Sized> {
 impl<T> IrqSpinLock<T> {
     /// A free lock.
     pub const fn new(value: T) -> IrqSpinLock<T> {
-        IrqSpinLock { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        IrqSpinLock {
+            locked: AtomicBool::new(false),
+            value: UnsafeCell::new(value),
+        }
     }
 }
 
@@ -42,7 +45,11 @@ impl<T: ?Sized> IrqSpinLock<T> {
         if self.locked.swap(true, Ordering::Acquire) {
             contend(&self.locked);
         }
-        IrqSpinLockGuard { lock: self, state, _not_send: core::marker::PhantomData }
+        IrqSpinLockGuard {
+            lock: self,
+            state,
+            _not_send: core::marker::PhantomData,
+        }
     }
 
     /// Takes the lock if it is free.
@@ -53,7 +60,11 @@ impl<T: ?Sized> IrqSpinLock<T> {
             cpu::interrupts_restore(state);
             return None;
         }
-        Some(IrqSpinLockGuard { lock: self, state, _not_send: core::marker::PhantomData })
+        Some(IrqSpinLockGuard {
+            lock: self,
+            state,
+            _not_send: core::marker::PhantomData,
+        })
     }
 
     /// The value, for who owns the lock alone.

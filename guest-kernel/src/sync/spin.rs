@@ -30,7 +30,10 @@ pub struct SpinLockGuard<'a, T: ?Sized> {
 impl<T> SpinLock<T> {
     /// A free lock.
     pub const fn new(value: T) -> SpinLock<T> {
-        SpinLock { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        SpinLock {
+            locked: AtomicBool::new(false),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// Takes the value out.
@@ -47,7 +50,10 @@ impl<T: ?Sized> SpinLock<T> {
         if self.locked.swap(true, Ordering::Acquire) {
             contend(&self.locked);
         }
-        SpinLockGuard { lock: self, _not_send: core::marker::PhantomData }
+        SpinLockGuard {
+            lock: self,
+            _not_send: core::marker::PhantomData,
+        }
     }
 
     /// Takes the lock if it is free.
@@ -58,7 +64,10 @@ impl<T: ?Sized> SpinLock<T> {
             cpu::preempt_enable();
             return None;
         }
-        Some(SpinLockGuard { lock: self, _not_send: core::marker::PhantomData })
+        Some(SpinLockGuard {
+            lock: self,
+            _not_send: core::marker::PhantomData,
+        })
     }
 
     /// The value, for who owns the lock alone.
@@ -112,7 +121,9 @@ impl<T: ?Sized> Drop for SpinLockGuard<'_, T> {
 
 impl<T: ?Sized> fmt::Debug for SpinLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpinLock").field("locked", &self.is_locked()).finish_non_exhaustive()
+        f.debug_struct("SpinLock")
+            .field("locked", &self.is_locked())
+            .finish_non_exhaustive()
     }
 }
 

@@ -46,7 +46,11 @@ static RECORDS: Records = Records(UnsafeCell::new((
         _flags: 0,
         _padding2: [0; 2],
     },
-    WallClock { _version: 0, seconds: 0, nanoseconds: 0 },
+    WallClock {
+        _version: 0,
+        seconds: 0,
+        nanoseconds: 0,
+    },
 )));
 
 /// Lets KVM write both records, and takes them; KVM then writes no more.
@@ -56,7 +60,10 @@ fn read() -> (SystemTime, WallClock) {
     // SAFETY: KVM's clock is offered; the records are this function's, physically contiguous, and
     // written by KVM during the two WRMSR and at latest at the next entry of the guest.
     unsafe {
-        wrmsr(KVM_WALL_CLOCK_NEW, start::image_address(&raw const (*records).1));
+        wrmsr(
+            KVM_WALL_CLOCK_NEW,
+            start::image_address(&raw const (*records).1),
+        );
         wrmsr(KVM_SYSTEM_TIME_NEW, physical | 1);
         while (&raw const (*records).0.version).read_volatile() == 0 {}
         let copy = records.read_volatile();
@@ -69,7 +76,11 @@ fn read() -> (SystemTime, WallClock) {
 pub fn tsc_khz() -> u32 {
     let (time, _) = read();
     let khz = (1_000_000u64 << 32) / time.tsc_to_system_mul.max(1) as u64;
-    let shifted = if time.tsc_shift < 0 { khz << -time.tsc_shift } else { khz >> time.tsc_shift };
+    let shifted = if time.tsc_shift < 0 {
+        khz << -time.tsc_shift
+    } else {
+        khz >> time.tsc_shift
+    };
     shifted as u32
 }
 
@@ -78,7 +89,11 @@ pub fn realtime_ns() -> u64 {
     let (time, wall) = read();
     let cycles = rdtsc().wrapping_sub(time.tsc_timestamp);
     let shift = time.tsc_shift;
-    let cycles = if shift < 0 { cycles >> -shift } else { cycles << shift };
+    let cycles = if shift < 0 {
+        cycles >> -shift
+    } else {
+        cycles << shift
+    };
     let since = ((cycles as u128 * time.tsc_to_system_mul as u128) >> 32) as u64;
     wall.seconds as u64 * 1_000_000_000 + wall.nanoseconds as u64 + time.system_time + since
 }

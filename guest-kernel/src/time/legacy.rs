@@ -89,7 +89,11 @@ pub fn cmos_realtime_ns() -> u64 {
 /// Days from 1970-01-01 to a date of the Gregorian calendar.
 fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     // Years begin in March, so that the leap day comes last.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let (year, month) = if month <= 2 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
     let leap_days = year / 4 - year / 100 + year / 400;
     year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }

@@ -48,7 +48,8 @@ pub fn now_ns() -> u64 {
 #[inline(always)]
 pub fn tsc_at(ns: u64) -> u64 {
     let cycles = (ns as u128 * CYCLES_PER_NS.load(Relaxed) as u128) >> 32;
-    BASE.load(Relaxed).saturating_add(u64::try_from(cycles).unwrap_or(u64::MAX))
+    BASE.load(Relaxed)
+        .saturating_add(u64::try_from(cycles).unwrap_or(u64::MAX))
 }
 
 /// Wall clock minus monotonic clock, in nanoseconds.
@@ -65,14 +66,20 @@ pub fn init() {
     CYCLES_PER_NS.store((tsc_khz << 32) / 1_000_000, Relaxed);
     publish(tsc_khz);
     let kvm = features().contains(Features::KVM_CLOCK);
-    let wall = if kvm { kvm::realtime_ns() } else { legacy::cmos_realtime_ns() };
+    let wall = if kvm {
+        kvm::realtime_ns()
+    } else {
+        legacy::cmos_realtime_ns()
+    };
     set_realtime_offset(wall.saturating_sub(now_ns()));
 }
 
 /// TSC frequency in kHz; tells the APIC timer its own.
 fn find_frequencies() -> u64 {
     let (tsc, timer) = arch::hypervisor_frequencies();
-    let known = [tsc, arch::crystal_tsc_khz()].into_iter().find(|&khz| khz != 0);
+    let known = [tsc, arch::crystal_tsc_khz()]
+        .into_iter()
+        .find(|&khz| khz != 0);
     let kvm = || features().contains(Features::KVM_CLOCK).then(kvm::tsc_khz);
     let known = known.or_else(kvm);
     match known {

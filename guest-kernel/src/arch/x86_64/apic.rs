@@ -1,6 +1,6 @@
 //! The local APIC: x2APIC where CPUID offers it, else the memory-mapped one.
 
-use core::sync::atomic::{AtomicU64, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use ferrix_machine::irq::LAPIC_BASE;
 
@@ -90,13 +90,24 @@ pub(super) fn init_machine() {
 pub(super) fn init_cpu() {
     // SAFETY: every x86-64 has this register; x2APIC mode only where CPUID offers it.
     unsafe {
-        let mode = if features().contains(Features::X2APIC) { APIC_X2 } else { 0 };
+        let mode = if features().contains(Features::X2APIC) {
+            APIC_X2
+        } else {
+            0
+        };
         wrmsr(msr::APIC_BASE, rdmsr(msr::APIC_BASE) | APIC_ENABLE | mode);
     }
-    write(register::SPURIOUS, SOFTWARE_ENABLE | vector::SPURIOUS as u64);
+    write(
+        register::SPURIOUS,
+        SOFTWARE_ENABLE | vector::SPURIOUS as u64,
+    );
     write(register::TPR, 0);
     let id = read(register::ID) as u32;
-    let id = if WINDOW.load(Relaxed) == 0 { id } else { id >> 24 };
+    let id = if WINDOW.load(Relaxed) == 0 {
+        id
+    } else {
+        id >> 24
+    };
     this_cpu().apic_id.store(id, Relaxed);
     let mode = if features().contains(Features::TSC_DEADLINE) {
         TIMER_DEADLINE
@@ -109,7 +120,10 @@ pub(super) fn init_cpu() {
 
 /// Tells the frequency of the one-shot timer (unused where there are TSC deadlines).
 pub fn set_timer_frequency(khz: u32) {
-    TICKS_PER_US.store(((khz as u64) << 16).div_ceil(1000).min(u32::MAX as u64) as u32, Relaxed);
+    TICKS_PER_US.store(
+        ((khz as u64) << 16).div_ceil(1000).min(u32::MAX as u64) as u32,
+        Relaxed,
+    );
 }
 
 /// Timer ticks that pass while `wait` runs: for calibration, with the timer's interrupt off.
@@ -136,7 +150,10 @@ pub fn set_timer(deadline_ns: u64) {
     } else {
         let us = (deadline_ns.saturating_sub(time::now_ns()) / 1000 + 1).min(1 << 31);
         let ticks = (us as u128 * TICKS_PER_US.load(Relaxed) as u128) >> 16;
-        write(register::TIMER_INITIAL, ticks.clamp(1, u32::MAX as u128) as u64);
+        write(
+            register::TIMER_INITIAL,
+            ticks.clamp(1, u32::MAX as u128) as u64,
+        );
     }
 }
 
@@ -168,7 +185,10 @@ fn command(apic_id: u32, bits: u32) {
 /// an interrupt handler between its own.
 #[inline]
 pub fn send_ipi(target: usize, vector: u8) {
-    command(cpu(target).apic_id.load(Relaxed), ICR_ASSERT | vector as u32);
+    command(
+        cpu(target).apic_id.load(Relaxed),
+        ICR_ASSERT | vector as u32,
+    );
 }
 
 /// Resets another CPU; it then waits for [`send_startup`].

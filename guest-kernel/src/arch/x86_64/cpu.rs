@@ -129,14 +129,16 @@ impl PerCpu {
     #[inline]
     pub fn set_need_resched(&self) {
         self.work.fetch_or(WORK_RESCHEDULE, Relaxed);
-        self.preempt.store(self.preempt.load(Relaxed) & !NOT_DUE, Relaxed);
+        self.preempt
+            .store(self.preempt.load(Relaxed) & !NOT_DUE, Relaxed);
     }
 
     /// The scheduler looked. Only for one's own CPU.
     #[inline]
     pub fn clear_need_resched(&self) {
         self.work.fetch_and(!WORK_RESCHEDULE, Relaxed);
-        self.preempt.store(self.preempt.load(Relaxed) | NOT_DUE, Relaxed);
+        self.preempt
+            .store(self.preempt.load(Relaxed) | NOT_DUE, Relaxed);
     }
 
     /// Whether another thread should run here.
@@ -155,7 +157,6 @@ impl PerCpu {
     pub fn current(&self) -> *mut ArchThread {
         self.current.load(Relaxed)
     }
-
 }
 
 /// This CPU's data. The caller must not be preempted while it relies on staying here.

@@ -68,7 +68,10 @@ pub fn detect() {
         if signature.eax >= leaf::TIMING {
             let timing = __cpuid(leaf::TIMING);
             let ours = timing.ecx == leaf::FERRIX_MAGIC;
-            found.set(Features::EXIT_PORT, ours && timing.edx & leaf::FERRIX_EXIT_PORT != 0);
+            found.set(
+                Features::EXIT_PORT,
+                ours && timing.edx & leaf::FERRIX_EXIT_PORT != 0,
+            );
         }
     }
     FEATURES.store(found.bits(), Relaxed);

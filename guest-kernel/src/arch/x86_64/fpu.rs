@@ -59,7 +59,11 @@ impl FpuArea {
         // FXSAVE writes all that FXRSTOR reads; XSAVE expects zeroes in its header.
         // SAFETY: the layout is not empty.
         let area = unsafe {
-            if SIZE.load(Relaxed) == 512 { alloc(layout()) } else { alloc_zeroed(layout()) }
+            if SIZE.load(Relaxed) == 512 {
+                alloc(layout())
+            } else {
+                alloc_zeroed(layout())
+            }
         };
         NonNull::new(area).map(FpuArea).ok_or(Error::NoMemory)
     }

@@ -69,7 +69,9 @@ pub unsafe fn out8(port: u16, value: u8) {
 #[inline]
 pub unsafe fn out32(port: u16, value: u32) {
     // SAFETY: by the caller's promise.
-    unsafe { asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags)) }
+    unsafe {
+        asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags))
+    }
 }
 
 /// Reads a byte from an I/O port.

@@ -24,7 +24,11 @@ struct IoApic {
 }
 
 static IO_APICS: [IoApic; MAX] = [const {
-    IoApic { window: AtomicU64::new(0), first_gsi: AtomicU32::new(0), lines: AtomicU32::new(0) }
+    IoApic {
+        window: AtomicU64::new(0),
+        first_gsi: AtomicU32::new(0),
+        lines: AtomicU32::new(0),
+    }
 }; MAX];
 
 /// Guards the index registers.
@@ -62,12 +66,15 @@ fn find(gsi: u32) -> Option<(&'static IoApic, u32)> {
 
 /// Adds an I/O APIC whose first line is `first_gsi`; all lines are masked (as after reset).
 pub fn add(base: PhysAddr, first_gsi: u32) {
-    let Some(apic) = IO_APICS.iter().find(|apic| apic.window.load(Relaxed) == 0) else { return };
+    let Some(apic) = IO_APICS.iter().find(|apic| apic.window.load(Relaxed) == 0) else {
+        return;
+    };
     let window = crate::mm::map_device(base, 0x20).expect("the I/O APIC is mapped");
     apic.window.store(window as u64, Relaxed);
     apic.first_gsi.store(first_gsi, Relaxed);
     let _index = INDEX.lock();
-    apic.lines.store((apic.read(VERSION) >> 16 & 0xff) + 1, Relaxed);
+    apic.lines
+        .store((apic.read(VERSION) >> 16 & 0xff) + 1, Relaxed);
 }
 
 /// Whether the machine has this line, and the kernel a vector for it.
@@ -77,23 +84,32 @@ pub fn exists(gsi: u32) -> bool {
 
 /// Directs a line to a CPU, masked.
 pub fn route(gsi: u32, target: usize) {
-    let Some((apic, line)) = find(gsi) else { return };
+    let Some((apic, line)) = find(gsi) else {
+        return;
+    };
     idt::open_gsi(gsi);
     let _index = INDEX.lock();
-    apic.write(REDIRECTION + 2 * line + 1, cpu(target).apic_id.load(Relaxed) << 24);
+    apic.write(
+        REDIRECTION + 2 * line + 1,
+        cpu(target).apic_id.load(Relaxed) << 24,
+    );
     apic.write(REDIRECTION + 2 * line, MASKED | (FIRST_GSI as u32 + gsi));
 }
 
 /// Lets a routed line interrupt.
 pub fn unmask(gsi: u32) {
-    let Some((apic, line)) = find(gsi) else { return };
+    let Some((apic, line)) = find(gsi) else {
+        return;
+    };
     let _index = INDEX.lock();
     apic.write(REDIRECTION + 2 * line, FIRST_GSI as u32 + gsi);
 }
 
 /// Holds a line off. An edge that comes meanwhile is lost.
 pub fn mask(gsi: u32) {
-    let Some((apic, line)) = find(gsi) else { return };
+    let Some((apic, line)) = find(gsi) else {
+        return;
+    };
     let _index = INDEX.lock();
     apic.write(REDIRECTION + 2 * line, MASKED | (FIRST_GSI as u32 + gsi));
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`start`], [`smp`] | the first instructions of each CPU; boot page tables |
 //! | [`entry`] | the ways into the kernel and out of it |
-//! | [`frame`], [`thread`], [`fpu`] | registers, and switching between threads |
+//! | [`frame`], [`thread`], [`fpu`], [`switch`] | registers, and switching between threads |
 //! | [`cpu`], [`segment`], [`features`] | a CPU's own data, GDT and TSS, CPUID |
 //! | [`apic`], [`ioapic`], [`vector`] | interrupt controllers |
 //! | [`power`], [`instructions`], [`msr`] | ends, instructions, register numbers |
@@ -25,6 +25,7 @@ pub mod power;
 mod segment;
 pub mod smp;
 pub mod start;
+mod switch;
 pub mod thread;
 mod upcalls;
 pub mod vector;
@@ -35,7 +36,7 @@ pub use msr::{KVM_SYSTEM_TIME_NEW, KVM_WALL_CLOCK_NEW};
 
 use core::cell::UnsafeCell;
 
-use instructions::{read_cr4, wrmsr, write_cr4};
+use instructions::{read_cr4, write_cr4, wrmsr};
 use segment::ExceptionStacks;
 
 /// Features that a bit of CR4 enables.
@@ -60,7 +61,10 @@ static BOOT_STACKS: BootStacks = BootStacks(UnsafeCell::new([0; 12 << 10]));
 pub fn init() {
     features::detect();
     let bottom = BOOT_STACKS.0.get() as u64;
-    init_cpu(0, ExceptionStacks::split(bottom, size_of::<BootStacks>() as u64));
+    init_cpu(
+        0,
+        ExceptionStacks::split(bottom, size_of::<BootStacks>() as u64),
+    );
     entry::init();
     if entry::syscall_is_fetch_fault() {
         features::restrict_to_emulated();

@@ -93,7 +93,11 @@ impl ExceptionStacks {
     pub fn split(bottom: u64, size: u64) -> ExceptionStacks {
         let top = |sixteenths: u64| bottom + size / 16 * sixteenths - HEADER;
         // The NMI's handler logs; the double fault's panics.
-        ExceptionStacks { debug: top(4), nmi: top(10), double_fault: top(16) }
+        ExceptionStacks {
+            debug: top(4),
+            nmi: top(10),
+            double_fault: top(16),
+        }
     }
 }
 
@@ -107,10 +111,8 @@ pub(super) fn load(cpu: &'static PerCpu, stacks: ExceptionStacks) {
     let mut gdt = [0; GDT_ENTRIES];
     gdt[..GDT.len()].copy_from_slice(&GDT);
     let base = &raw const cpu.tss as u64;
-    gdt[TSS as usize / 8] = (TSS_BYTES as u64 - 1)
-        | (base & 0xff_ffff) << 16
-        | 0x89 << 40
-        | (base >> 24 & 0xff) << 56;
+    gdt[TSS as usize / 8] =
+        (TSS_BYTES as u64 - 1) | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
     gdt[TSS as usize / 8 + 1] = base >> 32;
     cpu.gdt.set(gdt);
     // SAFETY: the table is static and filled; CS and SS in use mean the same in it.

@@ -76,7 +76,13 @@ static EXCEPTION_STACKS: Stacks = Stacks(UnsafeCell::new([0; MAX_CPUS]));
 /// [`upcalls::application_cpu`]. Returns how many CPUs run then.
 pub fn start(apic_ids: &[u32]) -> usize {
     let own = cpu::this_cpu().apic_id.load(Relaxed);
-    let others = || apic_ids.iter().copied().filter(|&id| id != own).take(MAX_CPUS - 1);
+    let others = || {
+        apic_ids
+            .iter()
+            .copied()
+            .filter(|&id| id != own)
+            .take(MAX_CPUS - 1)
+    };
     let wanted = others().count();
     if wanted == 0 {
         return 1;
@@ -97,7 +103,10 @@ pub fn start(apic_ids: &[u32]) -> usize {
             break;
         }
         if attempt == 1 {
-            log!("{} of {wanted} CPUs did not start", wanted - STARTED.load(Acquire));
+            log!(
+                "{} of {wanted} CPUs did not start",
+                wanted - STARTED.load(Acquire)
+            );
         }
     }
     let running = 1 + STARTED.load(Acquire);
@@ -128,7 +137,14 @@ fn place_trampoline() {
 pub(super) extern "C" fn application_main(ticket: u64) -> ! {
     let id = ticket as usize + 1;
     // SAFETY: written before this CPU was started, and by nobody since.
-    let top = unsafe { EXCEPTION_STACKS.0.get().cast::<u64>().add(ticket as usize).read() };
+    let top = unsafe {
+        EXCEPTION_STACKS
+            .0
+            .get()
+            .cast::<u64>()
+            .add(ticket as usize)
+            .read()
+    };
     super::init_cpu(id, ExceptionStacks::split(top - kstack::SIZE, kstack::SIZE));
     entry::init_syscall();
     super::init_features();

@@ -12,9 +12,6 @@
 //! to user mode. That is the resting state of `rsp` and `resume`, so a thread that blocks in a system
 //! call as a whole needs nothing saved. Only [`switch`] leaves others, and takes them back.
 
-use core::arch::{asm, naked_asm};
-use core::mem::offset_of;
-use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
 
 use ferrix_abi::error::Result;
@@ -22,13 +19,15 @@ use ferrix_abi::layout::USER_TOP;
 use ferrix_abi::process::Personality;
 
 use super::cpu::{self, this_cpu};
-use super::entry;
 use super::fpu::{self, FpuArea};
 use super::frame::{FRAME_SIZE, TrapFrame};
-use super::instructions::{rdfsbase, rdmsr, wrfsbase, wrmsr};
-use super::msr;
+use super::instructions::{rdmsr, wrmsr};
+use super::switch::load_root;
+use super::{entry, msr};
+use crate::mm::PhysAddr;
 use crate::mm::kstack::KernelStack;
-use crate::mm::{PhysAddr, paging, tlb};
+
+pub use super::switch::{adopt, resume, switch};
 
 /// What the entries find above the user frame.
 #[derive(Debug)]
@@ -52,28 +51,28 @@ const ANCHOR_SIZE: u64 = size_of::<Anchor>() as u64;
 #[repr(C)]
 pub struct ArchThread {
     /// Its stack pointer when it continues.
-    rsp: u64,
+    pub(super) rsp: u64,
     /// The address at which it continues.
-    resume: u64,
+    pub(super) resume: u64,
     /// The CPU that last had its floating-point state in its registers.
-    fpu_cpu: u32,
+    pub(super) fpu_cpu: u32,
     /// The end of the user frame: RSP0.
-    rsp0: u64,
-    root: PhysAddr,
-    fs_base: u64,
+    pub(super) rsp0: u64,
+    pub(super) root: PhysAddr,
+    pub(super) fs_base: u64,
     /// GS base in user mode: the address of its UTCB.
-    gs_base: u64,
+    pub(super) gs_base: u64,
     /// What a switch to or from it takes beyond the minimum: [`COMPUTES`], [`BASES_BY_MSR`].
-    traits: u32,
+    pub(super) traits: u32,
     /// Its floating-point state. Only such a thread has an FS base of its own.
-    fpu: Option<FpuArea>,
+    pub(super) fpu: Option<FpuArea>,
     stack: Option<KernelStack>,
 }
 
 /// The thread computes in floating point.
-const COMPUTES: u32 = 1 << 0;
+pub(super) const COMPUTES: u32 = 1 << 0;
 /// The processor has no instructions for FS and GS base.
-const BASES_BY_MSR: u32 = 1 << 1;
+pub(super) const BASES_BY_MSR: u32 = 1 << 1;
 
 impl ArchThread {
     /// A thread that begins in user mode with `frame`, on the tables at `root`.
@@ -92,7 +91,13 @@ impl ArchThread {
             (rsp0 as *mut TrapFrame).sub(1).write(*frame);
         }
         let rsp = rsp0 - FRAME_SIZE as u64;
-        Ok(ArchThread { rsp, rsp0, gs_base: utcb, stack: Some(stack), ..ArchThread::idle(root) })
+        Ok(ArchThread {
+            rsp,
+            rsp0,
+            gs_base: utcb,
+            stack: Some(stack),
+            ..ArchThread::idle(root)
+        })
     }
 
     /// The thread that a CPU has been running since it started: its idle thread. Its `rsp` is set
@@ -106,7 +111,11 @@ impl ArchThread {
             root,
             fs_base: 0,
             gs_base: 0,
-            traits: if entry::bases_by_instruction() { 0 } else { BASES_BY_MSR },
+            traits: if entry::bases_by_instruction() {
+                0
+            } else {
+                BASES_BY_MSR
+            },
             fpu: None,
             stack: None,
         }
@@ -118,7 +127,10 @@ impl ArchThread {
     /// 1. It is not an idle thread,
     /// 2. the thread is the current one or does not run, and nothing else holds its frame.
     #[inline]
-    #[expect(clippy::mut_from_ref, reason = "the frame is on the stack, not in the structure")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the frame is on the stack, not in the structure"
+    )]
     pub unsafe fn frame(&self) -> &mut TrapFrame {
         // SAFETY: the frame's place is fixed; nobody else uses it, by the caller's promise.
         unsafe { &mut *(self.rsp0 as *mut TrapFrame).sub(1) }
@@ -189,7 +201,11 @@ impl ArchThread {
 
     /// FS base.
     pub fn fs_base(&self) -> u64 {
-        if core::ptr::eq(cpu::current(), self) { self.read_fs_base() } else { self.fs_base }
+        if core::ptr::eq(cpu::current(), self) {
+            self.read_fs_base()
+        } else {
+            self.fs_base
+        }
     }
 
     fn read_fs_base(&self) -> u64 {
@@ -214,188 +230,4 @@ impl ArchThread {
     pub fn utcb(&self) -> u64 {
         self.gs_base
     }
-}
-
-#[inline]
-fn load_root(root: PhysAddr) {
-    cpu::set_active(root);
-    // SAFETY: every thread's root contains the kernel, and lives as long as the thread.
-    unsafe { paging::load_root(root) }
-}
-
-/// Makes the registers outside the stack those of `next`: 17 instructions between servers.
-///
-/// # Safety
-/// As [`switch`].
-#[inline(always)]
-unsafe fn change_context(prev: *mut ArchThread, next: *mut ArchThread) {
-    // SAFETY: both are valid, and with interrupts off nobody else uses these fields.
-    let (old, new) = unsafe { (&mut *prev, &mut *next) };
-    if old.root != new.root {
-        load_root(new.root);
-    }
-    cpu::set_entry_stack(new.rsp0);
-    cpu::set_current(next);
-    // SAFETY: interrupts are off; without `BASES_BY_MSR` the processor has WRGSBASE.
-    unsafe {
-        if old.traits | new.traits != 0 {
-            change_rarer_registers(old, new);
-        } else {
-            set_user_gs(new.gs_base);
-        }
-    }
-}
-
-/// Bases and floating point of threads that compute in floating point, or where bases are set by
-/// MSR.
-///
-/// # Safety
-/// As [`switch`].
-#[inline(never)]
-unsafe fn change_rarer_registers(old: &mut ArchThread, new: &mut ArchThread) {
-    let next = &raw mut *new;
-    // SAFETY: the instructions exist where the bases are not set by MSR; TS is clear while `old`
-    // has floating point.
-    unsafe {
-        if old.traits & BASES_BY_MSR != 0 {
-            change_bases_by_msr(old, new);
-        } else {
-            set_user_gs(new.gs_base);
-            if old.fpu.is_some() {
-                old.fs_base = rdfsbase();
-            }
-            if new.fpu.is_some() {
-                wrfsbase(new.fs_base);
-            }
-        }
-        match (&old.fpu, &new.fpu) {
-            (None, None) => {}
-            (Some(area), None) => {
-                area.save();
-                fpu::lock();
-            }
-            (from, Some(area)) => {
-                match from {
-                    Some(from) => from.save(),
-                    None => fpu::unlock(),
-                }
-                let cpu = this_cpu();
-                if cpu.fpu_owner.load(Relaxed) != next || new.fpu_cpu != cpu.id() as u32 {
-                    area.restore();
-                    cpu.fpu_owner.store(next, Relaxed);
-                    new.fpu_cpu = cpu.id() as u32;
-                }
-            }
-        }
-    }
-}
-
-/// Sets GS base of user mode. Programs may change it themselves, so it is set always.
-///
-/// # Safety
-/// Interrupts are off, and the processor has WRGSBASE.
-#[inline(always)]
-unsafe fn set_user_gs(base: u64) {
-    // SAFETY: SWAPGS twice leaves the kernel's GS; in between nothing uses it (NMI and debug
-    // entries bring their own).
-    unsafe {
-        asm!("swapgs", "wrgsbase {}", "swapgs", in(reg) base, options(nostack, preserves_flags));
-    }
-}
-
-/// FS and user GS base, where only the kernel can change them: written if they differ.
-///
-/// # Safety
-/// Interrupts are off.
-unsafe fn change_bases_by_msr(old: &ArchThread, new: &ArchThread) {
-    // SAFETY: every x86-64 has these registers.
-    unsafe {
-        if old.fs_base != new.fs_base {
-            wrmsr(msr::FS_BASE, new.fs_base);
-        }
-        if old.gs_base != new.gs_base {
-            wrmsr(msr::KERNEL_GS_BASE, new.gs_base);
-        }
-    }
-}
-
-/// Runs `next` on this CPU; returns when `prev`, the current thread, is run again.
-///
-/// # Safety
-/// 1. Interrupts are off (they are still off on return), and of locks only `lock` is held: it is
-///    released when the stack of `prev` is left,
-/// 2. `prev` is this CPU's current thread, and not `next`,
-/// 3. nobody else is about to run `next` (a CPU that is still leaving it is waited for),
-/// 4. both stay valid until each runs again.
-#[inline]
-pub unsafe fn switch(prev: *mut ArchThread, next: *mut ArchThread, lock: &AtomicBool) {
-    // SAFETY: the caller's promises are those that are needed.
-    unsafe {
-        change_context(prev, next);
-        switch_stack(prev, next, lock);
-        // From now on it is parked whenever it enters the kernel anew.
-        (*prev).rsp = (*prev).rsp0.wrapping_sub(FRAME_SIZE as u64);
-        (*prev).resume = entry::parked_exit();
-    }
-}
-
-/// Continues `next` and forgets what is on the kernel stack of `prev`, which stays parked.
-///
-/// # Safety
-/// As [`switch`]; and nothing that lives on the stack of `prev` needs to be dropped.
-#[inline]
-pub unsafe fn resume(prev: *mut ArchThread, next: *mut ArchThread, lock: &AtomicBool) -> ! {
-    // SAFETY: the caller's promises are those that are needed.
-    unsafe {
-        change_context(prev, next);
-        asm!(
-            "mov rsp, [{next} + {rsp}]",
-            "mov byte ptr [{lock}], 0",
-            "jmp [{next} + {resume}]",
-            next = in(reg) next,
-            lock = in(reg) lock.as_ptr(),
-            rsp = const offset_of!(ArchThread, rsp),
-            resume = const offset_of!(ArchThread, resume),
-            options(noreturn),
-        );
-    }
-}
-
-/// Makes `thread` the one that this CPU, which has none yet, is running.
-pub fn adopt(thread: *mut ArchThread) {
-    cpu::set_current(thread);
-    cpu::set_active(tlb::kernel_root());
-}
-
-/// Saves what Rust expects to be kept, changes stacks, and returns on the other.
-#[unsafe(naked)]
-unsafe extern "sysv64" fn switch_stack(
-    prev: *mut ArchThread,
-    next: *mut ArchThread,
-    lock: &AtomicBool,
-) {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov [rdi + {rsp}], rsp",
-        "lea rax, [rip + 2f]",
-        "mov [rdi + {resume}], rax",
-        "mov rsp, [rsi + {rsp}]",
-        "mov byte ptr [rdx], 0",
-        "jmp [rsi + {resume}]",
-        "2:",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-        rsp = const offset_of!(ArchThread, rsp),
-        resume = const offset_of!(ArchThread, resume),
-    )
 }

@@ -54,16 +54,28 @@ fn stub(stubs: unsafe extern "C" fn(), number: u64) -> u64 {
 /// Opens the vector of a device's line.
 pub fn open_gsi(gsi: u32) {
     assert!(gsi < GSIS as u32);
-    set(FIRST_GSI + gsi as u8, stub(trap::device_stubs, gsi as u64), Gate::KERNEL);
+    set(
+        FIRST_GSI + gsi as u8,
+        stub(trap::device_stubs, gsi as u64),
+        Gate::KERNEL,
+    );
 }
 
 /// Sets the gates of the exceptions and of the local APIC.
 pub(super) fn fill() {
     for exception in 0..EXCEPTIONS {
-        set(exception, stub(trap::exception_stubs, exception as u64), Gate::KERNEL);
+        set(
+            exception,
+            stub(trap::exception_stubs, exception as u64),
+            Gate::KERNEL,
+        );
     }
     for number in 0..3 {
-        set(vector::TIMER + number, stub(trap::local_stubs, number as u64), Gate::KERNEL);
+        set(
+            vector::TIMER + number,
+            stub(trap::local_stubs, number as u64),
+            Gate::KERNEL,
+        );
     }
     for user in [vector::BREAKPOINT, vector::OVERFLOW] {
         set(user, stub(trap::exception_stubs, user as u64), Gate::USER);
@@ -71,8 +83,16 @@ pub(super) fn fill() {
     let special: [(u8, unsafe extern "C" fn(), Gate); 6] = [
         (vector::DEBUG, paranoid::debug, Gate::on_stack(IST_DEBUG)),
         (vector::NMI, paranoid::nmi, Gate::on_stack(IST_NMI)),
-        (vector::DOUBLE_FAULT, paranoid::double_fault, Gate::on_stack(IST_DOUBLE_FAULT)),
-        (vector::MACHINE_CHECK, paranoid::machine_check, Gate::on_stack(IST_DEBUG)),
+        (
+            vector::DOUBLE_FAULT,
+            paranoid::double_fault,
+            Gate::on_stack(IST_DOUBLE_FAULT),
+        ),
+        (
+            vector::MACHINE_CHECK,
+            paranoid::machine_check,
+            Gate::on_stack(IST_DEBUG),
+        ),
         (vector::PROTECTION, trap::protection, Gate::KERNEL),
         (vector::SPURIOUS, trap::spurious, Gate::KERNEL),
     ];

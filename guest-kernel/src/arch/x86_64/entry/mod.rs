@@ -62,19 +62,37 @@ pub(super) fn init() {
     idt::load();
     let fetch_fault = probe::syscall_is_fetch_fault();
     FETCH_FAULT.store(fetch_fault, Relaxed);
-    BASES_BY_INSTRUCTION.store(fetch_fault || features().contains(Features::FSGSBASE), Relaxed);
-    let page_fault = if fetch_fault { fetch::page_fault } else { trap::page_fault };
-    idt::set(vector::PAGE_FAULT, page_fault as *const () as u64, idt::Gate::KERNEL);
+    BASES_BY_INSTRUCTION.store(
+        fetch_fault || features().contains(Features::FSGSBASE),
+        Relaxed,
+    );
+    let page_fault = if fetch_fault {
+        fetch::page_fault
+    } else {
+        trap::page_fault
+    };
+    idt::set(
+        vector::PAGE_FAULT,
+        page_fault as *const () as u64,
+        idt::Gate::KERNEL,
+    );
     init_syscall();
 }
 
 /// Points SYSCALL at the kernel, on every CPU.
 pub(super) fn init_syscall() {
     // A fetch fault's frame holds the flags as SYSCALL left them: it must leave them alone.
-    let mask = if syscall_is_fetch_fault() { 0 } else { ENTRY_FLAGS };
+    let mask = if syscall_is_fetch_fault() {
+        0
+    } else {
+        ENTRY_FLAGS
+    };
     // SAFETY: every x86-64 has these registers; the entry and the selectors are the kernel's.
     unsafe {
-        wrmsr(msr::STAR, (SYSRET_BASE as u64) << 48 | (KERNEL_CS as u64) << 32);
+        wrmsr(
+            msr::STAR,
+            (SYSRET_BASE as u64) << 48 | (KERNEL_CS as u64) << 32,
+        );
         wrmsr(msr::LSTAR, syscall::entry as *const () as u64);
         wrmsr(msr::FMASK, mask);
     }

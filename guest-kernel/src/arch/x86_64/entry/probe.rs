@@ -14,7 +14,11 @@ const ENTERED: u64 = 0;
 
 /// Executes a SYSCALL in user mode and sees where it comes out.
 pub(super) fn syscall_is_fetch_fault() -> bool {
-    idt::set(vector::PAGE_FAULT, at_fault as *const () as u64, idt::Gate::KERNEL);
+    idt::set(
+        vector::PAGE_FAULT,
+        at_fault as *const () as u64,
+        idt::Gate::KERNEL,
+    );
     super::init_syscall();
     // SAFETY: the entry is the kernel's. Selectors are set; interrupts are off, so nothing else
     // uses RSP0 or the scratch word, and the code at the user address is one SYSCALL.
@@ -22,7 +26,10 @@ pub(super) fn syscall_is_fetch_fault() -> bool {
         wrmsr(msr::LSTAR, at_entry as *const () as u64);
         try_syscall(start::user_syscall())
     };
-    assert!(outcome == ENTERED || outcome == FETCH, "SYSCALL does not work: fault {outcome:#x}");
+    assert!(
+        outcome == ENTERED || outcome == FETCH,
+        "SYSCALL does not work: fault {outcome:#x}"
+    );
     outcome == FETCH
 }
 
