@@ -16,7 +16,7 @@
 //! ends go to process 1.
 
 #[cfg_attr(
-    not(target_os = "none"),
+    not(any(target_os = "none", test)),
     expect(dead_code, reason = "used where there is a first process")
 )]
 mod elf;
