@@ -23,11 +23,12 @@ use ferrix_abi::process::Personality;
 use ferrix_abi::signal::SignalSlot;
 use ferrix_posix::Frame;
 
-/// Bytes of the first thread's stack.
-pub const STACK_SIZE: usize = 32 * 1024;
+/// Bytes of the first thread's stack. It ends inside a page whose rest is what every process writes (`posix.ld`): most
+/// system calls need no more of the stack than that, so a fork copies one page of the personality and not two.
+pub const STACK_SIZE: usize = 32 * 1024 + 1024;
 
 /// The first thread's stack; the linker script puts it right above read-only pages.
-#[repr(C, align(4096))]
+#[repr(C, align(16))]
 struct Stack([u8; STACK_SIZE]);
 
 #[unsafe(link_section = ".bss.stack")]
