@@ -13,6 +13,7 @@ use crate::ipc::{Event, Port, Source, post};
 use crate::object::pool::{Pool, Pooled};
 use crate::object::{Core, CoreCell};
 use crate::sched::{self, Work};
+use crate::stats::INTERRUPTS;
 
 /// Lines that can be bound.
 const LINES: usize = GSIS as usize;
@@ -106,6 +107,7 @@ impl Irq {
 
 /// The interrupt of a line.
 pub fn interrupt(gsi: u32) {
+    INTERRUPTS.count();
     if let Some(bits) = sched::local().deferred_gsis.get(gsi as usize / 32) {
         bits.fetch_or(1 << (gsi % 32), Relaxed);
         sched::defer(Work::Device, deferred);

@@ -4,8 +4,8 @@
 //! A receiver waits only while there is nothing for it; a sender or event waits only while no
 //! receiver that would take it does.
 
-use crate::object::Core;
 use crate::object::list::{Linked, List, Stack};
+use crate::object::{Core, CoreCell};
 use crate::sched::queue::InQueue;
 
 /// The kind of an endpoint's list of events.
@@ -19,6 +19,8 @@ pub struct Endpoint<T: 'static, E: 'static> {
     /// The last one is the first to get something: its cache is warm.
     receivers: Stack<T, InQueue>,
     events: List<E, InEvents>,
+    /// Who waited as receiver last: whom the senders that queue are waiting for.
+    server: CoreCell<Option<&'static T>>,
 }
 
 /// What there is for a receiver.
@@ -45,6 +47,7 @@ impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
             senders: List::new(),
             receivers: Stack::new(),
             events: List::new(),
+            server: CoreCell::new(None),
         }
     }
 
@@ -109,10 +112,16 @@ impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
         self.senders.after(core, Some(sender))
     }
 
+    /// The thread that waited as receiver last.
+    pub fn server(&self, core: &Core) -> Option<&'static T> {
+        self.server.get(core)
+    }
+
     /// A receiver waits.
     #[inline(always)]
     pub fn add_receiver(&self, core: &Core, receiver: &'static T) {
         self.receivers.push(core, receiver);
+        self.server.set(core, Some(receiver));
     }
 
     /// The receiver that came last, if it takes messages from anybody.

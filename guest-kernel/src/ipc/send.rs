@@ -187,10 +187,34 @@ fn queue(
     caller.calls.set(&core, reply == Reply::Awaited);
     caller.endpoint.set(&core, Some(to.endpoint));
     to.endpoint.add_sender(&core, caller);
+    lend_along(&core, to.endpoint, caller.sched.priority.get(&core));
     if tag.0 & Tag::TIMEOUT != 0 {
         thread::bound(&core, caller, caller.utcb_deadline(&core));
     }
     sched::block(core, caller, State::Send)
+}
+
+/// Most servers in a chain, each waiting for the next, that get a waiting sender's priority.
+const CHAIN_MAX: usize = 8;
+
+/// Who is to receive at the endpoint is busy: works at the priority of the sender that waits, and so
+/// does whoever that is waiting for.
+fn lend_along(core: &Core, mut endpoint: &'static Endpoint, priority: u8) {
+    for _ in 0..CHAIN_MAX {
+        let Some(server) = endpoint.server(core) else {
+            return;
+        };
+        let state = server.state.get(core);
+        if matches!(state, State::Free | State::Dead) || server.sched.priority.get(core) >= priority
+        {
+            return;
+        }
+        sched::lend(core, server, priority);
+        match server.endpoint.get(core) {
+            Some(next) if matches!(state, State::Send | State::Reply) => endpoint = next,
+            _ => return,
+        }
+    }
 }
 
 /// `Send`.

@@ -121,6 +121,13 @@ fn adopt_children(core: &mut Core, process: &'static Process) {
     };
     let mut orphaned_zombie = false;
     while let Some(child) = process.children.pop_front(core) {
+        if child.life.get(core) == Life::Made {
+            // Nobody would start it.
+            child.parent.set(core, None);
+            finish_unstarted(core, child, 0);
+            reap(core, child);
+            continue;
+        }
         child.parent.set(core, Some(init));
         init.children.push_back(core, child);
         orphaned_zombie |= child.life.get(core) == Life::Zombie;

@@ -13,6 +13,7 @@ use crate::arch::TrapFrame;
 use crate::arch::cpu;
 use crate::object::Core;
 use crate::object::core_lock::{self, CoreGuard};
+use crate::stats::INTERRUPTS;
 use crate::thread::{self, State, current, work};
 use crate::{irq, process, signal, timer};
 
@@ -71,6 +72,7 @@ pub extern "C" fn preempt() {
 
 /// Another CPU has put something into our queue, or changed the running thread.
 pub fn reschedule_ipi() {
+    INTERRUPTS.count();
     let cpu = cpu::this_cpu();
     cpu.set_need_resched();
     cpu.set_work(cpu::WORK_SIGNAL);

@@ -6,6 +6,7 @@ use crate::ipc::{self, PortTimer};
 use crate::object::Core;
 use crate::process::Process;
 use crate::sched::{self, CpuSched, Work};
+use crate::stats::INTERRUPTS;
 use crate::thread::Thread;
 use crate::{signal, thread, time};
 
@@ -48,6 +49,7 @@ pub fn arm(core: &Core, sched: &CpuSched, deadline: u64) {
 
 /// The timer interrupt.
 pub fn interrupt() {
+    INTERRUPTS.count();
     sched::defer(Work::Timer, expired);
 }
 
