@@ -41,6 +41,14 @@ impl Stack {
         self.len += 1;
     }
 
+    fn splice(&mut self, chain: Chain) {
+        if chain.len != 0 {
+            page(Frame(chain.tail)).set_links(self.head, 0);
+            self.head = chain.head;
+            self.len += chain.len;
+        }
+    }
+
     #[inline]
     fn pop(&mut self) -> Option<Frame> {
         if self.head == 0 {
@@ -50,6 +58,37 @@ impl Stack {
         self.head = page(frame).links().0;
         self.len -= 1;
         Some(frame)
+    }
+}
+
+/// Frames to give back together, linked through their descriptors.
+#[derive(Debug, Default)]
+pub struct Chain {
+    head: u32,
+    tail: u32,
+    len: u32,
+}
+
+impl Chain {
+    /// Adds a frame, which nobody uses any more.
+    #[inline]
+    pub fn push(&mut self, frame: Frame) {
+        page(frame).set_links(self.head, 0);
+        if self.head == 0 {
+            self.tail = frame.0;
+        }
+        self.head = frame.0;
+        self.len += 1;
+    }
+
+    /// Frames in the chain.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -203,17 +242,12 @@ pub fn free(frame: Frame, order: usize) {
     }
 }
 
-/// Gives single frames back, each whatever it holds.
-pub fn free_all(list: &[Frame]) {
+/// Gives single frames back: those that may hold anything, and those known to be zero.
+pub fn free_chains(dirty: Chain, clean: Chain) {
     let mut frames = FRAMES.lock();
-    frames.free += list.len() as u64;
-    for &frame in list {
-        if frames.dirty.len < DIRTY_MAX {
-            frames.dirty.push(frame);
-        } else {
-            frames.buddy.free(frame, 0, Content::Dirty);
-        }
-    }
+    frames.free += (dirty.len + clean.len) as u64;
+    frames.dirty.splice(dirty);
+    frames.clean.splice(clean);
 }
 
 /// Gives a frame back that the caller knows to hold only zeroes.

@@ -6,7 +6,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::frame::{self, page};
+use super::frame::{Chain, page};
 use super::phys::{Frame, PhysAddr};
 use super::pmap::{self, Pte, Visitor};
 use super::tlb::{self, Flush};
@@ -65,12 +65,17 @@ impl Gather {
             );
             (self.start, self.end) = (u64::MAX, 0);
         }
-        if !self.pages.is_empty() {
-            self.pages.retain(|frame| page(*frame).release() == 0);
-            frame::free_all(&self.pages);
-            self.pages.clear();
+        if self.pages.is_empty() && self.tables.is_empty() {
+            return;
         }
-        self.tables.drain(..).for_each(pmap::free_table);
+        let (mut dirty, mut clean) = (Chain::default(), Chain::default());
+        for frame in self.pages.drain(..) {
+            if page(frame).release() == 0 {
+                dirty.push(frame);
+            }
+        }
+        self.tables.drain(..).for_each(|table| clean.push(table));
+        pmap::free_tables(dirty, clean);
     }
 }
 

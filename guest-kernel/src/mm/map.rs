@@ -163,14 +163,32 @@ impl VmMap {
 
     /// Removes what is mapped in the range and returns it.
     pub fn remove(&mut self, range: &Range<u64>) -> Result<Removed> {
-        let mut removed = Removed::default();
         let first = self.lower_bound(range.start);
-        let indices = match self.entries.get(first) {
-            Some(entry) if entry.start == range.start && entry.end == range.end => first..first + 1,
-            Some(entry) if entry.start < range.end => self.isolate(range)?,
-            _ => return Ok(removed),
+        let Some(entry) = self
+            .entries
+            .get_mut(first)
+            .filter(|entry| entry.start < range.end)
+        else {
+            return Ok(Removed::default());
+        };
+        let mut removed = Removed {
+            something: true,
+            ..Removed::default()
+        };
+        let indices = if entry.start == range.start && entry.end == range.end {
+            first..first + 1
+        } else if entry.start < range.start && entry.end == range.end {
+            // The end of an entry, which stays: nothing to split.
+            entry.end = range.start;
+            first..first
+        } else {
+            self.isolate(range)?
         };
         self.lower_cursors(range.start);
+        if indices.is_empty() {
+            self.mapped -= range.end - range.start;
+            return Ok(removed);
+        }
         if indices.len() == 1 {
             removed.one = Some(self.entries.remove(indices.start));
         } else {
@@ -257,16 +275,22 @@ impl VmMap {
     }
 }
 
-/// Entries taken out of a map: usually one.
+/// What was taken out of a map: keeps the objects of entries that are gone, usually one.
 #[derive(Debug, Default)]
 pub struct Removed {
+    something: bool,
     one: Option<VmEntry>,
     many: Vec<VmEntry>,
 }
 
 impl Removed {
-    /// The entries, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = &VmEntry> {
+    /// Whether something was mapped in the range.
+    pub fn is_something(&self) -> bool {
+        self.something
+    }
+
+    /// The entries that are gone, ascending.
+    fn iter(&self) -> impl Iterator<Item = &VmEntry> {
         self.one.iter().chain(&self.many)
     }
 }

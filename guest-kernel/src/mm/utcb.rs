@@ -1,6 +1,7 @@
 //! UTCB pages: one for each thread of a process, always present, reached by the kernel
 //! through the direct map.
 
+use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use ferrix_abi::error::{Error, Result};
@@ -32,11 +33,11 @@ impl AddressSpace {
     /// Takes a UTCB slot. Its page holds zeroes, or what its last user left there.
     pub fn utcb_allocate(&self) -> Result<UtcbSlot> {
         let mut inner = self.lock();
-        if let Some(number) = inner.free_utcbs.pop() {
+        if let Some(number) = inner.utcbs.reuse() {
             let address = UTCB_BASE + number as u64 * PAGE_SIZE;
             return Ok(slot(number, inner.pmap.get(address)));
         }
-        let number = inner.utcbs;
+        let number = inner.utcbs.used;
         if number as u64 >= MAX_THREADS {
             return Err(Error::WouldBlock);
         }
@@ -47,15 +48,43 @@ impl AddressSpace {
             .pmap
             .set(address, pte)
             .inspect_err(|_| frame::free_zeroed(frame))?;
-        inner.utcbs += 1;
+        inner.utcbs.used += 1;
         Ok(slot(number, pte))
     }
 
     /// Gives a slot back; the page stays for the next thread.
     pub fn utcb_free(&self, number: u16) {
-        let mut inner = self.lock();
-        if inner.free_utcbs.try_reserve(1).is_ok() {
-            inner.free_utcbs.push(number);
+        self.lock().utcbs.give_back(number);
+    }
+}
+
+/// Which slots of an address space have pages, and which of those are free.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    /// Slots below this one have pages.
+    used: u16,
+    /// Free ones among the first 64, as bits.
+    low: u64,
+    /// Other free ones.
+    high: Vec<u16>,
+}
+
+impl Slots {
+    fn reuse(&mut self) -> Option<u16> {
+        if self.low == 0 {
+            return self.high.pop();
+        }
+        let number = self.low.trailing_zeros() as u16;
+        self.low &= self.low - 1;
+        Some(number)
+    }
+
+    /// (Without memory to note it, a slot is not used again.)
+    fn give_back(&mut self, number: u16) {
+        if number < 64 {
+            self.low |= 1 << number;
+        } else if self.high.try_reserve(1).is_ok() {
+            self.high.push(number);
         }
     }
 }

@@ -12,16 +12,15 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use arrayvec::ArrayVec;
 use ferrix_abi::error::Result;
-use ferrix_abi::layout::{KERNEL_INFO, PAGE_SIZE, USER_TOP};
+use ferrix_abi::layout::{KERNEL_INFO, PAGE_SIZE};
 use ferrix_abi::vm::Prot;
 
-use super::frame::{self, page};
+use super::frame::{self, Chain, page};
 use super::phys::{Frame, PhysAddr};
 pub use super::pte::Pte;
 use super::table::{LINE, ROOT_LEVEL, descend, index, lines, lose, new_table, set, shift, table};
-pub use super::table::{free_table, map_kernel, table_pages};
+pub use super::table::{free_tables, map_kernel, table_pages};
 
 /// Root entries that all address spaces share: the direct map; the kernel and its windows.
 const KERNEL_SLOTS: [usize; 2] = [256, 511];
@@ -263,19 +262,13 @@ impl Pmap {
 
     /// Frees the tables, and with them the pages that they own. No processor may use them.
     pub fn destroy(&mut self) {
-        self.walk(0..USER_TOP, &mut Release::default());
         let root = table(self.root);
-        let slot = index(KERNEL_INFO, 3);
-        let upper = Pte(root[slot].load(Relaxed));
-        if !upper.is_empty() {
-            table(upper.frame())[index(KERNEL_INFO, 2)].store(0, Relaxed);
-            root[slot].store(0, Relaxed);
-            free_table(upper.frame());
-        }
         KERNEL_SLOTS
             .iter()
             .for_each(|slot| root[*slot].store(0, Relaxed));
-        free_table(self.root);
+        let mut release = Release::default();
+        release.tree(self.root, ROOT_LEVEL);
+        free_tables(release.pages, release.tables);
     }
 
     /// Gives this address space information tables of its own, with `page` after the common page.
@@ -292,33 +285,46 @@ impl Pmap {
     }
 }
 
-/// Frees everything at once: for tables that no processor uses.
+/// Collects the tables of an address space that no processor uses, and the pages that go with it.
 #[derive(Default)]
 struct Release {
-    pages: ArrayVec<Frame, 64>,
+    pages: Chain,
+    tables: Chain,
 }
 
-impl Visitor for Release {
-    #[inline]
-    fn entry(&mut self, _: u64, pte: Pte) -> Pte {
-        if pte.has(Pte::OWNED) && page(pte.frame()).release() == 0 {
-            if self.pages.is_full() {
-                frame::free_all(&self.pages);
-                self.pages.clear();
+impl Release {
+    /// Empties a table and all below it.
+    fn tree(&mut self, node: Frame, level: u32) {
+        let (entries, descriptor) = (table(node), page(node));
+        let (mut lines, mut left) = (descriptor.mask(), descriptor.refs());
+        while left != 0 {
+            let line = lines.trailing_zeros() as usize * LINE;
+            lines &= lines - 1;
+            for entry in &entries[line..line + LINE] {
+                let pte = Pte(entry.load(Relaxed));
+                if pte.is_empty() {
+                    continue;
+                }
+                entry.store(0, Relaxed);
+                if level == 0 {
+                    self.page(pte);
+                } else if !pte.has(Pte::BORROWED) {
+                    self.tree(pte.frame(), level - 1);
+                }
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
             }
+        }
+        self.tables.push(node);
+    }
+
+    #[inline]
+    fn page(&mut self, pte: Pte) {
+        if pte.has(Pte::OWNED) && page(pte.frame()).release() == 0 {
             self.pages.push(pte.frame());
         }
-        Pte::EMPTY
-    }
-
-    fn table(&mut self, table: Frame) {
-        free_table(table);
-    }
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        frame::free_all(&self.pages);
     }
 }
 

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
 
-use super::frame::{self, Page, page};
+use super::frame::{self, Chain, Page, page};
 use super::phys::{Frame, PhysAddr};
 use super::pte::Pte;
 
@@ -52,10 +52,10 @@ pub(super) fn new_table() -> Result<Frame> {
     Ok(frame)
 }
 
-/// Gives back a table that holds only zeroes.
-pub fn free_table(table: Frame) {
-    TABLES.fetch_sub(1, Relaxed);
-    frame::free_zeroed(table);
+/// Gives back pages, and tables that hold only zeroes.
+pub fn free_tables(pages: Chain, tables: Chain) {
+    TABLES.fetch_sub(tables.len() as u64, Relaxed);
+    frame::free_chains(pages, tables);
 }
 
 /// Sets an entry of a table, and keeps count.

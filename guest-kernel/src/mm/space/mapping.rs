@@ -278,7 +278,7 @@ impl Inner {
     /// Unmaps; the objects of the entries go after the translations.
     pub(super) fn unmap(&mut self, range: &Range<u64>, root: PhysAddr) -> Result<()> {
         let removed = self.map.remove(range)?;
-        if removed.iter().next().is_some() {
+        if removed.is_something() {
             self.pmap.walk(range.clone(), &mut Gather::new(root));
         }
         Ok(())

@@ -21,7 +21,6 @@ mod mapping;
 mod transfer;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::Result;
@@ -35,6 +34,7 @@ use super::map::VmMap;
 use super::phys::PhysAddr;
 use super::pmap::Pmap;
 use super::tlb::{self, Flush};
+use super::utcb::Slots;
 use crate::sync::{SpinLock, SpinLockGuard};
 
 /// Source of [`AddressSpace::id`].
@@ -59,9 +59,7 @@ pub(super) struct Inner {
     /// Most bytes that may be mapped.
     limit: u64,
     violations: u64,
-    /// UTCB slots handed out so far, and those given back.
-    pub(super) utcbs: u16,
-    pub(super) free_utcbs: Vec<u16>,
+    pub(super) utcbs: Slots,
 }
 
 /// The memory of a process.
@@ -90,8 +88,7 @@ impl AddressSpace {
             pmap,
             limit,
             violations: 0,
-            utcbs: 0,
-            free_utcbs: Vec::new(),
+            utcbs: Slots::default(),
         };
         let id = NEXT_ID.fetch_add(1, Relaxed);
         AddressSpace {
