@@ -52,6 +52,18 @@ impl<T: Sync> Ids<T> {
         Err(Error::WouldBlock)
     }
 
+    /// Gives `object` this very id, if it is free.
+    pub fn claim(&self, core: &Core, object: &'static T, id: u32) -> bool {
+        let free = self
+            .slots
+            .get(id as usize)
+            .is_some_and(|slot| slot.get(core).is_none());
+        if free {
+            self.slots[id as usize].set(core, Some(object));
+        }
+        free
+    }
+
     /// Frees an id.
     pub fn release(&self, core: &Core, id: u32) {
         self.slots[id as usize].set(core, None);
@@ -99,5 +111,9 @@ mod tests {
         );
         assert_eq!(IDS_OF_BYTES.allocate(&core, &9, |_| false), Ok(1));
         assert_eq!(IDS_OF_BYTES.get(&core, IDS as u32), None);
+        assert!(!IDS_OF_BYTES.claim(&core, &9, 1));
+        assert!(!IDS_OF_BYTES.claim(&core, &9, IDS as u32));
+        IDS_OF_BYTES.release(&core, 1);
+        assert!(IDS_OF_BYTES.claim(&core, &9, 1));
     }
 }

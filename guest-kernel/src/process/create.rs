@@ -11,7 +11,24 @@ use crate::mm::AddressSpace;
 use crate::object::Core;
 use crate::object::core_lock::lock;
 use crate::object::table::HandleTable;
+use crate::thread::by_tid;
 use crate::{sched, thread, time};
+
+/// Numbers that are tried for a process before one is taken that a thread has too.
+const TRIES: usize = 64;
+
+/// A number that nothing refers to, and that no thread has, if possible: the first thread is to get it too.
+fn allocate_pid(core: &Core, process: &'static Process) -> Result<u32> {
+    let referred = |id| is_referred(core, id);
+    for _ in 0..TRIES {
+        let pid = PIDS.allocate(core, process, referred)?;
+        if by_tid(core, pid).is_none() {
+            return Ok(pid);
+        }
+        PIDS.release(core, pid);
+    }
+    PIDS.allocate(core, process, referred)
+}
 
 /// An empty process, child of `parent` (none: it is init).
 pub fn create_empty(
@@ -21,10 +38,7 @@ pub fn create_empty(
     arguments: &[u8],
 ) -> Result<&'static Process> {
     let process = PROCESSES.take(core)?;
-    let referred = |id| is_referred(core, id);
-    let pid = PIDS
-        .allocate(core, process, referred)
-        .inspect_err(|_| PROCESSES.give(core, process))?;
+    let pid = allocate_pid(core, process).inspect_err(|_| PROCESSES.give(core, process))?;
     process.pid.set(core, pid);
     process.life.set(core, Life::Made);
     process.references.set(core, 0);

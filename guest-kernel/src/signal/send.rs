@@ -122,7 +122,7 @@ pub fn settle(core: &mut Core, thread: &'static Thread) {
         let ready =
             (thread.pending.get(core).set() | process.signals.pending.get(core).set()) & open;
         if ready == 0 {
-            return thread.clear_work(core, work::SIGNAL);
+            return thread.clear_work(core, work::SIGNAL | work::TOLD);
         }
         let caught = process.signals.dispositions.get(core).caught();
         if ready & !caught == 0 {

@@ -7,7 +7,7 @@ use super::action::UNBLOCKABLE;
 use super::send::{interrupts, settle, take};
 use crate::arch::TrapFrame;
 use crate::object::Core;
-use crate::thread::Thread;
+use crate::thread::{Thread, work};
 
 /// Flags that a signal entry does not begin with: TF, DF.
 const CLEARED_FLAGS: u64 = 1 << 8 | 1 << 10;
@@ -19,6 +19,7 @@ pub fn take_caught(core: &mut Core, thread: &'static Thread) -> Option<(SignalIn
     let info = take(core, thread, caught & !thread.mask.get(core));
     if info.is_none() {
         thread.set_signal_pending(core, 0);
+        thread.clear_work(core, work::TOLD);
         settle(core, thread);
         return None;
     }
@@ -53,6 +54,7 @@ pub fn deliver(core: &mut Core, thread: &'static Thread, frame: &mut TrapFrame) 
     }
     if is_inside(&personality, frame.rip) {
         thread.set_signal_pending(core, 1);
+        thread.add_work(core, work::TOLD);
         if (personality.exit_begin..personality.exit_end).contains(&frame.rip) {
             frame.rip = personality.exit_begin;
         }

@@ -11,7 +11,7 @@ use crate::arch::thread::{ArchThread, adopt};
 use crate::futex::Key;
 use crate::mm::{UtcbSlot, tlb};
 use crate::object::Core;
-use crate::process::Process;
+use crate::process::{Process, by_pid};
 use crate::sched::Parameters;
 use crate::signal::queue::SignalQueue;
 
@@ -25,6 +25,9 @@ pub struct Start {
     /// Its signal mask.
     pub mask: SignalSet,
 }
+
+/// Numbers that are tried for a thread before one is taken that a process has too.
+const TRIES: usize = 64;
 
 /// All CPUs.
 pub const ANY_CPU: u32 = u32::MAX;
@@ -43,7 +46,7 @@ pub fn create(
     let made =
         ArchThread::new(frame, root, slot.address).and_then(|arch| Ok((arch, THREADS.take(core)?)));
     let (arch, thread) = made.inspect_err(|_| free_slot(core, process, slot))?;
-    let tid = TIDS.allocate(core, thread, |_| false).inspect_err(|_| {
+    let tid = allocate_tid(core, process, thread).inspect_err(|_| {
         THREADS.give(core, thread);
         free_slot(core, process, slot);
     })?;
@@ -64,6 +67,24 @@ pub fn create(
     process.thread_count.add(core, 1);
     super::end::count(core, thread);
     Ok(thread)
+}
+
+/// A process's first thread gets the process's own number, as Linux programs expect (gettid(2)); the
+/// others a number that no process has, so that a later process finds its own free. The two name spaces are
+/// separate all the same: a number that is taken after all is no error.
+fn allocate_tid(core: &Core, process: &Process, thread: &'static Thread) -> Result<u32> {
+    let pid = process.pid.get(core);
+    if process.thread_count.get(core) == 0 && TIDS.claim(core, thread, pid) {
+        return Ok(pid);
+    }
+    for _ in 0..TRIES {
+        let tid = TIDS.allocate(core, thread, |_| false)?;
+        if by_pid(core, tid).is_none() {
+            return Ok(tid);
+        }
+        TIDS.release(core, tid);
+    }
+    TIDS.allocate(core, thread, |_| false)
 }
 
 fn free_slot(core: &Core, process: &Process, slot: UtcbSlot) {

@@ -43,6 +43,8 @@ pub mod work {
     pub const TIMED: u32 = 16;
     /// The server has been asked to end its call.
     pub const CANCELLED: u32 = 32;
+    /// The personality has been told of a signal, and has not taken it yet: waits are interrupted.
+    pub const TOLD: u32 = 64;
 }
 
 /// The kind of the list of a process's threads.

@@ -28,7 +28,9 @@ pub enum Outcome {
 pub fn may_wait(core: &Core, thread: &Thread, interruptible: bool) -> Result<()> {
     let bits = thread.work.get(core);
     if bits & work::KILL != 0
-        || interruptible && bits & work::SIGNAL != 0 && signal::interrupts(core, thread)
+        || interruptible
+            && bits & (work::SIGNAL | work::TOLD) != 0
+            && signal::interrupts(core, thread)
     {
         return Err(Error::Interrupted);
     }
