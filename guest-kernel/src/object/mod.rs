@@ -18,7 +18,7 @@
 //!
 //! Why one: a message touches two threads, a port, two handle tables and a run queue. A lock for each
 //! would cost more instructions than the work between them, and kernel instructions are what
-//! Ferrix is short of (`docs/decisions`). The order is: core lock, then address space, object,
+//! Ferrix is short of (`docs/decisions/0020-one-core-lock.md`). The order is: core lock, then address space, object,
 //! slabs, frames. Interrupt handlers take the core lock only when they interrupted code that
 //! holds no lock ([`sched::interrupts`](crate::sched)); otherwise they leave a note for the moment it does not.
 
