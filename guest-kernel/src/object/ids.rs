@@ -10,6 +10,8 @@ pub const IDS: usize = 1 << 15;
 /// A name space of ids.
 pub struct Ids<T: 'static> {
     slots: [CoreCell<Option<&'static T>>; IDS],
+    /// One bit for each slot in use, so that walking the used ones is cheap.
+    used: [CoreCell<u64>; IDS / 64],
     next: CoreCell<u32>,
     wrapped: CoreCell<bool>,
 }
@@ -19,6 +21,7 @@ impl<T: Sync> Ids<T> {
     pub const fn new() -> Ids<T> {
         Ids {
             slots: [const { CoreCell::new(None) }; IDS],
+            used: [const { CoreCell::new(0) }; IDS / 64],
             next: CoreCell::new(1),
             wrapped: CoreCell::new(false),
         }
@@ -45,7 +48,7 @@ impl<T: Sync> Ids<T> {
             self.wrapped.set(core, wrapped || last);
             let free = self.slots[id as usize].get(core).is_none();
             if free && !(wrapped && referred(id)) {
-                self.slots[id as usize].set(core, Some(object));
+                self.put(core, id as usize, Some(object));
                 return Ok(id);
             }
         }
@@ -66,12 +69,27 @@ impl<T: Sync> Ids<T> {
 
     /// Frees an id.
     pub fn release(&self, core: &Core, id: u32) {
-        self.slots[id as usize].set(core, None);
+        self.put(core, id as usize, None);
+    }
+
+    fn put(&self, core: &Core, id: usize, object: Option<&'static T>) {
+        let (word, bit) = (&self.used[id / 64], 1 << (id % 64));
+        let others = word.get(core) & !bit;
+        word.set(core, if object.is_some() { others | bit } else { others });
+        self.slots[id].set(core, object);
     }
 
     /// The used id above `previous`, and who has it.
     pub fn next_used(&self, core: &Core, previous: u32) -> Option<(u32, &'static T)> {
-        (previous as usize + 1..IDS).find_map(|id| Some((id as u32, self.slots[id].get(core)?)))
+        let first = previous as usize + 1;
+        let mut index = first / 64;
+        let mut word = self.used.get(index)?.get(core) & (u64::MAX << (first % 64));
+        while word == 0 {
+            index += 1;
+            word = self.used.get(index)?.get(core);
+        }
+        let id = index * 64 + word.trailing_zeros() as usize;
+        Some((id as u32, self.slots[id].get(core)?))
     }
 }
 
@@ -105,6 +123,10 @@ mod tests {
             assert_eq!(IDS_OF_BYTES.allocate(&core, &9, |_| false), Ok(id));
         }
         assert_eq!(IDS_OF_BYTES.next_used(&core, 0), Some((2, &8)));
+        assert_eq!(IDS_OF_BYTES.next_used(&core, 2), Some((3, &9)));
+        assert_eq!(IDS_OF_BYTES.next_used(&core, IDS as u32 - 2), Some((IDS as u32 - 1, &9)));
+        assert_eq!(IDS_OF_BYTES.next_used(&core, IDS as u32 - 1), None);
+        assert_eq!(IDS_OF_BYTES.next_used(&core, u32::MAX - 1), None);
         assert_eq!(
             IDS_OF_BYTES.allocate(&core, &9, |id| id == 1),
             Err(Error::WouldBlock)

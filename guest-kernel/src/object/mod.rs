@@ -20,7 +20,7 @@
 //! would cost more instructions than the work between them, and kernel instructions are what
 //! Ferrix is short of (`docs/decisions/0020-one-core-lock.md`). The order is: core lock, then address space, object,
 //! slabs, frames. Interrupt handlers take the core lock only when they interrupted code that
-//! holds no lock ([`sched::interrupts`](crate::sched)); otherwise they leave a note for the moment it does not.
+//! holds no lock (`sched::defer`); otherwise they leave a note for the moment it does not.
 
 #[expect(
     unsafe_code,
