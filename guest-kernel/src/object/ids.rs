@@ -75,7 +75,14 @@ impl<T: Sync> Ids<T> {
     fn put(&self, core: &Core, id: usize, object: Option<&'static T>) {
         let (word, bit) = (&self.used[id / 64], 1 << (id % 64));
         let others = word.get(core) & !bit;
-        word.set(core, if object.is_some() { others | bit } else { others });
+        word.set(
+            core,
+            if object.is_some() {
+                others | bit
+            } else {
+                others
+            },
+        );
         self.slots[id].set(core, object);
     }
 
@@ -124,7 +131,10 @@ mod tests {
         }
         assert_eq!(IDS_OF_BYTES.next_used(&core, 0), Some((2, &8)));
         assert_eq!(IDS_OF_BYTES.next_used(&core, 2), Some((3, &9)));
-        assert_eq!(IDS_OF_BYTES.next_used(&core, IDS as u32 - 2), Some((IDS as u32 - 1, &9)));
+        assert_eq!(
+            IDS_OF_BYTES.next_used(&core, IDS as u32 - 2),
+            Some((IDS as u32 - 1, &9))
+        );
         assert_eq!(IDS_OF_BYTES.next_used(&core, IDS as u32 - 1), None);
         assert_eq!(IDS_OF_BYTES.next_used(&core, u32::MAX - 1), None);
         assert_eq!(

@@ -107,7 +107,12 @@ impl<T: Linked<K>, K> List<T, K> {
     #[inline(always)]
     pub fn pop_front(&self, core: &Core) -> Option<&'static T> {
         let first = self.head.get(core)?;
-        self.remove(core, first);
+        let next = first.links().next.get(core);
+        self.head.set(core, next);
+        match next {
+            Some(next) => next.links().previous.set(core, None),
+            None => self.tail.set(core, None),
+        }
         Some(first)
     }
 

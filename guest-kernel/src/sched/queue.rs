@@ -5,8 +5,6 @@
 //! ageing all take constant time, and the effective priority of a thread that waits is its own plus the slices
 //! waited, bounded by the range.
 
-use core::ops::RangeInclusive;
-
 use ferrix_abi::sched::{NORMAL, PRIORITIES};
 
 use crate::object::list::{Linked, Links, List};
@@ -25,26 +23,26 @@ pub trait Runnable: Linked<InQueue> {
 const LOWEST: u8 = *NORMAL.start();
 const RING: usize = (*NORMAL.end() - LOWEST) as usize + 1;
 const TOP: usize = RING - 1;
-/// Places from here on are the ring's.
-const RING_PLACES: u8 = PRIORITIES as u8;
+/// Places from here on are the ring's, those below are priorities.
+const RING_PLACES: usize = PRIORITIES;
+const PLACES: usize = PRIORITIES + RING;
+/// The ring's bits in their word.
+const RING_BITS: u64 = (1 << RING) - 1;
 
 /// Whether threads that wait at this priority age.
 #[inline(always)]
 pub const fn ages(priority: u8) -> bool {
-    const RANGE: RangeInclusive<u8> = NORMAL;
-    priority >= *RANGE.start() && priority <= *RANGE.end()
+    priority.wrapping_sub(LOWEST) < RING as u8
 }
 
 /// A run queue.
 #[derive(Debug)]
 pub struct RunQueue<T: 'static> {
-    fixed: [List<T, InQueue>; PRIORITIES],
-    ring: [List<T, InQueue>; RING],
-    /// The list of the ring that holds priority 4.
+    lists: [List<T, InQueue>; PLACES],
+    /// One bit for each place whose list is not empty.
+    used: [CoreCell<u64>; 3],
+    /// The place in the ring that holds priority 4.
     first: CoreCell<u8>,
-    fixed_used: [CoreCell<u64>; 2],
-    /// Bit n: priority 4 + n.
-    ring_used: CoreCell<u64>,
     length: CoreCell<u32>,
 }
 
@@ -52,11 +50,9 @@ impl<T: Runnable> RunQueue<T> {
     /// An empty queue.
     pub const fn new() -> RunQueue<T> {
         RunQueue {
-            fixed: [const { List::new() }; PRIORITIES],
-            ring: [const { List::new() }; RING],
+            lists: [const { List::new() }; PLACES],
+            used: [const { CoreCell::new(0) }; 3],
             first: CoreCell::new(0),
-            fixed_used: [const { CoreCell::new(0) }; 2],
-            ring_used: CoreCell::new(0),
             length: CoreCell::new(0),
         }
     }
@@ -70,82 +66,68 @@ impl<T: Runnable> RunQueue<T> {
     /// Whether threads wait that age.
     #[inline(always)]
     pub fn has_ageing(&self, core: &Core) -> bool {
-        self.ring_used.get(core) != 0
+        self.used[2].get(core) != 0
     }
 
-    /// The list, and its place, for a priority.
+    /// The place of a priority.
     #[inline(always)]
-    fn list(&self, core: &Core, priority: u8) -> (&List<T, InQueue>, u8) {
-        if !ages(priority) {
-            return (&self.fixed[priority as usize], priority);
+    fn place(&self, core: &Core, priority: u8) -> usize {
+        if ages(priority) {
+            self.ring_place(core, (priority - LOWEST) as usize)
+        } else {
+            priority as usize
         }
-        let index = self.ring_index(core, (priority - LOWEST) as usize);
-        (&self.ring[index], RING_PLACES + index as u8)
     }
 
+    /// The place of the ring's n-th priority.
     #[inline(always)]
-    fn ring_index(&self, core: &Core, level: usize) -> usize {
+    fn ring_place(&self, core: &Core, level: usize) -> usize {
         let index = self.first.get(core) as usize + level;
-        if index >= RING { index - RING } else { index }
+        RING_PLACES + if index >= RING { index - RING } else { index }
     }
 
     #[inline(always)]
-    fn mark(&self, core: &Core, priority: u8) {
-        if ages(priority) {
-            let used = self.ring_used.get(core) | 1 << (priority - LOWEST);
-            self.ring_used.set(core, used);
-        } else {
-            let word = &self.fixed_used[(priority >> 6) as usize];
-            word.set(core, word.get(core) | 1 << (priority & 63));
-        }
+    fn mark(&self, core: &Core, place: usize) {
+        let word = &self.used[place / 64];
+        word.set(core, word.get(core) | 1 << (place % 64));
     }
 
+    /// A thread has left a place.
     #[inline(always)]
-    fn unmark(&self, core: &Core, priority: u8) {
-        if ages(priority) {
-            let used = self.ring_used.get(core) & !(1 << (priority - LOWEST));
-            self.ring_used.set(core, used);
-        } else {
-            let word = &self.fixed_used[(priority >> 6) as usize];
-            word.set(core, word.get(core) & !(1 << (priority & 63)));
+    fn left(&self, core: &Core, place: usize) {
+        if self.lists[place].is_empty(core) {
+            let word = &self.used[place / 64];
+            word.set(core, word.get(core) & !(1 << (place % 64)));
         }
     }
 
     /// Adds a thread behind those of its priority.
+    #[inline(always)]
     pub fn push_back(&self, core: &Core, item: &'static T, priority: u8) {
-        let (list, place) = self.list(core, priority);
-        list.push_back(core, item);
-        self.added(core, item, priority, place);
+        let place = self.place(core, priority);
+        self.lists[place].push_back(core, item);
+        self.added(core, item, place);
     }
 
     /// Adds a thread before those of its priority: it was preempted.
     pub fn push_front(&self, core: &Core, item: &'static T, priority: u8) {
-        let (list, place) = self.list(core, priority);
-        list.push_front(core, item);
-        self.added(core, item, priority, place);
+        let place = self.place(core, priority);
+        self.lists[place].push_front(core, item);
+        self.added(core, item, place);
     }
 
     #[inline(always)]
-    fn added(&self, core: &Core, item: &'static T, priority: u8, place: u8) {
-        item.place().set(core, place);
-        self.mark(core, priority);
+    fn added(&self, core: &Core, item: &'static T, place: usize) {
+        item.place().set(core, place as u8);
+        self.mark(core, place);
         self.length.add(core, 1);
     }
 
     /// Takes a thread of this queue out.
     pub fn remove(&self, core: &Core, item: &'static T) {
-        let place = item.place().get(core);
-        let (list, priority) = if place < RING_PLACES {
-            (&self.fixed[place as usize], place)
-        } else {
-            let index = (place - RING_PLACES) as usize;
-            let level = (index + RING - self.first.get(core) as usize) % RING;
-            (&self.ring[index], LOWEST + level as u8)
-        };
-        list.remove(core, item);
-        if list.is_empty(core) {
-            self.unmark(core, priority);
-        }
+        let place = item.place().get(core) as usize;
+        self.lists[place].remove(core, item);
+        self.left(core, place);
         self.length.decrement(core);
     }
 
@@ -155,20 +137,28 @@ impl<T: Runnable> RunQueue<T> {
         if self.length.get(core) == 0 {
             return None;
         }
-        let [low, high] = [self.fixed_used[0].get(core), self.fixed_used[1].get(core)];
-        if high != 0 {
-            return Some(127 - high.leading_zeros() as u8);
-        }
-        let servers = low >> (LOWEST as usize + RING);
-        let ring = self.ring_used.get(core);
-        Some(match (servers, ring) {
-            (0, 0) => 63 - low.leading_zeros() as u8,
-            (0, _) => LOWEST + 63 - ring.leading_zeros() as u8,
-            _ => 63 - low.leading_zeros() as u8,
+        let high = self.used[1].get(core);
+        Some(if high != 0 {
+            64 + highest(high)
+        } else {
+            self.top_below_64(core)
         })
     }
 
+    #[inline(always)]
+    fn top_below_64(&self, core: &Core) -> u8 {
+        let low = self.used[0].get(core);
+        let ring = self.used[2].get(core);
+        if ring == 0 || low >> (LOWEST as usize + RING) != 0 {
+            return highest(low);
+        }
+        let first = self.first.get(core) as u32;
+        let turned = (ring >> first | ring << (RING as u32 - first)) & RING_BITS;
+        LOWEST + highest(turned)
+    }
+
     /// Takes the first thread of the highest priority out.
+    #[inline(always)]
     pub fn pop(&self, core: &Core) -> Option<&'static T> {
         let priority = self.top(core)?;
         Some(self.pop_from(core, priority))
@@ -180,53 +170,45 @@ impl<T: Runnable> RunQueue<T> {
     /// If none waits there.
     #[inline(always)]
     pub fn pop_from(&self, core: &Core, priority: u8) -> &'static T {
-        let (list, _) = self.list(core, priority);
-        let Some(item) = list.first(core) else {
+        let place = self.place(core, priority);
+        let Some(item) = self.lists[place].pop_front(core) else {
             unreachable!("the bitmaps tell which lists are used")
         };
-        list.remove(core, item);
-        if list.is_empty(core) {
-            self.unmark(core, priority);
-        }
+        self.left(core, place);
         self.length.decrement(core);
         item
     }
 
     /// A slice has passed: every thread that waits in the ageing range rises by one priority.
     pub fn age(&self, core: &Core) {
-        let used = self.ring_used.get(core);
-        if used == 0 {
+        if !self.has_ageing(core) {
             return;
         }
-        let (oldest, below) = (self.ring_index(core, TOP), self.ring_index(core, TOP - 1));
-        self.first.set(core, oldest as u8);
+        let (oldest, below) = (self.ring_place(core, TOP), self.ring_place(core, TOP - 1));
+        self.first.set(core, (oldest - RING_PLACES) as u8);
         // The top cannot rise: it joins, in front, those that have just come up.
-        let mut queued: Option<&'static T> = None;
-        while let Some(item) = self.pop_last(core, oldest) {
-            self.ring[below].push_front(core, item);
-            item.place().set(core, RING_PLACES + below as u8);
-            queued = Some(item);
+        while let Some(item) = self.lists[oldest].last(core) {
+            self.lists[oldest].remove(core, item);
+            self.lists[below].push_front(core, item);
+            item.place().set(core, below as u8);
+            self.mark(core, below);
         }
-        let risen = (used << 1) & ((1 << RING) - 1);
-        self.ring_used
-            .set(core, risen | (queued.is_some() as u64) << TOP);
-    }
-
-    fn pop_last(&self, core: &Core, index: usize) -> Option<&'static T> {
-        let last = self.ring[index].last(core)?;
-        self.ring[index].remove(core, last);
-        Some(last)
+        self.left(core, oldest);
     }
 
     /// A waiting thread that `allowed` accepts, the least urgent first: for another CPU to take.
     pub fn find(&self, core: &Core, allowed: impl Fn(&T) -> bool) -> Option<&'static T> {
         (0..PRIORITIES as u8).find_map(|priority| {
-            self.list(core, priority)
-                .0
-                .iter(core)
-                .find(|item| allowed(item))
+            let list = &self.lists[self.place(core, priority)];
+            list.iter(core).find(|item| allowed(item))
         })
     }
+}
+
+/// The number of the highest bit of a word that is not zero.
+#[inline(always)]
+const fn highest(word: u64) -> u8 {
+    63 - word.leading_zeros() as u8
 }
 
 impl<T: Runnable> Default for RunQueue<T> {
