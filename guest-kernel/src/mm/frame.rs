@@ -122,6 +122,15 @@ impl Frames {
         if let Some(frame) = self.clean.pop() {
             return Some((frame, Content::Zero));
         }
+        let (fresh, 1) = self.buddy.alloc_run(1) else {
+            return self.single_any();
+        };
+        Some((fresh, Content::Zero))
+    }
+
+    /// What is left when no frame is known to be zero.
+    #[cold]
+    fn single_any(&mut self) -> Option<(Frame, Content)> {
         (self.buddy.alloc_fresh(0))
             .or_else(|| self.dirty.pop().map(|frame| (frame, Content::Dirty)))
             .or_else(|| self.buddy.alloc_listed(0))

@@ -5,6 +5,7 @@
 //! copies them in one go.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::ops::Range;
 
 use ferrix_abi::error::{Error, Result};
@@ -40,8 +41,8 @@ impl Zone {
 #[derive(Debug)]
 pub struct VmMap {
     entries: Vec<VmEntry>,
-    /// Index of the entry found last.
-    hint: usize,
+    /// Where the last search ended.
+    hint: Cell<usize>,
     /// Per zone: no gap is known to begin below this address.
     cursors: [u64; 2],
     mapped: u64,
@@ -58,7 +59,7 @@ impl VmMap {
     pub const fn new() -> VmMap {
         VmMap {
             entries: Vec::new(),
-            hint: 0,
+            hint: Cell::new(0),
             cursors: [MMAP_BASE, SYSTEM_MMAP_BASE],
             mapped: 0,
         }
@@ -79,26 +80,37 @@ impl VmMap {
         self.mapped
     }
 
-    /// Index of the first entry that ends above `address`.
+    /// Index of the first entry that ends above `address`; looks around where the last search
+    /// ended.
+    #[inline]
     pub fn lower_bound(&self, address: u64) -> usize {
-        self.entries.partition_point(|entry| entry.end <= address)
+        let ends_below = |index: usize| self.entries.get(index).is_some_and(|e| e.end <= address);
+        let ends_above = |index: usize| self.entries.get(index).is_none_or(|e| e.end > address);
+        let mut index = self.hint.get().min(self.entries.len());
+        if ends_below(index) {
+            index += 1;
+        } else if index > 0 && !ends_below(index - 1) {
+            index -= 1;
+        }
+        if !ends_above(index) || index > 0 && !ends_below(index - 1) {
+            index = self.entries.partition_point(|entry| entry.end <= address);
+        }
+        self.hint.set(index);
+        index
     }
 
-    /// Index of the entry that contains `address`; remembers it for the next lookup.
+    /// Index of the entry that contains `address`.
     #[inline]
-    pub fn find(&mut self, address: u64) -> Option<usize> {
-        if let Some(entry) = self.entries.get(self.hint)
+    pub fn find(&self, address: u64) -> Option<usize> {
+        let hint = self.hint.get();
+        if let Some(entry) = self.entries.get(hint)
             && entry.start <= address
             && address < entry.end
         {
-            return Some(self.hint);
+            return Some(hint);
         }
         let index = self.lower_bound(address);
-        if self.entries.get(index)?.start > address {
-            return None;
-        }
-        self.hint = index;
-        Some(index)
+        (self.entries.get(index)?.start <= address).then_some(index)
     }
 
     /// Whether nothing is mapped in the range.
@@ -161,45 +173,42 @@ impl VmMap {
         Ok(first..last)
     }
 
-    /// Removes what is mapped in the range and returns it.
-    pub fn remove(&mut self, range: &Range<u64>) -> Result<Removed> {
+    /// Takes a range out: entries that end with it are cut, others split, so that what lies in it
+    /// are whole entries. Returns their indices, for [`delete`](Self::delete) when their pages are
+    /// gone (none, if only an end was cut off), or nothing if nothing is mapped there.
+    pub fn cut(&mut self, range: &Range<u64>) -> Result<Option<Range<usize>>> {
         let first = self.lower_bound(range.start);
         let Some(entry) = self
             .entries
             .get_mut(first)
             .filter(|entry| entry.start < range.end)
         else {
-            return Ok(Removed::default());
+            return Ok(None);
         };
-        let mut removed = Removed {
-            something: true,
-            ..Removed::default()
-        };
-        let indices = if entry.start == range.start && entry.end == range.end {
-            first..first + 1
-        } else if entry.start < range.start && entry.end == range.end {
-            // The end of an entry, which stays: nothing to split.
+        let exact = entry.start == range.start && entry.end == range.end;
+        let tail = entry.start < range.start && entry.end == range.end;
+        if tail {
             entry.end = range.start;
-            first..first
-        } else {
-            self.isolate(range)?
+            self.mapped -= range.end - range.start;
+        }
+        let indices = match (exact, tail) {
+            (true, _) => first..first + 1,
+            (_, true) => first..first,
+            _ => self.isolate(range)?,
         };
         self.lower_cursors(range.start);
-        if indices.is_empty() {
-            self.mapped -= range.end - range.start;
-            return Ok(removed);
-        }
-        if indices.len() == 1 {
-            removed.one = Some(self.entries.remove(indices.start));
-        } else {
-            removed
-                .many
-                .try_reserve_exact(indices.len())
-                .map_err(|_| Error::NoMemory)?;
-            removed.many.extend(self.entries.drain(indices));
-        }
+        Ok(Some(indices))
+    }
+
+    /// Removes the entries at these indices, and lets their objects go.
+    pub fn delete(&mut self, indices: Range<usize>) {
+        let removed = &self.entries[indices.clone()];
         self.mapped -= removed.iter().map(VmEntry::length).sum::<u64>();
-        Ok(removed)
+        if indices.len() == 1 {
+            self.entries.remove(indices.start);
+        } else {
+            self.entries.drain(indices);
+        }
     }
 
     /// Index of the first entry at or above `address`, after splitting the one that straddles it.
@@ -268,30 +277,10 @@ impl VmMap {
         let mapped = entries.iter().map(VmEntry::length).sum();
         Ok(VmMap {
             entries,
-            hint: 0,
+            hint: Cell::new(0),
             cursors: [MMAP_BASE, SYSTEM_MMAP_BASE],
             mapped,
         })
-    }
-}
-
-/// What was taken out of a map: keeps the objects of entries that are gone, usually one.
-#[derive(Debug, Default)]
-pub struct Removed {
-    something: bool,
-    one: Option<VmEntry>,
-    many: Vec<VmEntry>,
-}
-
-impl Removed {
-    /// Whether something was mapped in the range.
-    pub fn is_something(&self) -> bool {
-        self.something
-    }
-
-    /// The entries that are gone, ascending.
-    fn iter(&self) -> impl Iterator<Item = &VmEntry> {
-        self.one.iter().chain(&self.many)
     }
 }
 

@@ -71,7 +71,7 @@ impl AddressSpace {
 
     /// Who else sees the memory at `address`.
     pub fn sharing(&self, address: u64) -> Result<Sharing> {
-        let mut inner = self.lock();
+        let inner = self.lock();
         let index = inner.map.find(address).ok_or(Error::Fault)?;
         let entry = &inner.map.entries()[index];
         Ok(match (&entry.object, entry.kind) {

@@ -277,9 +277,9 @@ impl Inner {
 
     /// Unmaps; the objects of the entries go after the translations.
     pub(super) fn unmap(&mut self, range: &Range<u64>, root: PhysAddr) -> Result<()> {
-        let removed = self.map.remove(range)?;
-        if removed.is_something() {
+        if let Some(indices) = self.map.cut(range)? {
             self.pmap.walk(range.clone(), &mut Gather::new(root));
+            self.map.delete(indices);
         }
         Ok(())
     }
