@@ -4,10 +4,9 @@
 //! entry holds one of the page's references. Other entries merely show an object's page. An
 //! entry can be non-zero without being present (a page behind `PROT_NONE`).
 //!
-//! The descriptor of a table's frame counts its entries in use and keeps a mask of *lines* (8
-//! entries, a cache line) that may hold any. So walks cost in proportion to what is mapped,
-//! empty tables are freed at once, and a freed table is known to be zero. The code runs on the
-//! host too: it only reads and writes memory.
+//! The descriptor of a table's frame counts its entries in use and masks the *lines* (8 entries)
+//! that may hold any: walks cost in proportion to what is mapped, and a freed table is known to be
+//! zero. The code runs on the host too: it only reads and writes memory.
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
