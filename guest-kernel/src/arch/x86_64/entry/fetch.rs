@@ -4,7 +4,7 @@
 //! and, because FMASK is 0 there, its flags. On hardware such a fault could only come from a
 //! program that jumps there on purpose; this entry is not used there.
 //!
-//! Kernel instructions of a native call: 29 up to the first of `upcalls::syscall`, 17 from its
+//! Kernel instructions of a native call: 29 up to the first of `upcalls::syscall`, 16 from its
 //! return to user mode. Of a foreign call's bounce: 10.
 
 use core::arch::naked_asm;

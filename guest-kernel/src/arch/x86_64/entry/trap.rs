@@ -113,7 +113,7 @@ pub(super) unsafe extern "C" fn exception_swapped() {
 }
 
 /// A page fault; on the stack: what the processor pushed. 22 instructions up to the handler (from
-/// user mode), 18 from there.
+/// user mode), 19 from there.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn page_fault() {
     naked_asm!(
