@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `build` | monitor, kernel, servers, programs, image |
 //! | `boot [vmm options]` | runs the monitor on a copy of the disk |
+//! | `boot-qemu [QEMU options]` | the same in QEMU, without KVM |
 //! | `test [filter]` | all tests, one closing line |
 //! | `bench` | kernel instructions per operation |
 //! | `lint` | formatting and clippy, for host and guest |
@@ -39,10 +40,13 @@ fn dispatch() -> Result<ExitCode> {
     match command.as_str() {
         "build" => build::all().map(|()| ExitCode::SUCCESS),
         "boot" => run::boot(&rest),
+        "boot-qemu" => run::boot_qemu(&rest),
         "test" => test::all(&rest),
         "bench" => bench::all().map(|()| ExitCode::SUCCESS),
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
-        other => bail!("unknown command `{other}`: expected build, boot, test, bench or lint"),
+        other => {
+            bail!("unknown command `{other}`: expected build, boot, boot-qemu, test, bench or lint")
+        }
     }
 }
 
