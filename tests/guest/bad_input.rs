@@ -115,12 +115,20 @@ const CASES: &[Case] = &[
         says: [GOOD_DISK, "not writable", ",ro"],
     },
     Case {
-        name: "disk_without_ext2",
+        name: "disk_with_broken_ext2",
         place: Where::Here,
         make: |_| Ok(()),
         options: &[IMAGE, "--disk", GOOD_DISK],
         status: 71,
-        says: ["vda", "not an ext2 file system", "--disk FILE"],
+        says: ["vda", "cannot mount", "--disk FILE"],
+    },
+    Case {
+        name: "disk_without_ext2",
+        place: Where::Here,
+        make: |folder| folder.write("disk.img", &[0x5a; 1 << 20]),
+        options: &[IMAGE, "--disk", GOOD_DISK],
+        status: 67,
+        says: [GOOD_DISK, "holds no ext2 file system", "mke2fs -t ext2"],
     },
     Case {
         name: "too_little_memory",
@@ -162,7 +170,7 @@ const CASES: &[Case] = &[
 pub fn trials() -> Vec<Trial> {
     let trial = |case: &'static Case| {
         let needs: &[Need] = match (case.place, case.name) {
-            (Where::Here, "disk_without_ext2") => &[Need::Kvm],
+            (Where::Here, "disk_with_broken_ext2") => &[Need::Kvm],
             (Where::Here, _) => &[],
             (Where::Bound, _) => &[Need::Kvm, Need::Namespaces],
             (Where::NoKvm | Where::ForbiddenKvm, _) => &[Need::Namespaces],
@@ -224,13 +232,18 @@ fn wrap(prepare: &str, monitor: &Command) -> Command {
     command
 }
 
-/// A case's files; `disk.img` in it is a good disk but for its content.
+/// Where the magic number of an ext2 superblock is.
+const EXT2_MAGIC_AT: usize = 1024 + 56;
+
+/// A case's files; `disk.img` in it is a good disk as far as the monitor looks.
 struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Result<Self> {
         let folder = Self(ferrix_tests::disk::folder()?);
-        folder.write("disk.img", &[0x5a; 1 << 20])?;
+        let mut disk = vec![0x5a; 1 << 20];
+        disk[EXT2_MAGIC_AT..][..2].copy_from_slice(&[0x53, 0xef]);
+        folder.write("disk.img", &disk)?;
         Ok(folder)
     }
 

@@ -56,10 +56,10 @@ Exit status:
   64     bad usage
   65     /dev/kvm is missing, may not be opened, or lacks a capability
   66     bad image: manifest, kernel, module, memory size
-  67     bad disk: missing, empty, odd size, locked, not writable
+  67     bad disk: missing, empty, odd size, locked, not writable, no ext2 for a root
   69     the guest crashed (triple fault, KVM internal error); a report is on standard error
   70     the host refused a resource
-  71     Ferrix could not start its servers; its log says why (such as a root disk without ext2)
+  71     Ferrix could not start its servers; its log says why
   124    --timeout ran out
   253    the guest's kernel panicked
   128+N  ended by signal N (129 SIGHUP, 130 SIGINT, 131 SIGQUIT, 143 SIGTERM)";

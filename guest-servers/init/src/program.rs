@@ -16,6 +16,8 @@ use ferrix_rt::sys::{ipc, process, utcb};
 
 /// Linux's `O_RDWR`.
 const READ_WRITE: u64 = 2;
+/// Linux's `ENODEV`: what vfs answers without a root disk.
+const ENODEV: i32 = 19;
 const CONSOLE: &[u8] = b"/dev/console";
 
 /// Starts it. A server that is not there yet is waited for in the first call to it.
@@ -67,11 +69,12 @@ fn arguments(page: &mut Page, program: &Program) -> Result<(), Failure> {
 fn open_console(vfs: Handle) -> Result<Handle, Failure> {
     let mut request = Request::new(path::OPEN, [READ_WRITE, 0, 0]);
     request.payload = CONSOLE;
-    let why = |errno| {
-        Failure::new(
+    let why = |errno| match errno {
+        ENODEV => Failure::new("vfs", "there is no root file system: nothing can run"),
+        _ => Failure::new(
             "/dev/console",
             &alloc::format!("cannot be opened: errno {errno}"),
-        )
+        ),
     };
     request.send(vfs).map_err(why)?;
     Ok(utcb::received_handle(0))

@@ -246,6 +246,7 @@ fn config(modules: Vec<ModuleConfig>) -> VmConfig {
         memory: MemorySize::mib(32),
         append: "quiet".into(),
         command: Some("sh -c \"exit 3\"".into()),
+        root: None,
     }
 }
 

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ConfigError, DEFAULT_MEMORY, DiskConfig, MemorySize, ModuleConfig, VmConfig};
+use super::{
+    ConfigError, DEFAULT_MEMORY, DiskConfig, FileSystem, MemorySize, ModuleConfig, VmConfig,
+};
 
 /// The manifest as written.
 #[derive(Debug, Deserialize)]
@@ -19,6 +21,7 @@ pub struct Manifest {
     #[serde(default)]
     append: String,
     command: Option<String>,
+    root: Option<FileSystem>,
     #[serde(default, rename = "module")]
     modules: Vec<Module>,
     #[serde(default, rename = "disk")]
@@ -73,12 +76,14 @@ impl Manifest {
                 .map(|d| DiskConfig {
                     path: folder.join(d.path),
                     read_only: d.read_only,
+                    holds: None,
                 })
                 .collect(),
             cpus: self.cpus.unwrap_or(1),
             memory: self.memory.unwrap_or(DEFAULT_MEMORY),
             append: self.append,
             command: self.command,
+            root: self.root,
         }
     }
 }

@@ -37,6 +37,16 @@ pub struct VmConfig {
     pub append: String,
     /// Command to run in the guest instead of a shell.
     pub command: Option<String>,
+    /// The file system that the first disk must hold.
+    pub root: Option<FileSystem>,
+}
+
+/// A file system that a disk can be required to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileSystem {
+    /// ext2: the magic number 0xEF53 in the superblock at byte 1024.
+    Ext2,
 }
 
 /// A boot module: a file that is in RAM before the kernel starts.
@@ -55,6 +65,8 @@ pub struct DiskConfig {
     pub path: PathBuf,
     /// The guest may not write.
     pub read_only: bool,
+    /// What it must hold.
+    pub holds: Option<FileSystem>,
 }
 
 impl FromStr for DiskConfig {
@@ -71,6 +83,7 @@ impl FromStr for DiskConfig {
         Ok(Self {
             path: path.into(),
             read_only,
+            holds: None,
         })
     }
 }
@@ -143,6 +156,7 @@ impl VmConfig {
             memory: DEFAULT_MEMORY,
             append: String::new(),
             command: None,
+            root: None,
         }
     }
 
@@ -151,6 +165,9 @@ impl VmConfig {
         self.memory = options.memory.unwrap_or(self.memory);
         if !options.disks.is_empty() {
             self.disks.clone_from(&options.disks);
+        }
+        if let Some(first) = self.disks.first_mut() {
+            first.holds = self.root;
         }
         if options.command.is_some() {
             self.command.clone_from(&options.command);

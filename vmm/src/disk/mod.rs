@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::config::DiskConfig;
+use crate::config::{DiskConfig, FileSystem};
 
 /// Bytes of a sector; virtio-blk counts in these whatever the block size.
 pub const SECTOR: u64 = 512;
@@ -48,6 +48,12 @@ pub enum DiskDefect {
     /// Not whole sectors.
     #[error("its size of {0} bytes is no multiple of 512; it is no raw disk image, or was cut off")]
     OddSize(u64),
+    /// Not what the image needs as its root.
+    #[error(
+        "it holds no ext2 file system (no magic number 0xEF53 in its superblock), which this image needs on its \
+         first disk; make one with mke2fs -t ext2, or give the image's own disk"
+    )]
+    NotExt2,
     /// Somebody else has it.
     #[error("another process uses it; end that one, or attach it as FILE,ro in both")]
     Locked,
@@ -98,6 +104,9 @@ fn open_file(config: &DiskConfig) -> Result<(File, u64), DiskDefect> {
         _ => DiskDefect::Io(error),
     })?;
     let size = size(&mut file)?;
+    if config.holds == Some(FileSystem::Ext2) && !holds_ext2(&file)? {
+        return Err(DiskDefect::NotExt2);
+    }
     let lock = match config.read_only {
         true => FlockOperation::NonBlockingLockShared,
         false => FlockOperation::NonBlockingLockExclusive,
@@ -106,6 +115,17 @@ fn open_file(config: &DiskConfig) -> Result<(File, u64), DiskDefect> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(DiskDefect::Locked),
         // A file system without locks is no reason not to run.
         _ => Ok((file, size)),
+    }
+}
+
+/// Whether there is an ext2 superblock: `s_magic`, 16 bits at byte 56 of the superblock at byte 1024.
+fn holds_ext2(file: &File) -> Result<bool, DiskDefect> {
+    use std::os::unix::fs::FileExt;
+    let mut magic = [0; 2];
+    match file.read_exact_at(&mut magic, 1024 + 56) {
+        Ok(()) => Ok(u16::from_le_bytes(magic) == 0xef53),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

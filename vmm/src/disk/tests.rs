@@ -17,6 +17,7 @@ fn config(path: &std::path::Path, read_only: bool) -> DiskConfig {
     DiskConfig {
         path: path.into(),
         read_only,
+        holds: None,
     }
 }
 
@@ -55,6 +56,20 @@ fn defects_are_told_apart() {
         defect(&config(file(1000).path(), false)),
         DiskDefect::OddSize(1000)
     ));
+}
+
+#[test]
+fn a_root_must_hold_its_file_system() {
+    let disk = file(64 << 10);
+    let mut wanted = config(disk.path(), false);
+    wanted.holds = Some(FileSystem::Ext2);
+    assert!(matches!(defect(&wanted), DiskDefect::NotExt2));
+    let tiny = file(512);
+    wanted.path = tiny.path().into();
+    assert!(matches!(defect(&wanted), DiskDefect::NotExt2));
+    std::os::unix::fs::FileExt::write_all_at(disk.as_file(), &[0x53, 0xef], 1024 + 56).unwrap();
+    wanted.path = disk.path().into();
+    assert!(Disk::open(&wanted).is_ok());
 }
 
 #[test]

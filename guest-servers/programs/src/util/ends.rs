@@ -133,15 +133,31 @@ fn first(input: &mut dyn BufRead, amount: Amount, out: &mut crate::cx::Out) -> R
     }
 }
 
+/// Holds no more than `count` bytes at a time, however long the input is.
+fn last_bytes(input: &mut dyn BufRead, count: usize, out: &mut crate::cx::Out) -> Result<(), Stop> {
+    let mut held = VecDeque::new();
+    loop {
+        let piece = input.fill_buf().map_err(Stop::Input)?;
+        let length = piece.len();
+        if length == 0 {
+            break;
+        }
+        let kept = &piece[length.saturating_sub(count)..];
+        let surplus = (held.len() + kept.len()).saturating_sub(count);
+        held.drain(..surplus);
+        held.extend(kept);
+        input.consume(length);
+    }
+    let (front, back) = held.as_slices();
+    out.write_all(front)
+        .and_then(|()| out.write_all(back))
+        .map_err(Stop::Output)
+}
+
 fn last(input: &mut dyn BufRead, amount: Amount, out: &mut crate::cx::Out) -> Result<(), Stop> {
     match amount {
         Amount::Bytes(count) => {
-            let mut text = Vec::new();
-            input.read_to_end(&mut text).map_err(Stop::Input)?;
-            let start = text
-                .len()
-                .saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
-            out.write_all(&text[start..]).map_err(Stop::Output)
+            last_bytes(input, usize::try_from(count).unwrap_or(usize::MAX), out)
         }
         Amount::Lines(count) => {
             let mut held = VecDeque::new();

@@ -55,7 +55,7 @@ impl Vfs {
         if let Err(errno) = self.mount_disk(disk, None, "/", read_only) {
             log!(
                 "vfs",
-                "cannot mount {disk} as the root file system: errno {errno}; it must be an ext2 disk (--disk FILE)"
+                "{disk} is not the root file system (errno {errno}): give an ext2 disk with --disk FILE"
             );
             return;
         }

@@ -27,6 +27,7 @@ fn rig(read_only: bool, features: u64) -> Rig {
     let config = DiskConfig {
         path: file.path().into(),
         read_only,
+        holds: None,
     };
     let disk = Arc::new(Disk::open(&config).unwrap());
     let (ram, (interrupt, edges), slot) = (ram(), interrupt(), Slot::default());
