@@ -4,7 +4,6 @@ use super::{Local, attributes, device_number, directory_type};
 use crate::dirent::Records;
 use crate::errno::{EINVAL, ENOENT, Result};
 use crate::filesystem::{Filesystem, Opened};
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use ferrix_proto::attributes::{Attributes, FilesystemInfo};
@@ -150,18 +149,6 @@ impl Filesystem for Devices {
     }
 }
 
-/// Name of disk `index`: `vda`, `vdb` … `vdz`, `vdaa`.
-pub fn disk_name(mut index: usize) -> String {
-    let mut letters = String::new();
-    loop {
-        letters.insert(0, char::from(b'a' + (index % 26) as u8));
-        if index < 26 {
-            return format!("vd{letters}");
-        }
-        index = index / 26 - 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,11 +177,5 @@ mod tests {
             devices.open(disk.inode, 0),
             Ok(Opened::Local(Local::Disk("vda".to_string())))
         );
-    }
-
-    #[test]
-    fn disks_have_letters() {
-        let names = [0, 25, 26, 701, 702].map(disk_name);
-        assert_eq!(names, ["vda", "vdz", "vdaa", "vdzz", "vdaaa"]);
     }
 }
