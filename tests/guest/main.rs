@@ -9,6 +9,7 @@ mod disk;
 mod gdb;
 mod idle;
 mod isolation;
+mod kernel;
 mod processes;
 mod qemu;
 mod scheduling;
@@ -27,6 +28,7 @@ fn main() {
         processes::trials(),
         scheduling::trials(),
         isolation::trials(),
+        kernel::trials(),
         idle::trials(),
         gdb::trials(),
         bad_input::trials(),

@@ -136,12 +136,11 @@ fn map(
     object: Option<Arc<VmObject>>,
     offset: u64,
 ) -> Result<()> {
-    let private = if object.is_none() {
-        MapFlags::PRIVATE
-    } else {
-        MapFlags::empty()
+    // What init writes is its own: its children get copies.
+    let flags = match prot.contains(Prot::WRITE) {
+        true => MapFlags::FIXED | MapFlags::PRIVATE,
+        false => MapFlags::FIXED,
     };
-    let flags = MapFlags::FIXED | private;
     let request = MapRequest {
         address,
         length,

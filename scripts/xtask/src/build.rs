@@ -15,6 +15,7 @@ pub const GUEST: &[(&str, &str)] = &[
     ("vfs", "vfs/guest"),
     ("posix", "posix/guest"),
     ("bench", "bench/guest"),
+    ("ktest", "ktest/guest"),
 ];
 
 /// Boot modules of the default image.
@@ -94,7 +95,9 @@ fn modules() -> Result<()> {
             run(tool("strip").arg("-o").arg(&target).arg(&source))?;
         }
     }
-    copy_if_newer(&from.join("bench"), &to.join("bench"))?;
+    for alone in ["bench", "ktest"] {
+        copy_if_newer(&from.join(alone), &to.join(alone))?;
+    }
     copy_if_newer(Path::new("images/servers.manifest"), &to.join("manifest"))?;
     archive(to)
 }

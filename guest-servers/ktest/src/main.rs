@@ -1,0 +1,67 @@
+//! Tests of the kernel by a native program: it runs in `init`'s place (`images/ktest.toml`), calls the
+//! kernel as servers do, and ends the machine with status 0, or 1 if a test failed.
+//!
+//! Each test runs in a process of its own, so that it can neither hang nor break the others, and
+//! whatever the kernel still counts after its end is a leak. On the kernel's command line, `only=TEXT` picks
+//! the tests with that in their name, `seed=N` and `rounds=N` drive the stress tests.
+
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+mod futexes;
+mod handles;
+mod maps;
+mod messages;
+mod options;
+#[expect(unsafe_code, reason = "calls the kernel with wrong pointers")]
+mod pointers;
+#[expect(unsafe_code, reason = "children that do what ends them")]
+mod processes;
+mod receiving;
+mod runner;
+mod scheduling;
+mod sessions;
+mod signals;
+mod stress;
+#[expect(
+    unsafe_code,
+    reason = "fork, threads and raw memory, made safe for the tests"
+)]
+mod support;
+mod time;
+
+use support::Test;
+
+#[expect(unsafe_code, reason = "the entry point's name is fixed")]
+mod entry {
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = ".text._start")]
+    extern "C" fn _start() -> ! {
+        super::run()
+    }
+}
+
+/// All tests: subject by subject.
+const SUBJECTS: &[(&str, &[Test])] = &[
+    ("handles", handles::TESTS),
+    ("messages", messages::TESTS),
+    ("receiving", receiving::TESTS),
+    ("maps", maps::TESTS),
+    ("sessions", sessions::TESTS),
+    ("processes", processes::TESTS),
+    ("signals", signals::TESTS),
+    ("futexes", futexes::TESTS),
+    ("time", time::TESTS),
+    ("scheduling", scheduling::TESTS),
+    ("pointers", pointers::TESTS),
+    ("stress", stress::TESTS),
+];
+
+fn run() -> ! {
+    let ready = support::share_resource().is_ok();
+    let failed = runner::all(SUBJECTS);
+    support::power_off(u32::from(failed != 0 || !ready))
+}

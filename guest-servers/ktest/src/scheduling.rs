@@ -1,0 +1,205 @@
+//! CPUs, policies and priorities.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+
+use ferrix_abi::Error;
+use ferrix_abi::handle::Handle;
+use ferrix_abi::ipc::Tag;
+use ferrix_abi::sched::{NORMAL_DEFAULT, Policy};
+use ferrix_rt::clock;
+use ferrix_rt::sys::{ipc, system, thread};
+
+use crate::support::*;
+
+pub const TESTS: &[Test] = &[
+    ("affinity", affinity),
+    ("moving_another_thread", moving_another_thread),
+    ("all_cpus_are_used", all_cpus_are_used),
+    ("policies", policies),
+    ("rights_to_rise", rights_to_rise),
+    ("urgent_thread_preempts", urgent_thread_preempts),
+    ("slices_are_shared", slices_are_shared),
+    ("idle_policy_waits", idle_policy_waits),
+];
+
+fn cpus() -> u32 {
+    system::kernel_info().cpus
+}
+
+fn affinity() -> Outcome {
+    let all = (1 << cpus()) - 1;
+    equal(thread::affinity(0)?, all)?;
+    for cpu in 0..cpus() {
+        thread::set_affinity(0, 1 << cpu)?;
+        thread::yield_now();
+        equal((thread::cpu()?, thread::affinity(0)?), (cpu, 1 << cpu))?;
+        // Threads and children inherit it.
+        start_thread(move || equal(thread::cpu()?, cpu))?.join()?;
+        succeeded(spawn(|| equal(thread::cpu()?, cpu))?)?;
+    }
+    fails(thread::set_affinity(0, 0), Error::Invalid)?;
+    fails(thread::set_affinity(0, 1 << cpus()), Error::Invalid)?;
+    fails(thread::set_affinity(u32::MAX, 1), Error::NoSuchProcess)
+}
+
+/// One that runs, and one that waits.
+fn moving_another_thread() -> Outcome {
+    static CPU: AtomicU32 = AtomicU32::new(0);
+    static END: AtomicU32 = AtomicU32::new(0);
+    let busy = start_thread(|| {
+        while END.load(SeqCst) == 0 {
+            CPU.store(thread::cpu()?, SeqCst);
+        }
+        Ok(())
+    })?;
+    for cpu in (0..cpus()).rev() {
+        thread::set_affinity(busy.tid, 1 << cpu)?;
+        let limit = after_ms(1000);
+        while CPU.load(SeqCst) != cpu {
+            holds(clock::monotonic_ns() < limit, "the thread moves")?;
+            sleep_ms(1);
+        }
+    }
+    END.store(1, SeqCst);
+    busy.join()?;
+    let last = cpus() - 1;
+    let waiting = start_thread(move || {
+        ipc::receive(Handle::NONE, Tag::SHORT)?;
+        equal(thread::cpu()?, last)
+    })?;
+    sleep_ms(2);
+    thread::set_affinity(waiting.tid, 1 << last)?;
+    ipc::send_thread(waiting.tid, Tag::SHORT, [0; 4])?;
+    waiting.join()
+}
+
+/// As many busy threads as CPUs: each gets one.
+fn all_cpus_are_used() -> Outcome {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let all = (1u64 << cpus()) - 1;
+    let limit = after_ms(3000);
+    let busy: [_; 4] = core::array::from_fn(|_| {
+        start_thread(move || {
+            while SEEN.load(SeqCst) != all && clock::monotonic_ns() < limit {
+                SEEN.fetch_or(1 << thread::cpu()?, SeqCst);
+                core::hint::spin_loop();
+            }
+            Ok(())
+        })
+    });
+    for thread in busy {
+        thread?.join()?;
+    }
+    equal(SEEN.load(SeqCst), all)
+}
+
+fn policies() -> Outcome {
+    let resource = resource();
+    for (policy, priority) in [
+        (Policy::RoundRobin, 100),
+        (Policy::Fifo, 88),
+        (Policy::Fifo, 119),
+        (Policy::Idle, 0),
+        (Policy::Other, 4),
+        (Policy::Other, 87),
+    ] {
+        thread::set_scheduling(0, policy, priority, resource)?;
+        equal(thread::scheduling(0)?, (policy as u8, priority))?;
+    }
+    for (policy, priority) in [
+        (Policy::Other, 100),
+        (Policy::Other, 3),
+        (Policy::Fifo, 87),
+        (Policy::Fifo, 128),
+        (Policy::Idle, 4),
+        (Policy::RoundRobin, 255),
+    ] {
+        fails(
+            thread::set_scheduling(0, policy, priority, resource),
+            Error::Invalid,
+        )?;
+    }
+    equal(thread::scheduling(0)?, (Policy::Other as u8, 87))
+}
+
+fn rights_to_rise() -> Outcome {
+    thread::set_scheduling(0, Policy::Other, NORMAL_DEFAULT, resource())?;
+    thread::set_scheduling(0, Policy::Other, NORMAL_DEFAULT - 1, Handle::NONE)?;
+    let rise = thread::set_scheduling(0, Policy::Other, NORMAL_DEFAULT, Handle::NONE);
+    holds(
+        matches!(rise, Err(Error::NotPermitted | Error::BadHandle)),
+        "only with the resource",
+    )
+}
+
+/// On the same CPU: a woken real-time thread runs before its waker goes on.
+fn urgent_thread_preempts() -> Outcome {
+    static RAN: AtomicU32 = AtomicU32::new(0);
+    thread::set_affinity(0, 1)?;
+    thread::set_scheduling(0, Policy::Other, NORMAL_DEFAULT, resource())?;
+    let urgent = start_thread(|| {
+        thread::set_scheduling(0, Policy::Fifo, 100, resource())?;
+        for _ in 0..20 {
+            ipc::receive(Handle::NONE, Tag::SHORT)?;
+            RAN.fetch_add(1, SeqCst);
+        }
+        Ok(())
+    })?;
+    sleep_ms(5);
+    for round in 1..=20 {
+        ipc::send_thread(urgent.tid, Tag::SHORT, [0; 4])?;
+        equal(RAN.load(SeqCst), round)?;
+    }
+    urgent.join()
+}
+
+/// Busy threads of one CPU get about the same.
+fn slices_are_shared() -> Outcome {
+    static WORK: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+    thread::set_affinity(0, 1)?;
+    thread::set_scheduling(0, Policy::Other, NORMAL_DEFAULT, resource())?;
+    let end = after_ms(300);
+    let busy: [_; 3] = core::array::from_fn(|index| {
+        start_thread(move || {
+            while clock::monotonic_ns() < end {
+                core::hint::spin_loop();
+            }
+            WORK[index].store(thread::cpu_time(0, 1)?.0, SeqCst);
+            Ok(())
+        })
+    });
+    for thread in busy {
+        thread?.join()?;
+    }
+    for work in &WORK {
+        holds(
+            work.load(SeqCst) > 20_000_000,
+            "each gets a fair part of 300 ms",
+        )?;
+    }
+    Ok(())
+}
+
+/// Nothing for `Idle` while somebody else wants the CPU.
+fn idle_policy_waits() -> Outcome {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    static END: AtomicU32 = AtomicU32::new(0);
+    thread::set_affinity(0, 1)?;
+    let idle = start_thread(|| {
+        thread::set_scheduling(0, Policy::Idle, 0, Handle::NONE)?;
+        while END.load(SeqCst) == 0 {
+            COUNT.fetch_add(1, SeqCst);
+        }
+        Ok(())
+    })?;
+    sleep_ms(5);
+    let before = COUNT.load(SeqCst);
+    holds(before != 0, "it runs while this sleeps")?;
+    let end = after_ms(50);
+    while clock::monotonic_ns() < end {
+        core::hint::spin_loop();
+    }
+    equal(COUNT.load(SeqCst), before)?;
+    END.store(1, SeqCst);
+    idle.join()
+}
