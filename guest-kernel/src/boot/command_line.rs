@@ -1,19 +1,25 @@
 //! The kernel's command line.
 
 use ferrix_abi::info::VirtioDevice;
-use ferrix_machine::cmdline::VIRTIO_MMIO_DEVICE;
+use ferrix_machine::cmdline::{EXIT_PORT, VIRTIO_MMIO_DEVICE};
+
+/// The values of all words `key=VALUE`, in their order.
+fn values<'a>(command_line: &'a str, key: &str) -> impl Iterator<Item = &'a str> {
+    command_line
+        .split_ascii_whitespace()
+        .filter_map(move |word| word.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// The port of `exit_port=PORT`; the last one counts, and a malformed one is none.
+pub fn exit_port(command_line: &str) -> Option<u16> {
+    let port = number(values(command_line, EXIT_PORT).last()?)?;
+    port.try_into().ok().filter(|&port| port != 0)
+}
 
 /// The virtio-mmio devices that a command line announces, in its order: words
 /// `virtio_mmio.device=SIZE@BASE:GSI`, with Linux's suffixes K, M and G. Malformed ones are passed over.
 pub fn virtio_devices(command_line: &str) -> impl Iterator<Item = VirtioDevice> {
-    command_line.split_ascii_whitespace().filter_map(|word| {
-        let (key, value) = word.split_once('=')?;
-        if key == VIRTIO_MMIO_DEVICE {
-            device(value)
-        } else {
-            None
-        }
-    })
+    values(command_line, VIRTIO_MMIO_DEVICE).filter_map(device)
 }
 
 fn device(value: &str) -> Option<VirtioDevice> {
@@ -61,6 +67,20 @@ mod tests {
             parse(line),
             [(0xd000_0000, 4096, 5), (0xfeb0_0e00, 512, 12)]
         );
+    }
+
+    #[test]
+    fn the_last_exit_port_counts() {
+        assert_eq!(exit_port("quiet exit_port=1 exit_port=0xf4 x"), Some(0xf4));
+        for none in [
+            "exit_port",
+            "exit_port=",
+            "exit_port=0",
+            "exit_port=0x10000",
+            "exit_ports=5",
+        ] {
+            assert_eq!(exit_port(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use ferrix_machine::irq::IOAPIC_BASE;
 
 use super::{acpi, archive, command_line as words, pvh};
 use crate::arch::cpu::MAX_CPUS;
-use crate::arch::{Features, features, start};
+use crate::arch::{Features, features, power, start};
 use crate::mm::buddy::Content;
 use crate::mm::{self, BootMemory, PhysAddr};
 use crate::sync::SpinLock;
@@ -102,6 +102,11 @@ pub fn init(address: u32) {
     let start = pvh::start_info(address);
     let mut info = INFO.lock();
     info.command_line = pvh::text(start.command_line, COMMAND_LINE_MAX - 1);
+    if !features().contains(Features::EXIT_PORT)
+        && let Some(port) = words::exit_port(info.command_line)
+    {
+        power::set_exit_port(port);
+    }
     let ranges = pvh::table::<pvh::MemoryRange>(start.memory_map, start.memory_map_count);
     let ram = ranges.filter(|range| range.kind == pvh::RAM);
     info.ram = ram

@@ -132,6 +132,12 @@ pub mod cmdline {
     ///
     /// The monitor's order is: disks, console, entropy source.
     pub const VIRTIO_MMIO_DEVICE: &str = "virtio_mmio.device";
+    /// `exit_port=PORT`: a 32-bit write to this I/O port ends the machine, on machines that do not
+    /// say so by CPUID.
+    ///
+    /// For QEMU's `-device isa-debug-exit,iobase=0xf4,iosize=4`, which ends QEMU with status
+    /// `(N << 1 | 1) & 0xff` for a write of N.
+    pub const EXIT_PORT: &str = "exit_port";
 
     /// Whether `byte` stands for itself in a percent-encoded value.
     pub const fn is_plain(byte: u8) -> bool {
