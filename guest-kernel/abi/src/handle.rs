@@ -36,6 +36,8 @@ bitflags! {
         const POWER = 1 << 10;
         /// Resource: create processes, raise priorities, signal any process.
         const PROCESS = 1 << 11;
+        /// Supply, clean, resize and discard pages (object).
+        const PAGER = 1 << 12;
         /// `fork` does not copy this handle to the child. Not a right: it can always be added.
         const NO_INHERIT = 1 << 31;
     }

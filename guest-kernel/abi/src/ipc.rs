@@ -111,6 +111,13 @@ impl Kind {
     pub const SESSION_CLOSED: Kind = Kind(3);
     /// The caller with the reply token in R9 wants its call ended.
     pub const CANCEL: Kind = Kind(4);
+    /// A page of the paged object with the badge in RDI is wanted: word 0 its index, word 1 how many
+    /// pages from there on are absent (at most [`PAGES_HINT`](crate::vm::PAGES_HINT)), word 2 the access
+    /// ([`PageAccess`](crate::vm::PageAccess)).
+    /// Answered by `ObjectSupply` or `ObjectFail`; one request for each page that threads wait for.
+    pub const PAGE_REQUEST: Kind = Kind(5);
+    /// Nobody but its pager maps or names the paged object with the badge in RDI any more.
+    pub const OBJECT_UNUSED: Kind = Kind(6);
 }
 
 /// How a range of pages travels in a message.

@@ -56,6 +56,11 @@ pub enum Call {
     ObjectPhysical = 25,
     /// (object) → size in bytes.
     ObjectSize = 26,
+    /// (port, badge: u32, bytes, timeout in ns or 0 for
+    /// [`PAGER_TIMEOUT_NS`](crate::vm::PAGER_TIMEOUT_NS)) → object handle
+    /// (`READ | WRITE | DUP | TRANSFER | PAGER`). A paged object ([`vm`](crate::vm)) whose pages the
+    /// caller supplies; `RECEIVE` on the port is needed.
+    PagedCreate = 27,
 
     /// (process, address, length, prot | flags << 32, object or 0 for fresh anonymous memory,
     /// offset) → address.
@@ -71,6 +76,29 @@ pub enum Call {
     VmRemap = 32,
     /// (address, length) → 0. Drops the pages of private anonymous memory: they read as zero again.
     VmDiscard = 33,
+
+    /// (object, first page, count, source address) → pages that were absent and now are present. *Moves*
+    /// pages of the caller's private memory into a paged object (the source reads as zero
+    /// afterwards) and wakes who waits for them; pages present already stay as they are. Needs `PAGER`,
+    /// as all of the next. `Invalid` beyond the object's end.
+    ObjectSupply = 34,
+    /// (object, first page, count) → 0. Who waits for these pages gets SIGBUS; later faults ask again.
+    ObjectFail = 35,
+    /// (object, first page, count, *mut u64 bitmap) → dirty pages. Bit n of the bitmap: page first + n was
+    /// written through a mapping since the last call. Once this returns, a further write makes the
+    /// page dirty again, so what is read from the page afterwards covers the bit.
+    ObjectClean = 36,
+    /// (object, bytes) → 0. Paged and anonymous objects. Pages beyond the new end are unmapped
+    /// everywhere and freed: touching them is SIGBUS. What lies behind the end in the last page is the
+    /// caller's to zero.
+    ObjectResize = 37,
+    /// (object, first page, count) → pages taken back. Paged objects: clean pages, that nobody has locked,
+    /// are unmapped everywhere and freed; the next touch asks the pager. Anonymous ones: all
+    /// pages of the range; they read as zero again.
+    ObjectDiscard = 38,
+    /// (address, length, 1: lock, 0: unlock) → 0. Locked pages are made present and stay so;
+    /// `NoMemory` where nothing is mapped or beyond the limit.
+    VmLock = 39,
 
     /// (arguments, length, resource) → handle (`READ | WRITE | DUP | TRANSFER`) | pid << 32. An empty process, child of
     /// the caller, without personality.
@@ -179,4 +207,13 @@ pub enum Call {
     Milestone = 110,
     /// (*mut [`SystemStats`](crate::info::SystemStats)) → 0.
     SystemStats = 111,
+
+    /// (address, length, *mut u8) → 0. One byte for each page: 1 if a touch would find it present.
+    /// `NoMemory` where nothing is mapped.
+    VmResident = 112,
+    /// (pid or 0, *mut [`MemoryInfo`](crate::process::MemoryInfo)) → 0.
+    MemoryInfo = 113,
+    /// (process, [`MemoryLimit`](crate::process::MemoryLimit), value, 0) → the old value. Children inherit
+    /// it.
+    MemoryLimit = 114,
 }

@@ -130,6 +130,33 @@ pub struct ProcessInfo {
     pub has_personality: u32,
 }
 
+/// What `MemoryLimit` limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoPrimitive, TryFromPrimitive)]
+#[repr(u8)]
+pub enum MemoryLimit {
+    /// Bytes mapped: beyond it `VmMap` and `VmRemap` give `NoMemory`, and stacks do not grow.
+    Mapped = 0,
+    /// Pages present: a touch beyond it kills the process; in a system call it is `NoMemory`.
+    Resident = 1,
+    /// Pages locked: beyond it `VmLock` gives `NoMemory`.
+    Locked = 2,
+}
+
+/// How many limits there are.
+pub const MEMORY_LIMITS: usize = 3;
+
+/// What a process's memory is (`MemoryInfo`); the arrays are indexed by [`MemoryLimit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct MemoryInfo {
+    /// Bytes mapped, pages present, pages locked.
+    pub used: [u64; MEMORY_LIMITS],
+    /// The limits (`u64::MAX`: none), in the same units.
+    pub limits: [u64; MEMORY_LIMITS],
+    /// How often each limit refused something.
+    pub violations: [u64; MEMORY_LIMITS],
+}
+
 /// User and group ids, stamped by the kernel on what a process asks of servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

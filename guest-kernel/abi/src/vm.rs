@@ -1,4 +1,20 @@
 //! Memory objects and mappings.
+//!
+//! # Paged objects
+//!
+//! The pages of a *paged* object (`PagedCreate`) come from a server, its pager. A touch of an absent
+//! page within the size blocks the thread and sends the port one
+//! [`PAGE_REQUEST`](crate::ipc::Kind::PAGE_REQUEST); the pager answers with `ObjectSupply` or `ObjectFail`. The
+//! pager maps the object too, and reads and writes the same pages. It must supply a page before it
+//! touches it: its own touch of an absent page is an error at once (SIGBUS, `Fault`).
+//!
+//! Writes by others are tracked: `ObjectClean` tells which pages they wrote. The pager's own are not.
+//! When nobody else maps or names the object any more, the pager receives one
+//! [`OBJECT_UNUSED`](crate::ipc::Kind::OBJECT_UNUSED); it comes again after the next use has ended.
+//!
+//! A touch is SIGBUS (`BUS_ADRERR`) beyond the size; where the pager fails the page; when the pager has
+//! died, or nobody can receive on the port any more; and when no answer came within the
+//! time-out: then at once for absent pages until the pager next answers for the object.
 
 use bitflags::bitflags;
 use num_enum::{IntoPrimitive, TryFromPrimitive};
@@ -13,6 +29,25 @@ pub enum ObjectKind {
     Contiguous = 1,
     /// A range of physical addresses (device registers); needs `Rights::PHYSICAL`.
     Physical = 2,
+}
+
+/// How long a thread waits for a page unless `PagedCreate` says otherwise, in nanoseconds.
+pub const PAGER_TIMEOUT_NS: u64 = 30_000_000_000;
+/// Most pages that a request hints at.
+pub const PAGES_HINT: u64 = 16;
+/// Most pages of one `ObjectSupply`, `ObjectClean`.
+pub const PAGES_MAX: u64 = 4096;
+
+/// What the thread that wants a page was about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoPrimitive, TryFromPrimitive)]
+#[repr(u8)]
+pub enum PageAccess {
+    /// To read.
+    Read = 0,
+    /// To write.
+    Write = 1,
+    /// To execute.
+    Execute = 2,
 }
 
 bitflags! {
@@ -53,6 +88,8 @@ bitflags! {
         const UNCACHED = 1 << 8;
         /// The address is a hint: tried first, else the kernel picks.
         const HINT = 1 << 9;
+        /// Its pages are made present and stay so, as by `VmLock`.
+        const LOCKED = 1 << 10;
     }
 }
 
@@ -68,6 +105,6 @@ pub struct Region {
     pub offset: u64,
     /// [`Prot`] bits.
     pub prot: u32,
-    /// [`MapFlags`] bits (`PRIVATE`, `INHERIT_*`, `GROWS_DOWN`).
+    /// [`MapFlags`] bits (`PRIVATE`, `INHERIT_*`, `GROWS_DOWN`, `LOCKED`).
     pub flags: u32,
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::ipc;
 
 /// One more than the highest number.
-const CALLS: usize = Call::SystemStats as usize + 1;
+const CALLS: usize = Call::MemoryLimit as usize + 1;
 
 /// Handlers by number.
 pub(super) static TABLE: [Handler; CALLS] = table(&[

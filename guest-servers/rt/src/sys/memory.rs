@@ -5,6 +5,8 @@ use super::raw::{call6, plain};
 use ferrix_abi::Call;
 use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
+use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::process::{MemoryInfo, MemoryLimit};
 use ferrix_abi::vm::{MapFlags, ObjectKind, Prot, Region};
 
 /// The calling process, where a process is asked for.
@@ -42,6 +44,99 @@ pub fn physical_address(object: Handle, offset: u64, resource: Handle) -> Result
 /// Size of an object in bytes.
 pub fn object_size(object: Handle) -> Result<u64> {
     plain(Call::ObjectSize, [object.0.into()])
+}
+
+/// Makes a paged object: requests for its pages come to `port` with `badge`; `timeout_ns` bounds how long
+/// a thread waits for a page (0: 30 s).
+pub fn paged_create(port: Handle, badge: u32, bytes: u64, timeout_ns: u64) -> Result<Handle> {
+    let args = [port.0.into(), badge.into(), bytes, timeout_ns];
+    plain(Call::PagedCreate, args).map(handle)
+}
+
+/// Moves `count` pages of private memory at `source` into a paged object, from page `first` on; returns
+/// how many were absent there.
+///
+/// # Safety
+/// Rust code expects nothing of the old contents at `source`: it reads as zero afterwards.
+pub unsafe fn supply(object: Handle, first: u64, count: u64, source: u64) -> Result<u64> {
+    // SAFETY: the caller's condition.
+    unsafe {
+        call6(
+            Call::ObjectSupply,
+            [object.0.into(), first, count, source, 0, 0],
+        )
+    }
+}
+
+/// Threads that wait for these pages get SIGBUS.
+pub fn fail(object: Handle, first: u64, count: u64) -> Result<()> {
+    plain(Call::ObjectFail, [object.0.into(), first, count]).map(drop)
+}
+
+/// Which of the pages from `first` on, as many as `bitmap` has bits, were written by others since the
+/// last time; how many.
+pub fn clean(object: Handle, first: u64, count: u64, bitmap: &mut [u64]) -> Result<u64> {
+    assert!(
+        count <= bitmap.len() as u64 * 64,
+        "the bitmap has a bit for each page"
+    );
+    let args = [
+        object.0.into(),
+        first,
+        count,
+        bitmap.as_mut_ptr() as u64,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel writes as many words as `count` pages need, which the slice has.
+    unsafe { call6(Call::ObjectClean, args) }
+}
+
+/// Changes the size of a paged or anonymous object.
+pub fn object_resize(object: Handle, bytes: u64) -> Result<()> {
+    plain(Call::ObjectResize, [object.0.into(), bytes]).map(drop)
+}
+
+/// Takes pages back: clean ones of a paged object, any of an anonymous one; how many.
+pub fn object_discard(object: Handle, first: u64, count: u64) -> Result<u64> {
+    plain(Call::ObjectDiscard, [object.0.into(), first, count])
+}
+
+/// Makes pages present and keeps them so.
+pub fn lock(address: u64, length: u64) -> Result<()> {
+    plain(Call::VmLock, [address, length, 1]).map(drop)
+}
+
+/// Undoes [`lock`].
+pub fn unlock(address: u64, length: u64) -> Result<()> {
+    plain(Call::VmLock, [address, length, 0]).map(drop)
+}
+
+/// One byte for each page from `address` on: 1 if it is present.
+pub fn resident(address: u64, pages: &mut [u8]) -> Result<()> {
+    let args = [
+        address,
+        pages.len() as u64 * PAGE_SIZE,
+        pages.as_mut_ptr() as u64,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel writes one byte a page.
+    unsafe { call6(Call::VmResident, args) }.map(drop)
+}
+
+/// What a process's memory is (pid 0: the caller's).
+pub fn info(pid: u32) -> Result<MemoryInfo> {
+    let mut info = MemoryInfo::default();
+    let args = [pid.into(), &raw mut info as u64, 0, 0, 0, 0];
+    // SAFETY: the kernel writes one `MemoryInfo`.
+    unsafe { call6(Call::MemoryInfo, args) }.map(|_| info)
+}
+
+/// Limits a process's memory; returns the old limit.
+pub fn limit(process: Handle, which: MemoryLimit, value: u64) -> Result<u64> {
+    plain(Call::MemoryLimit, [process.0.into(), which as u64, value])
 }
 
 /// What to map where.
