@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use crate::trial::needing;
+use crate::trial::{needs, on_monitor};
 use anyhow::{Context, Result, ensure};
 use ferrix_tests::host::{self, Need};
 use libtest_mimic::Trial;
@@ -169,13 +169,13 @@ const CASES: &[Case] = &[
 
 pub fn trials() -> Vec<Trial> {
     let trial = |case: &'static Case| {
-        let needs: &[Need] = match (case.place, case.name) {
-            (Where::Here, "disk_with_broken_ext2") => &[Need::Kvm],
-            (Where::Here, _) => &[],
-            (Where::Bound, _) => &[Need::Kvm, Need::Namespaces],
-            (Where::NoKvm | Where::ForbiddenKvm, _) => &[Need::Namespaces],
+        let needed: &[Need] = match case.place {
+            Where::Here => &[],
+            Where::Bound | Where::NoKvm | Where::ForbiddenKvm => &[Need::Namespaces],
         };
-        needing(&format!("bad_input::{}", case.name), needs, || case.check())
+        let name = format!("bad_input::{}", case.name);
+        let why = "about the monitor's messages and statuses";
+        needs(on_monitor(&name, why, || case.check()), needed)
     };
     CASES.iter().map(trial).collect()
 }

@@ -1,28 +1,32 @@
 //! From the monitor to the shell, and back out with a status.
 
-use crate::trial::on_kvm;
+use crate::trial::{everywhere, on_monitor};
 use anyhow::Result;
 use ferrix_tests::guest::BOOT_TIME;
-use ferrix_tests::{Disk, Guest, Wiring, host};
+use ferrix_tests::{Disk, Guest, Options, Wiring, host};
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        on_kvm("boot::shell_on_a_terminal", shell_on_a_terminal),
-        on_kvm("boot::command_status_is_the_monitors", command_status),
-        on_kvm("boot::command_killed_by_a_signal", command_killed),
-        on_kvm(
+        everywhere("boot::shell_on_a_terminal", shell_on_a_terminal),
+        everywhere("boot::command_status_is_the_machines", command_status),
+        everywhere("boot::command_killed_by_a_signal", command_killed),
+        everywhere(
             "boot::command_output_is_all_of_standard_output",
             command_output,
         ),
-        on_kvm("boot::smallest_memory", smallest_memory),
-        on_kvm("boot::milestones_in_statistics", milestones),
+        everywhere("boot::smallest_memory", smallest_memory),
+        on_monitor(
+            "boot::milestones_in_statistics",
+            "about the monitor's --stats",
+            milestones,
+        ),
     ]
 }
 
 fn shell_on_a_terminal() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &[])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
     guest.check("echo hello | wc -c", "6\n")?;
     let message = std::fs::read_to_string(host::root().join("images/rootfs/etc/motd"))?;
     guest.check("cat /etc/motd", &message)?;
@@ -30,10 +34,11 @@ fn shell_on_a_terminal() -> Result<()> {
     disk.check()
 }
 
-/// `vmm run images/default.toml --command COMMAND`, with pipes.
+/// Runs one command, with pipes.
 fn command(command: &str) -> Result<ferrix_tests::Ending> {
     let disk = Disk::copy()?;
-    Guest::boot(&disk, &["--command", command], Wiring::Script)?.wait(BOOT_TIME)
+    let options = Options::new().command(command);
+    Guest::boot(&disk, options, Wiring::Script)?.wait(BOOT_TIME)
 }
 
 fn command_status() -> Result<()> {
@@ -58,14 +63,14 @@ fn command_output() -> Result<()> {
 /// The size that the machine's contract promises.
 fn smallest_memory() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &["--memory", "32M"])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().memory(32))?;
     guest.check("seq 1 1000 | sort -rn | head -1", "1000\n")?;
     guest.power_off(0).map(drop)
 }
 
 fn milestones() -> Result<()> {
     let disk = Disk::copy()?;
-    let guest = Guest::at_prompt(&disk, &["--stats"])?;
+    let guest = Guest::at_prompt(&disk, Options::new().monitor(&["--stats"]))?;
     let ending = guest.power_off(0)?;
     let json = ending.log.lines().find(|line| line.starts_with('{'));
     let json = json.unwrap_or_default();

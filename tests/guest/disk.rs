@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::trial::on_kvm;
+use crate::trial::everywhere;
 use anyhow::{Result, ensure};
-use ferrix_tests::{Disk, Guest};
+use ferrix_tests::{Disk, Guest, Options};
 use libtest_mimic::Trial;
 
 const SIZE: usize = 5 << 20;
@@ -14,9 +14,9 @@ const WRITE_TIME: Duration = Duration::from_secs(60);
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        on_kvm("disk::five_megabytes", five_megabytes),
-        on_kvm("disk::trees_and_links", trees_and_links),
-        on_kvm("disk::read_only", read_only),
+        everywhere("disk::five_megabytes", five_megabytes),
+        everywhere("disk::trees_and_links", trees_and_links),
+        everywhere("disk::read_only", read_only),
     ]
 }
 
@@ -35,7 +35,7 @@ fn numbers() -> Vec<u8> {
 
 fn five_megabytes() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &[])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
     guest.run_within(
         "seq 1 800000 | head -c 5242880 > /home/numbers; sync",
         WRITE_TIME,
@@ -48,7 +48,7 @@ fn five_megabytes() -> Result<()> {
         disk.dump("/home/numbers")? == numbers(),
         "debugfs reads other bytes than the guest wrote"
     );
-    let mut guest = Guest::at_prompt(&disk, &[])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
     let again = guest.run_within("sha256sum /home/numbers", WRITE_TIME)?;
     ensure!(again == sum, "the next boot reads {again} instead of {sum}");
     guest.power_off(0)?;
@@ -57,7 +57,7 @@ fn five_megabytes() -> Result<()> {
 
 fn trees_and_links() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &[])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
     let commands = [
         "mkdir -p /home/a/b/c && echo deep > /home/a/b/c/file",
         "ln -s a/b /home/short && ln /home/a/b/c/file /home/second",
@@ -87,7 +87,7 @@ fn trees_and_links() -> Result<()> {
 fn read_only() -> Result<()> {
     let disk = Disk::copy()?.read_only();
     let before = std::fs::read(disk.path())?;
-    let mut guest = Guest::at_prompt(&disk, &[])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
     let answer = guest.run("touch /home/new; echo $?")?;
     ensure!(
         answer.contains("ead-only file system") && !answer.ends_with("\n0\n"),

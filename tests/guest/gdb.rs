@@ -3,11 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::trial::needing;
+use crate::trial::{everywhere, needs};
 use anyhow::{Context, Result, ensure};
 use ferrix_tests::guest::BOOT_TIME;
 use ferrix_tests::host::{self, Need};
-use ferrix_tests::{Disk, Guest, PROMPT, Wiring};
+use ferrix_tests::{Disk, Guest, Machine, Options, PROMPT, Wiring};
 use libtest_mimic::Trial;
 
 /// The kernel's handler of all native system calls, as the line tables name it.
@@ -16,23 +16,40 @@ const FUNCTION: &str = "dispatch";
 const STOPPED: &str = "dispatch () at guest-kernel/src/syscall/dispatch.rs";
 
 pub fn trials() -> Vec<Trial> {
-    vec![needing(
-        "gdb::break_inspect_step_detach",
-        &[Need::Kvm, Need::Gdb],
-        break_inspect_step_detach,
-    )]
+    let session = everywhere("gdb::break_inspect_step_detach", break_inspect_step_detach);
+    vec![needs(session, &[Need::Gdb])]
 }
 
 fn break_inspect_step_detach() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::boot(&disk, &["--gdb", "127.0.0.1:0"], Wiring::Terminal)?;
-    guest.expect_log("127.0.0.1:", BOOT_TIME)?;
-    let port = guest.expect_log("\n", Duration::from_secs(1))?;
-    let text = gdb(&format!("127.0.0.1:{}", port.trim()))?;
+    let socket = disk.path().with_extension("gdb");
+    let (mut guest, address) = match Machine::current()?.is_monitor() {
+        true => under_monitor(&disk)?,
+        false => under_qemu(&disk, &socket.display().to_string())?,
+    };
+    let text = gdb(&address)?;
     check(&text).with_context(|| format!("gdb printed:\n{text}"))?;
     guest.expect(PROMPT, BOOT_TIME)?;
     guest.check("echo hello | wc -c", "6\n")?;
     guest.power_off(0).map(drop)
+}
+
+/// A guest that waits for gdb before its first instruction, and where.
+fn under_monitor(disk: &Disk) -> Result<(Guest, String)> {
+    let options = Options::new().monitor(&["--gdb", "127.0.0.1:0"]);
+    let mut guest = Guest::boot(disk, options, Wiring::Terminal)?;
+    guest.expect_log("127.0.0.1:", BOOT_TIME)?;
+    let port = guest.expect_log("\n", Duration::from_secs(1))?;
+    Ok((guest, format!("127.0.0.1:{}", port.trim())))
+}
+
+/// As [`under_monitor`], by QEMU's own server, which says when it listens.
+fn under_qemu(disk: &Disk, socket: &str) -> Result<(Guest, String)> {
+    let server = format!("socket,id=gdb,path={socket},server=on,wait=on");
+    let options = Options::new().qemu(&["-chardev", &server, "-gdb", "chardev:gdb", "-S"]);
+    let mut guest = Guest::boot(disk, options, Wiring::Terminal)?;
+    guest.expect_log("waiting for connection", BOOT_TIME)?;
+    Ok((guest, socket.into()))
 }
 
 /// The commands of the session; each value that is checked is printed behind a name.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::trial::on_kvm;
+use crate::trial::everywhere;
 use anyhow::{Result, ensure};
-use ferrix_tests::{Disk, Guest};
+use ferrix_tests::{Disk, Guest, Options};
 use libtest_mimic::Trial;
 
 /// How long is measured.
@@ -12,14 +12,14 @@ const SPAN: Duration = Duration::from_secs(3);
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        on_kvm("idle::one_cpu_costs_nothing", || idle("1")),
-        on_kvm("idle::four_cpus_cost_nothing", || idle("4")),
+        everywhere("idle::one_cpu_costs_nothing", || idle(1)),
+        everywhere("idle::four_cpus_cost_nothing", || idle(4)),
     ]
 }
 
-fn idle(cpus: &str) -> Result<()> {
+fn idle(cpus: u32) -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &["--cpus", cpus])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(cpus))?;
     guest.check("echo settled", "settled\n")?;
     let before = guest.cpu_time()?;
     // The span itself is what is measured: nothing is waited for.

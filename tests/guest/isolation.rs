@@ -1,8 +1,8 @@
 //! Programs that break the rules die, with the right signal, and nobody else notices.
 
-use crate::trial::on_kvm;
+use crate::trial::everywhere;
 use anyhow::{Result, ensure};
-use ferrix_tests::{Disk, Guest};
+use ferrix_tests::{Disk, Guest, Options};
 use libtest_mimic::Trial;
 
 /// Program, status in the shell, what the shell says.
@@ -14,12 +14,15 @@ const CRIMES: [(&str, u8, &str); 4] = [
 ];
 
 pub fn trials() -> Vec<Trial> {
-    vec![on_kvm("isolation::crimes_kill_only_their_program", crimes)]
+    vec![everywhere(
+        "isolation::crimes_kill_only_their_program",
+        crimes,
+    )]
 }
 
 fn crimes() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &[])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
     guest.run("sleep 1000 & bystander=$!")?;
     for (program, status, message) in CRIMES {
         let output = guest.run(program)?;

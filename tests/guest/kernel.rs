@@ -2,32 +2,31 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::trial::{needing, on_kvm};
+use crate::trial::{everywhere, on_qemu, slow};
 use anyhow::{Context, Result, ensure};
-use ferrix_tests::host::{self, Need};
-use ferrix_tests::{Ending, Guest, Wiring};
+use ferrix_tests::{Ending, Firmware, Guest, Options, Wiring};
 use libtest_mimic::Trial;
 
 /// For all of them, beside other work of the machine.
 const SUITE_TIME: Duration = Duration::from_secs(60);
-/// The same in QEMU's emulation.
-const EMULATED_SUITE_TIME: Duration = Duration::from_secs(120);
 
 pub fn trials() -> Vec<Trial> {
+    let suite = |options: Options| move || run(options);
+    let tests = Options::kernel_tests;
     vec![
-        on_kvm("kernel::suite_one_cpu", || suite("1")),
-        on_kvm("kernel::suite_four_cpus", || suite("4")),
-        on_kvm("kernel::stress", stress),
-        needing("kernel::suite_without_kvm", &[Need::Qemu], emulated),
+        everywhere("kernel::suite_one_cpu", suite(tests())),
+        everywhere("kernel::suite_four_cpus", suite(tests().cpus(4))),
+        on_qemu(
+            "kernel::suite_without_acpi",
+            "the monitor's machine always has ACPI",
+            suite(tests().firmware(Firmware::CommandLine)),
+        ),
+        slow(everywhere("kernel::stress", stress)),
     ]
 }
 
-fn run(options: &[&str]) -> Result<()> {
-    let mut command = host::monitor()?;
-    command
-        .args(["images/ktest.toml", "--timeout", "60"])
-        .args(options);
-    let ending = Guest::start(command, Wiring::Script)?.wait(SUITE_TIME)?;
+fn run(options: Options) -> Result<()> {
+    let ending = Guest::launch(&options, Wiring::Script)?.wait(SUITE_TIME)?;
     all_passed(&ending)?;
     ending.must_be(0)
 }
@@ -43,31 +42,10 @@ fn all_passed(ending: &Ending) -> Result<()> {
     Ok(())
 }
 
-fn suite(cpus: &str) -> Result<()> {
-    run(&["--cpus", cpus])
-}
-
 /// Another seed each time. It is in the log, and in the failure: `--append "only=stress seed=N"` repeats it.
 fn stress() -> Result<()> {
     let since = SystemTime::UNIX_EPOCH.elapsed()?;
     let seed = u64::from(since.subsec_nanos()) << 16 | since.as_secs() & 0xffff;
-    println!("kernel::stress: seed={seed}");
-    let append = format!("only=stress rounds=2 seed={seed}");
-    run(&["--cpus", "4", "--append", &append]).with_context(|| format!("seed={seed}"))
-}
-
-/// A lone module is init. The status is lost there: a reset ends QEMU.
-fn emulated() -> Result<()> {
-    let mut qemu = host::tool("qemu-system-x86_64");
-    qemu.args(["-M", "microvm,acpi=off,rtc=on,x-option-roms=off"])
-        .args(["-accel", "tcg", "-cpu", "max", "-m", "256"])
-        .args(["-display", "none", "-no-reboot", "-nodefaults"])
-        .arg("-kernel")
-        .arg(host::built("image/kernel")?)
-        .arg("-initrd")
-        .arg(host::built("image/ktest")?)
-        .args(["-chardev", "file,id=log,path=/dev/stderr"])
-        .args(["-serial", "chardev:log"]);
-    let ending = Guest::start(qemu, Wiring::Script)?.wait(EMULATED_SUITE_TIME)?;
-    all_passed(&ending)
+    let words = format!("only=stress rounds=2 seed={seed}");
+    run(Options::kernel_tests().cpus(4).append(&words)).with_context(|| format!("seed={seed}"))
 }

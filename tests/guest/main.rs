@@ -1,4 +1,4 @@
-//! Integration tests: a guest is booted on `/dev/kvm` (or QEMU) and driven as a user would.
+//! Integration tests: a guest is booted on the machine that `FERRIX_MACHINE` names, and driven as a user would.
 //!
 //! One module a subject, each with its list of trials. They run one after the other: a guest has
 //! several threads, and figures like the idle cost want a quiet machine.
@@ -16,9 +16,24 @@ mod scheduling;
 mod terminal;
 mod trial;
 
+use std::process::ExitCode;
+
+use ferrix_tests::Machine;
 use libtest_mimic::{Arguments, run};
 
-fn main() {
+fn main() -> ExitCode {
+    match Machine::chosen() {
+        Ok(Some(_)) => tests(),
+        // `scripts/test` runs the other tests so, with a plain `cargo test`.
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("guest tests: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tests() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(1);
     let trials = [
@@ -34,5 +49,5 @@ fn main() {
         bad_input::trials(),
         qemu::trials(),
     ];
-    run(&arguments, trials.into_iter().flatten().collect()).exit();
+    run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

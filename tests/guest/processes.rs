@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::trial::on_kvm;
+use crate::trial::everywhere;
 use anyhow::{Context, Result};
-use ferrix_tests::{Disk, Guest};
+use ferrix_tests::{Disk, Guest, Options};
 use libtest_mimic::Trial;
 
 /// For 200 times fork, exec and wait.
@@ -25,14 +25,14 @@ const LOOKS: usize = 5;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        on_kvm("processes::pipeline", pipeline),
-        on_kvm("processes::fork_exec_wait_leaks_nothing", no_leak),
+        everywhere("processes::pipeline", pipeline),
+        everywhere("processes::fork_exec_wait_leaks_nothing", no_leak),
     ]
 }
 
 fn pipeline() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &[])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
     guest.check("seq 1 1000 | sort -rn | head -1", "1000\n")?;
     guest.check("yes | head -3 | wc -l; false; echo $?", "3\n1\n")?;
     guest.check("(exit 9); echo $?", "9\n")?;
@@ -64,7 +64,7 @@ fn counters(guest: &mut Guest) -> Result<Counters> {
 
 fn no_leak() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &[])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
     // The first rounds, and the first look, fill the caches that stay.
     run_loop(&mut guest, 20)?;
     counters(&mut guest)?;

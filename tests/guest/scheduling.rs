@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::trial::on_kvm;
+use crate::trial::everywhere;
 use anyhow::{Result, ensure};
-use ferrix_tests::{Disk, Guest};
+use ferrix_tests::{Disk, Guest, Options};
 use libtest_mimic::Trial;
 
 /// How soon the shell must answer while something else wants the only CPU.
@@ -12,12 +12,12 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        on_kvm(
+        everywhere(
             "scheduling::busy_programs_on_different_cpus",
             different_cpus,
         ),
-        on_kvm("scheduling::busy_threads_on_different_cpus", threads),
-        on_kvm(
+        everywhere("scheduling::busy_threads_on_different_cpus", threads),
+        everywhere(
             "scheduling::shell_answers_beside_an_endless_loop",
             endless_loop,
         ),
@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
 
 fn different_cpus() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &["--cpus", "4"])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(4))?;
     guest.check("nproc", "4\n")?;
     guest.run("spin 1 > /tmp/first & spin 1 > /tmp/second; wait")?;
     let numbers = guest.run("cat /tmp/first /tmp/second")?;
@@ -40,7 +40,7 @@ fn different_cpus() -> Result<()> {
 
 fn threads() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &["--cpus", "4"])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(4))?;
     let numbers = guest.run("cpus 2")?;
     let count = numbers.split_ascii_whitespace().count();
     ensure!(count >= 2, "two busy threads ran on CPU {numbers}");
@@ -49,7 +49,7 @@ fn threads() -> Result<()> {
 
 fn endless_loop() -> Result<()> {
     let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, &["--cpus", "1"])?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(1))?;
     guest.run("spin & loop=$!")?;
     let answer = guest.run_within("kill -0 $loop && echo hello | wc -c", ANSWER_TIME)?;
     ensure!(

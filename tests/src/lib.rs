@@ -1,7 +1,7 @@
 //! Boots a guest, types at it, and waits for what it prints.
 //!
-//! [`Guest`] is a running machine (the monitor, or QEMU) with its console on a pseudo-terminal or on
-//! pipes; [`Disk`] is its private copy of the root file system; [`host`] knows where the build put things and
+//! [`Guest`] is a running machine with its console on a pseudo-terminal or on pipes; [`Options`] say what it is
+//! made of, and [`Machine`] what boots it: the monitor, or QEMU; [`Disk`] is its private copy of the root file system; [`host`] knows where the build put things and
 //! which tools this machine has. Nothing here sleeps to synchronise: every wait is for an event, up to a time.
 //! Failures carry the console's transcript and the monitor's standard error.
 
@@ -10,10 +10,16 @@
 pub mod disk;
 pub mod guest;
 pub mod host;
+pub mod machine;
+mod monitor;
+mod options;
 mod process;
+mod qemu;
 mod transcript;
 mod wiring;
 
 pub use disk::Disk;
 pub use guest::{Ending, Guest, PROMPT};
+pub use machine::Machine;
+pub use options::{Firmware, Options, Payload};
 pub use wiring::Wiring;
