@@ -29,11 +29,47 @@ pub const IOCTL: u16 = FILE_BASE + 7;
 pub const GET_FLAGS: u16 = FILE_BASE + 8;
 /// Word 1 = `O_APPEND | O_NONBLOCK` to set, the others are cleared.
 pub const SET_FLAGS: u16 = FILE_BASE + 9;
-/// → handle 0 = memory object with the file's bytes (`READ`, and for execution), word 1 = file size. The
-/// object holds what the file held when asked; later changes of the file go to a new object.
+/// Word 1 = [`object`] → handle 0 = memory object with the file's bytes (`READ`, and for execution), word 1 =
+/// file size, word 2 = [`object::LIVE`] if it is the file itself. Otherwise the object holds what the file held
+/// when asked; later changes of the file go to a new object.
 pub const GET_OBJECT: u16 = FILE_BASE + 10;
 /// → LONG bytes = [`FilesystemInfo`](crate::attributes::FilesystemInfo).
 pub const FILESYSTEM_INFO: u16 = FILE_BASE + 11;
+
+/// → word 1 = [`seal`] bits; `EINVAL` if the file cannot have any.
+pub const GET_SEALS: u16 = FILE_BASE + 12;
+/// Word 1 = [`seal`] bits to add.
+pub const ADD_SEALS: u16 = FILE_BASE + 13;
+
+/// What a file's object is wanted for: word 1 of [`GET_OBJECT`]; and word 2 of its reply.
+pub mod object {
+    /// The bytes as they are now.
+    pub const SNAPSHOT: u64 = 0;
+    /// To see the file: live, if the server can do that.
+    pub const READ: u64 = 1;
+    /// To change the file: then the handle also has `WRITE`. Live, or not of use.
+    pub const WRITE: u64 = 2;
+    /// In the reply: what is written to the file is seen in the object, and the other way round.
+    pub const LIVE: u64 = 1;
+}
+
+/// Linux's `F_SEAL_*`: what can no longer be done to a file.
+pub mod seal {
+    /// Add seals.
+    pub const SEAL: u32 = 1;
+    /// Make it smaller.
+    pub const SHRINK: u32 = 2;
+    /// Make it larger.
+    pub const GROW: u32 = 4;
+    /// Write, in any way.
+    pub const WRITE: u32 = 8;
+    /// Write, but through mappings that exist.
+    pub const FUTURE_WRITE: u32 = 0x10;
+    /// Change whether it can be executed.
+    pub const EXEC: u32 = 0x20;
+    /// All of them.
+    pub const ALL: u32 = 0x3f;
+}
 
 /// Word 1 of [`READ`] and [`WRITE`].
 pub mod position {

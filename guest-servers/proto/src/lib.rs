@@ -12,6 +12,7 @@
 //! | [`tty`] | `console` | `vfs` |
 //! | [`control`] | `init` | the personality, servers |
 //! | [`startup`] | every new process | `init` |
+//! | [`device`] | drivers, in their start-up strings | `init` |
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -20,6 +21,7 @@
 pub mod attributes;
 pub mod block;
 pub mod control;
+pub mod device;
 pub mod file;
 pub mod filesystem;
 pub mod path;

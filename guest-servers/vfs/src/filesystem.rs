@@ -1,6 +1,6 @@
 //! What a file system can do, by inode number.
 
-use crate::errno::{EINVAL, EPERM, EROFS, Result};
+use crate::errno::{EINVAL, ENODEV, EOPNOTSUPP, EPERM, EROFS, Result};
 use crate::pseudo::Local;
 use alloc::vec::Vec;
 use ferrix_abi::handle::Handle;
@@ -58,6 +58,39 @@ pub enum Opened {
     Session(Handle),
     /// Something that the VFS serves or arranges itself.
     Local(Local),
+    /// The VFS reads and writes it by inode number, and says [`Filesystem::close`] when done.
+    Held,
+}
+
+/// What `lseek` looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// `SEEK_DATA`.
+    Data,
+    /// `SEEK_HOLE`.
+    Hole,
+}
+
+/// What somebody wants a file's memory object for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// To have the bytes as they are now, whatever is written later.
+    Snapshot,
+    /// To read what is in the file.
+    Read,
+    /// To change the file.
+    Write,
+}
+
+/// A file's memory object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The object: the file system's own, or the asker's if it is a snapshot.
+    pub handle: Handle,
+    /// Bytes of the file.
+    pub size: u64,
+    /// What it was asked for.
+    pub share: Share,
 }
 
 /// A file system.
@@ -78,6 +111,8 @@ pub trait Filesystem {
     fn attributes(&mut self, inode: u64) -> Result<Attributes>;
     /// Opens an inode; `flags` are `O_*`.
     fn open(&mut self, inode: u64, flags: u32) -> Result<Opened>;
+    /// The last user of something opened as [`Opened::Held`] is gone.
+    fn close(&mut self, _inode: u64) {}
     /// `linux_dirent64` records from `cookie` on, as many as fit `room`.
     fn read_directory(&mut self, inode: u64, cookie: u64, room: usize) -> Result<Vec<u8>>;
     /// The text of a symbolic link.
@@ -115,6 +150,34 @@ pub trait Filesystem {
     /// Moves a name.
     fn rename(&mut self, _from: (u64, &[u8]), _to: (u64, &[u8])) -> Result<()> {
         Err(EROFS)
+    }
+    /// A new regular file without a name, with `F_SEAL_*` bits; it is open already.
+    fn create_unnamed(&mut self, _node: NewNode, _seals: u32) -> Result<u64> {
+        Err(EOPNOTSUPP)
+    }
+    /// Reads from a held regular file; bytes read.
+    fn read(&mut self, _inode: u64, _at: u64, _into: &mut [u8]) -> Result<usize> {
+        Err(EINVAL)
+    }
+    /// Writes to a held regular file; bytes taken.
+    fn write(&mut self, _inode: u64, _at: u64, _from: &[u8]) -> Result<usize> {
+        Err(EINVAL)
+    }
+    /// Where data or a hole begins in a held regular file, from `at` on.
+    fn seek(&mut self, _inode: u64, _at: u64, _what: Seek) -> Result<u64> {
+        Err(EINVAL)
+    }
+    /// The memory object of a held regular file.
+    fn object(&mut self, _inode: u64, _share: Share) -> Result<Exported> {
+        Err(ENODEV)
+    }
+    /// `F_SEAL_*` bits of a held regular file.
+    fn seals(&mut self, _inode: u64) -> Result<u32> {
+        Err(EINVAL)
+    }
+    /// Adds `F_SEAL_*` bits.
+    fn add_seals(&mut self, _inode: u64, _seals: u32) -> Result<()> {
+        Err(EINVAL)
     }
     /// Makes everything durable.
     fn sync(&mut self) -> Result<()> {

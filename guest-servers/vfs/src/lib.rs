@@ -12,6 +12,7 @@
 //! | [`permissions`] | who may do what |
 //! | [`pipe`] | pipes and FIFOs |
 //! | [`pseudo`] | file systems made of generated text: `/dev`, `/proc` |
+//! | [`tmpfs`] | a file system in memory |
 //! | [`dirent`] | directory records |
 
 #![cfg_attr(not(test), no_std)]
@@ -27,6 +28,7 @@ pub mod mounts;
 pub mod permissions;
 pub mod pipe;
 pub mod pseudo;
+pub mod tmpfs;
 pub mod walk;
 
 pub use errno::{Errno, Result};
