@@ -64,7 +64,8 @@ fn describe_inputs(programs: &Path) -> Result<String> {
     Ok(text)
 }
 
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+/// All files in a folder and its folders, sorted.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();

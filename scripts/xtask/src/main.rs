@@ -5,6 +5,7 @@
 //! | `build` | monitor, kernel, servers, programs, image |
 //! | `boot [vmm options]` | runs the monitor on a copy of the disk |
 //! | `boot-qemu [QEMU options]` | the same in QEMU, without KVM |
+//! | `hardware-kvm COMMAND…` | runs a command in a machine with a hardware `/dev/kvm` |
 //! | `test [filter]` | all tests, one closing line |
 //! | `bench` | kernel instructions per operation |
 //! | `lint` | formatting and clippy, for host and guest |
@@ -13,6 +14,7 @@ mod archive;
 mod bench;
 mod build;
 mod docs;
+mod hardware_kvm;
 mod image;
 mod lint;
 mod run;
@@ -41,11 +43,14 @@ fn dispatch() -> Result<ExitCode> {
         "build" => build::all().map(|()| ExitCode::SUCCESS),
         "boot" => run::boot(&rest),
         "boot-qemu" => run::boot_qemu(&rest),
+        "hardware-kvm" => Ok(hardware_kvm::main(&rest)),
         "test" => test::all(&rest),
         "bench" => bench::all().map(|()| ExitCode::SUCCESS),
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
         other => {
-            bail!("unknown command `{other}`: expected build, boot, boot-qemu, test, bench or lint")
+            bail!(
+                "unknown command `{other}`: expected build, boot, boot-qemu, hardware-kvm, test, bench or lint"
+            )
         }
     }
 }

@@ -1,0 +1,43 @@
+//! Process 1 of the machine that `scripts/hardware-kvm` boots: makes the host's files its root (writes
+//! stay in the machine), runs the command that the host asks for, and tells its status.
+//!
+//! The host ends the machine when it has that answer; this program never returns.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod files;
+mod network;
+mod ports;
+mod relay;
+
+use anyhow::Result;
+use hardware_kvm_init::Message;
+use ports::Ports;
+
+fn main() -> ! {
+    match files::mount_kernel_trees()
+        .and_then(|()| files::load_modules())
+        .and_then(|()| Ports::open())
+    {
+        Ok(mut ports) => {
+            if let Err(error) = serve(&mut ports) {
+                // Without a control port the host sees the machine's end instead.
+                let _ = Message::Failed(format!("{error:#}")).write(&mut ports.control);
+            }
+        }
+        Err(error) => eprintln!("hardware-kvm-init: {error:#}"),
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+fn serve(ports: &mut Ports) -> Result<()> {
+    files::enter_host_tree()?;
+    network::raise_loopback()?;
+    Message::Ready.write(&mut ports.control)?;
+    let request = command::Request::read(&mut ports.control)?;
+    let ended = command::run(&request, ports)?;
+    Ok(ended.write(&mut ports.control)?)
+}

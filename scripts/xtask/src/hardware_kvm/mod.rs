@@ -1,0 +1,44 @@
+//! `hardware-kvm [--cpus N] [--memory SIZE] COMMAND…`: runs a command in a machine that has what users
+//! have: a `/dev/kvm` of hardware (docs/kvm.md says why and how).
+//!
+//! QEMU emulates a CPU with SVM, Debian's cloud kernel runs on it, and the host's files are the machine's
+//! files. [`kit`] makes ready what is booted, [`machine`] boots it, [`session`] carries the command.
+
+mod initramfs;
+mod kernel_modules;
+mod kit;
+mod machine;
+mod options;
+mod packages;
+mod session;
+mod terminal;
+mod virtiofsd;
+
+use anyhow::Result;
+use options::{Options, USAGE};
+use std::process::ExitCode;
+
+/// Our own failures, apart from every status that a command commonly has.
+const FAILURE: u8 = 125;
+
+/// Runs the command; its status is ours, 128 + N if signal N killed it.
+pub fn main(arguments: &[String]) -> ExitCode {
+    let status = match Options::parse(arguments) {
+        Ok(Some(options)) => run(&options),
+        Ok(None) => {
+            print!("{USAGE}");
+            Ok(0)
+        }
+        Err(error) => Err(error),
+    };
+    ExitCode::from(status.unwrap_or_else(|error| {
+        eprintln!("hardware-kvm: {error:#}");
+        FAILURE
+    }))
+}
+
+fn run(options: &Options) -> Result<u8> {
+    let kit = kit::prepare()?;
+    let machine = machine::boot(&kit, options)?;
+    session::run(machine, &options.command)
+}
