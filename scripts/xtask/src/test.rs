@@ -1,21 +1,55 @@
-//! Runs every test and closes with one line that counts them.
+//! Runs every test: the host's own, then the guest tests on every machine that there is. Closes with the table
+//! test × machine and one line that counts.
+
+mod machine;
+mod output;
+mod program;
+mod request;
+mod table;
 
 use crate::cargo;
 use anyhow::{Context, Result};
+use machine::Machine;
+use output::Count;
+use program::Program;
+use request::Request;
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
+use table::Table;
 
-#[derive(Default)]
-struct Count {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
+/// Where the table goes, beside standard output.
+const TABLE: &str = "target/test-table.md";
+
+/// `test [--quick] [--machine NAME]… [--update-docs] [filter and options of the test programs]`.
+pub fn all(arguments: &[String]) -> Result<ExitCode> {
+    let request = Request::parse(arguments)?;
+    let mut count = Count::default();
+    if request.with_host {
+        count.add(host(&request)?);
+    }
+    let table = guests(&request)?;
+    count.add(table.count());
+    fs::write(TABLE, table.markdown()).context(TABLE)?;
+    if request.update_docs {
+        table::into_document(&table, Path::new("docs/kvm.md"))?;
+    }
+    println!("\n{}", table.text());
+    println!("{count}");
+    Ok(match count.is_success() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(1),
+    })
 }
 
-/// The host's tests and the guest's, in one `cargo test`; `filter` goes to the test programs.
-pub fn all(filter: &[String]) -> Result<ExitCode> {
+/// All but the guest tests.
+fn host(request: &Request) -> Result<Count> {
     let mut command = cargo();
-    command.args(["test", "--no-fail-fast", "--"]).args(filter);
+    command
+        .args(["test", "--no-fail-fast", "--"])
+        .args(&request.rest)
+        .env(machine::VARIABLE, "none");
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -24,48 +58,36 @@ pub fn all(filter: &[String]) -> Result<ExitCode> {
     for line in BufReader::new(child.stdout.take().context("cargo's output")?).lines() {
         let line = line?;
         println!("{line}");
-        count.add(&line);
+        count.add(Count::of_summary(&line));
     }
-    let status = child.wait()?;
-    let Count {
-        passed,
-        failed,
-        skipped,
-    } = count;
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    Ok(if status.success() && failed == 0 && passed > 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
+    // A program that does not compile, or that dies, has no closing line of its own.
+    if !child.wait()?.success() && count.failed == 0 {
+        count.failed = 1;
+    }
+    Ok(count)
 }
 
-impl Count {
-    /// Adds a line like `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
-    fn add(&mut self, line: &str) {
-        let Some(result) = line.strip_prefix("test result: ") else {
-            return;
+/// One column a machine.
+fn guests(request: &Request) -> Result<Table> {
+    let program = Program::build(request)?;
+    let mut table = Table::new(program.names()?);
+    for &machine in &request.machines {
+        let title = machine.title();
+        let column = match machine.lacking()? {
+            Some(reason) => {
+                println!("\n{}: missing: {reason}", machine.name());
+                let demanded = request.demanded.then_some(&reason);
+                program.missing(machine, &reason, demanded.is_some())?
+            }
+            None => {
+                println!("\n{}: {title}", machine.name());
+                program.run(machine)?
+            }
         };
-        let number = |word: &str| {
-            let before = result.split(word).next()?.trim_end();
-            before.rsplit([' ', '.', ';']).next()?.parse::<u64>().ok()
-        };
-        self.passed += number(" passed").unwrap_or(0);
-        self.failed += number(" failed").unwrap_or(0);
-        self.skipped += number(" ignored").unwrap_or(0);
+        table.push(title, column);
     }
+    Ok(table)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Count;
-
-    #[test]
-    fn counts_what_cargo_says() {
-        let mut count = Count::default();
-        count.add("test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out; finished in 0.1s");
-        count.add("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
-        count.add("test some::test ... ok");
-        assert_eq!((count.passed, count.failed, count.skipped), (13, 2, 3));
-    }
-}
+/// All machines, in the order of their columns.
+const MACHINES: [Machine; 3] = [Machine::Kvm, Machine::Hardware, Machine::Qemu];
