@@ -40,6 +40,19 @@ pub fn fault_signal(frame: &mut TrapFrame, kind: FaultKind, address: u64, error:
     signal::force(frame, info);
 }
 
+/// Memory that a program used is broken: SIGBUS with BUS_MCEERR_AR.
+pub fn hardware_error(frame: &mut TrapFrame, address: u64) {
+    let info = SignalInfo {
+        signo: SIGBUS,
+        code: 4,
+        address,
+        trap: 18,
+        ..SignalInfo::default()
+    };
+    cpu::disable_interrupts();
+    signal::force(frame, info);
+}
+
 /// Any other exception of a program.
 pub fn user_exception(frame: &mut TrapFrame, vector: u64, error: u64) {
     const SI_KERNEL: i32 = 0x80;
@@ -50,6 +63,7 @@ pub fn user_exception(frame: &mut TrapFrame, vector: u64, error: u64) {
         6 => (SIGILL, 2),
         7 => (SIGILL, 5),
         16 => (SIGFPE, 0),
+        11 | 12 => (SIGBUS, SI_KERNEL),
         17 => (SIGBUS, 1),
         19 => (SIGFPE, 0),
         _ => (SIGSEGV, SI_KERNEL),

@@ -39,6 +39,7 @@ pub mod futex;
 pub mod ipc;
 #[cfg(target_os = "none")]
 pub mod irq;
+pub mod machine_check;
 pub mod mm;
 pub mod object;
 #[cfg(target_os = "none")]

@@ -54,6 +54,15 @@ pub fn line(arguments: fmt::Arguments<'_>) {
     put(b'\n');
 }
 
+/// Writes one line if nobody holds the log; whether it did. For what may have interrupted its holder.
+pub fn try_line(arguments: fmt::Arguments<'_>) -> bool {
+    let Some(_lock) = LOCK.try_lock() else {
+        return false;
+    };
+    line_unlocked(arguments);
+    true
+}
+
 /// Writes one line whoever holds the lock: for a panic.
 pub fn line_unlocked(arguments: fmt::Arguments<'_>) {
     let _ = Uart.write_fmt(arguments);

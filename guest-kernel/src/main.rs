@@ -19,6 +19,7 @@ mod kernel {
         arch::init();
         power::milestone(milestone::KERNEL_ENTRY);
         boot::init(start_info);
+        arch::init_features(boot::command_line());
         boot::init_memory();
         arch::init_interrupts();
         for (base, first_gsi) in boot::io_apics() {

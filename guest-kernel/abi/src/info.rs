@@ -28,6 +28,10 @@ pub struct KernelInfo {
     pub command_line_length: u64,
     /// The kernel's command line.
     pub command_line: [u8; COMMAND_LINE_MAX],
+    /// [`CpuFeatures`](crate::cpu::CpuFeatures) in use.
+    pub cpu_features: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Longest kernel command line that is kept.

@@ -25,12 +25,14 @@
 //! | [`process`] | processes, personality, wait, information records |
 //! | [`signal`] | signal numbers, dispositions, the delivery slot |
 //! | [`sched`] | policies, priorities |
+//! | [`cpu`] | what the kernel uses of the processor |
 //! | [`info`] | the pages that the kernel maps for reading; system statistics |
 //! | [`layout`] | the user half of the address space |
 
 #![no_std]
 #![deny(unsafe_code)]
 
+pub mod cpu;
 pub mod error;
 pub mod handle;
 pub mod info;

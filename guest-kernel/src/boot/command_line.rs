@@ -16,6 +16,11 @@ pub fn exit_port(command_line: &str) -> Option<u16> {
     port.try_into().ok().filter(|&port| port != 0)
 }
 
+/// The lists of features of the processor that `without=NAME,NAME` words take away.
+pub fn without(command_line: &str) -> impl Iterator<Item = &str> {
+    values(command_line, "without")
+}
+
 /// The virtio-mmio devices that a command line announces, in its order: words
 /// `virtio_mmio.device=SIZE@BASE:GSI`, with Linux's suffixes K, M and G. Malformed ones are passed over.
 pub fn virtio_devices(command_line: &str) -> impl Iterator<Item = VirtioDevice> {

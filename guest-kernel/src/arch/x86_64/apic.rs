@@ -1,10 +1,12 @@
 //! The local APIC: x2APIC where CPUID offers it, else the memory-mapped one.
 
+use core::arch::asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use ferrix_machine::irq::LAPIC_BASE;
 
-use super::cpu::{cpu, this_cpu};
+use super::cpu::{cpu, interrupts_restore, interrupts_save_and_disable, this_cpu};
+use super::entry;
 use super::features::{Features, features};
 use super::instructions::{out8, rdmsr, wrmsr};
 use super::{msr, vector};
@@ -116,6 +118,10 @@ pub(super) fn init_cpu() {
         TIMER_ONE_SHOT
     };
     write(register::LVT_TIMER, mode | vector::TIMER as u64);
+    if WINDOW.load(Relaxed) != 0 {
+        // The mode is set before the first deadline (SDM volume 3, 11.5.4.1).
+        order_before_msr();
+    }
 }
 
 /// Tells the frequency of the one-shot timer (unused where there are TSC deadlines).
@@ -168,21 +174,34 @@ pub fn stop_timer() {
     }
 }
 
+/// Makes what was written before visible to the CPU that the following write of an x2APIC register interrupts:
+/// unlike other WRMSRs it waits for nothing (SDM volume 3, 11.12.3). Where the kernel is emulated there
+/// are no such instructions, and no need.
+fn order_before_msr() {
+    if !entry::syscall_is_fetch_fault() {
+        // SAFETY: every x86-64 has these instructions; they only wait.
+        unsafe { asm!("mfence", "lfence", options(nostack, preserves_flags)) }
+    }
+}
+
 /// Sends a command to the APIC with this id.
 fn command(apic_id: u32, bits: u32) {
     if WINDOW.load(Relaxed) == 0 {
+        order_before_msr();
         write(register::ICR, (apic_id as u64) << 32 | bits as u64);
     } else {
+        // A handler's command between the two writes would send this one elsewhere.
+        let flags = interrupts_save_and_disable();
         while read(register::ICR) & ICR_PENDING != 0 {
             core::hint::spin_loop();
         }
         write(register::ICR_HIGH, (apic_id as u64) << 24);
         write(register::ICR, bits as u64);
+        interrupts_restore(flags);
     }
 }
 
-/// Interrupts another CPU. Interrupts here are off, or the caller does not mind two commands of
-/// an interrupt handler between its own.
+/// Interrupts another CPU.
 #[inline]
 pub fn send_ipi(target: usize, vector: u8) {
     command(

@@ -3,37 +3,8 @@
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use bitflags::bitflags;
+pub use ferrix_abi::cpu::CpuFeatures as Features;
 use ferrix_machine::cpuid as leaf;
-
-bitflags! {
-    /// Features that change how the kernel works.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Features: u32 {
-        /// Global pages.
-        const PGE = 1 << 0;
-        /// 1 GiB pages.
-        const GIGABYTE_PAGES = 1 << 1;
-        /// x2APIC mode.
-        const X2APIC = 1 << 2;
-        /// The APIC timer takes TSC deadlines.
-        const TSC_DEADLINE = 1 << 3;
-        /// XSAVE.
-        const XSAVE = 1 << 4;
-        /// RDFSBASE and its siblings.
-        const FSGSBASE = 1 << 5;
-        /// Supervisor-mode execution prevention.
-        const SMEP = 1 << 6;
-        /// Supervisor-mode access prevention.
-        const SMAP = 1 << 7;
-        /// User-mode instruction prevention.
-        const UMIP = 1 << 8;
-        /// KVM's paravirtual clocks.
-        const KVM_CLOCK = 1 << 9;
-        /// The machine has Ferrix's exit and milestone ports.
-        const EXIT_PORT = 1 << 10;
-    }
-}
 
 static FEATURES: AtomicU32 = AtomicU32::new(0);
 
@@ -49,6 +20,8 @@ pub fn detect() {
     let mut note = |register: u32, bit: u32, feature| found.set(feature, register & 1 << bit != 0);
     let basic = __cpuid(1);
     note(basic.edx, 13, Features::PGE);
+    let checks = basic.edx >> 7 & basic.edx >> 14; // MCE, and MCA for the banks.
+    note(checks, 0, Features::MACHINE_CHECK);
     note(basic.ecx, 21, Features::X2APIC);
     note(basic.ecx, 24, Features::TSC_DEADLINE);
     note(basic.ecx, 26, Features::XSAVE);
@@ -58,6 +31,9 @@ pub fn detect() {
         note(structured.ebx, 7, Features::SMEP);
         note(structured.ebx, 20, Features::SMAP);
         note(structured.ecx, 2, Features::UMIP);
+    }
+    if basic.ecx & 1 << 26 != 0 {
+        note(__cpuid_count(0xd, 1).eax, 0, Features::XSAVEOPT);
     }
     note(__cpuid(0x8000_0001).edx, 26, Features::GIGABYTE_PAGES);
     if basic.ecx & 1 << 31 != 0 {
@@ -77,11 +53,25 @@ pub fn detect() {
     FEATURES.store(found.bits(), Relaxed);
 }
 
-/// Forgets what CPUID offers but the emulating KVM cannot execute in the kernel (docs/kvm.md): XSAVE,
-/// and STAC and CLAC, without which SMAP cannot be used.
+/// SYSCALL arrives as a fetch fault: forgets what CPUID offers but the emulating KVM cannot execute in the
+/// kernel (docs/kvm.md), which are XSAVE, and STAC and CLAC, without which SMAP cannot be used.
 pub fn restrict_to_emulated() {
-    let unusable = Features::XSAVE | Features::SMAP;
-    FEATURES.store((features() - unusable).bits(), Relaxed);
+    let unusable = Features::XSAVE | Features::XSAVEOPT | Features::SMAP | Features::MACHINE_CHECK;
+    let left = features() - unusable | Features::SYSCALL_FAULTS;
+    FEATURES.store(left.bits(), Relaxed);
+}
+
+/// Forgets the features that a list names (`X2APIC,SMAP`), to exercise the ways that do without.
+pub fn forget(names: &str) {
+    for name in names.split(',') {
+        match Features::from_name(name) {
+            Some(feature) => FEATURES.store((features() - feature).bits(), Relaxed),
+            None => log!("without={name}: there is no such feature, see docs/kvm.md"),
+        }
+    }
+    if !features().contains(Features::XSAVE) {
+        FEATURES.store((features() - Features::XSAVEOPT).bits(), Relaxed);
+    }
 }
 
 /// TSC and APIC timer frequency in kHz, where the hypervisor says (0: it does not).

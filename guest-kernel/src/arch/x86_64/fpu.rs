@@ -1,4 +1,4 @@
-//! Floating-point state: FXSAVE, or XSAVE where CPUID offers it.
+//! Floating-point state: FXSAVE, or XSAVE where CPUID offers it, and XSAVEOPT, which passes over what did not change.
 //!
 //! Threads that compute in floating point (Linux programs) have an area; it is saved whenever such
 //! a thread is switched out, and restored unless the registers still hold it. Other threads
@@ -6,7 +6,7 @@
 
 use core::arch::asm;
 use core::arch::x86_64::__cpuid_count;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use alloc::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use core::ptr::NonNull;
@@ -16,8 +16,11 @@ use ferrix_abi::error::{Error, Result};
 use super::features::{Features, features};
 use super::instructions::{read_cr4, write_cr4};
 
-/// x87, SSE, AVX, AVX-512: what a context has. (Not AMX, whose use a program must ask for.)
-const STATES: u64 = 0xe7;
+/// x87, SSE: what FXSAVE has.
+const LEGACY: u64 = 3;
+const AVX: u64 = 1 << 2;
+/// Opmask, upper halves, upper registers: all or none.
+const AVX_512: u64 = 7 << 5;
 const CR4_OSXSAVE: u64 = 1 << 18;
 /// CR0 in the running kernel: PG, AM, WP, NE, ET, MP, PE.
 pub const CR0: u64 = 0x8005_0033;
@@ -25,6 +28,8 @@ const CR0_TS: u64 = 1 << 3;
 
 /// Bytes of an area; 512 means FXSAVE.
 static SIZE: AtomicUsize = AtomicUsize::new(512);
+/// Whether XSAVEOPT is used.
+static OPTIMISED: AtomicBool = AtomicBool::new(false);
 
 /// A thread's floating-point registers while they are not in the processor.
 #[derive(Debug)]
@@ -78,6 +83,13 @@ impl FpuArea {
         if SIZE.load(Relaxed) == 512 {
             // SAFETY: the area is large enough and aligned.
             unsafe { asm!("fxsave64 [{}]", in(reg) area, options(nostack, preserves_flags)) }
+        } else if OPTIMISED.load(Relaxed) {
+            // SAFETY: as below. What it passes over is in the area already: an area is written by this
+            // instruction only, and read back before its thread runs elsewhere.
+            unsafe {
+                asm!("xsaveopt64 [{}]", in(reg) area, in("eax") u32::MAX, in("edx") u32::MAX,
+                    options(nostack, preserves_flags));
+            }
         } else {
             // SAFETY: the area was sized for all states by CPUID, and is aligned to 64.
             unsafe {
@@ -132,7 +144,7 @@ pub fn lock() {
 pub(super) fn init() {
     if features().contains(Features::XSAVE) {
         let offered = __cpuid_count(0xd, 0);
-        let states = (offered.eax as u64 | (offered.edx as u64) << 32) & STATES;
+        let states = enabled_states(offered.eax as u64);
         // SAFETY: CPUID offers XSAVE and these states.
         unsafe {
             write_cr4(read_cr4() | CR4_OSXSAVE);
@@ -141,6 +153,20 @@ pub(super) fn init() {
         }
         // EBX: what the enabled states need, FXSAVE's area and the header included.
         SIZE.store(__cpuid_count(0xd, 0).ebx as usize, Relaxed);
+        OPTIMISED.store(features().contains(Features::XSAVEOPT), Relaxed);
     }
     lock();
+}
+
+/// What a context has of the states that the processor offers. Not AMX, whose use a program must ask for; nor
+/// protection keys, which the kernel does not offer.
+fn enabled_states(offered: u64) -> u64 {
+    let mut states = LEGACY;
+    if offered & AVX != 0 {
+        states |= AVX;
+        if offered & AVX_512 == AVX_512 {
+            states |= AVX_512;
+        }
+    }
+    states
 }

@@ -2,6 +2,12 @@
 
 /// Local APIC base; bits 11 (enable) and 10 (x2APIC).
 pub const APIC_BASE: u32 = 0x1b;
+/// What the machine check banks offer; bits 7:0: how many there are.
+pub const MCG_CAP: u32 = 0x179;
+/// Whether a machine check is being handled, and whether the program can go on after it.
+pub const MCG_STATUS: u32 = 0x17a;
+/// Status of bank 0. Bank n has its control at `MC0_STATUS + 4 * n - 1`, address and extra information at + 1, + 2.
+pub const MC0_STATUS: u32 = 0x401;
 /// TSC deadline of the APIC timer.
 pub const TSC_DEADLINE: u32 = 0x6e0;
 /// x2APIC register n (its xAPIC offset / 16) is MSR `X2APIC + n`.

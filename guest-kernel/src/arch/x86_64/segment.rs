@@ -21,14 +21,17 @@ const TSS: u16 = 0x38;
 /// Entries of a GDT.
 pub const GDT_ENTRIES: usize = 9;
 
-/// Null, boot code, kernel code and data, user 32-bit code, user data, user code; the TSS follows.
+/// Null, boot code, kernel code and data, nothing, user data, user code; the TSS follows.
+///
+/// Where SYSRET would look for 32-bit user code there is nothing: no far jump leads to
+/// compatibility mode, in which AMD's SYSCALL enters the kernel at another address (CSTAR).
 /// All are marked accessed, so the processor never writes to the table.
 pub const GDT: [u64; 7] = [
     0,
     0x00cf_9b00_0000_ffff,
     0x00af_9b00_0000_ffff,
     0x00cf_9300_0000_ffff,
-    0x00cf_fb00_0000_ffff,
+    0,
     0x00cf_f300_0000_ffff,
     0x00af_fb00_0000_ffff,
 ];
@@ -37,8 +40,10 @@ pub const GDT: [u64; 7] = [
 pub const IST_DOUBLE_FAULT: u8 = 1;
 /// Stack of the NMI handler.
 pub const IST_NMI: u8 = 2;
-/// Stack of the debug and machine check handlers.
+/// Stack of the debug handler.
 pub const IST_DEBUG: u8 = 3;
+/// Stack of the machine check handler.
+pub const IST_MACHINE_CHECK: u8 = 4;
 
 /// Task state segment (Intel SDM volume 3, 8.7), of which only the stacks are of use; in words of 32
 /// bits, because its 64-bit fields are at odd multiples of four.
@@ -70,13 +75,14 @@ impl Tss {
         set(IST_DOUBLE_FAULT, stacks.double_fault);
         set(IST_NMI, stacks.nmi);
         set(IST_DEBUG, stacks.debug);
+        set(IST_MACHINE_CHECK, stacks.machine_check);
         // The map begins beyond the limit.
         words[TSS_IO_MAP] = (TSS_BYTES as u32) << 16;
         self.0.set(words);
     }
 }
 
-/// Highest addresses of a CPU's three exception stacks.
+/// Highest addresses of a CPU's four exception stacks.
 #[derive(Clone, Copy, Debug)]
 pub struct ExceptionStacks {
     /// For [`IST_DOUBLE_FAULT`].
@@ -85,25 +91,33 @@ pub struct ExceptionStacks {
     pub nmi: u64,
     /// For [`IST_DEBUG`].
     pub debug: u64,
+    /// For [`IST_MACHINE_CHECK`].
+    pub machine_check: u64,
 }
 
 impl ExceptionStacks {
-    /// Divides `size` bytes from `bottom` on among the three, each below a header that names the
+    /// Divides `size` bytes from `bottom` on among the four, each below a header that names the
     /// CPU (see [`load`]).
     pub fn split(bottom: u64, size: u64) -> ExceptionStacks {
-        let top = |sixteenths: u64| bottom + size / 16 * sixteenths - HEADER;
-        // The NMI's handler logs; the double fault's panics.
+        let top = |quarters: u64| bottom + size / 4 * quarters - HEADER;
         ExceptionStacks {
-            debug: top(4),
-            nmi: top(10),
-            double_fault: top(16),
+            debug: top(1),
+            nmi: top(2),
+            machine_check: top(3),
+            double_fault: top(4),
         }
     }
 }
 
 /// Gives this CPU its segments and exception stacks.
 pub(super) fn load(cpu: &'static PerCpu, stacks: ExceptionStacks) {
-    for stack in [stacks.double_fault, stacks.nmi, stacks.debug] {
+    let all = [
+        stacks.double_fault,
+        stacks.nmi,
+        stacks.debug,
+        stacks.machine_check,
+    ];
+    for stack in all {
         // SAFETY: the header above each stack.
         unsafe { (stack as *mut u64).write(cpu as *const PerCpu as u64) }
     }

@@ -147,7 +147,7 @@ pub(super) extern "C" fn application_main(ticket: u64) -> ! {
     };
     super::init_cpu(id, ExceptionStacks::split(top - kstack::SIZE, kstack::SIZE));
     entry::init_syscall();
-    super::init_features();
+    super::init_features_alike();
     apic::init_cpu();
     STARTED.fetch_add(1, Release);
     upcalls::application_cpu()

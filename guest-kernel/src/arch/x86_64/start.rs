@@ -15,7 +15,7 @@ use core::arch::global_asm;
 
 use super::features::{Features, features};
 use super::segment::{BOOT_CS, GDT, KERNEL_CS, KERNEL_SS};
-use super::{fpu, smp};
+use super::{fpu, requirements, smp};
 use crate::mm::PhysAddr;
 use crate::mm::phys::direct;
 
@@ -46,6 +46,21 @@ global_asm!(
     ".code32",
     ".global _start",
     "_start:",
+    // The kernel does not go on without certain features.
+    "mov ebp, ebx",
+    "mov eax, 0x80000001",
+    "cpuid",
+    "mov edi, offset extended_features",
+    "and edx, {extended}",
+    "xor edx, {extended}",
+    "jnz cpu_lacks",
+    "mov eax, 1",
+    "cpuid",
+    "mov edi, offset basic_features",
+    "and edx, {basic}",
+    "xor edx, {basic}",
+    "jnz cpu_lacks",
+    "mov ebx, ebp",
     "xor esi, esi",
     ".global start_application_cpu",
     "start_application_cpu:", // ESI = 1
@@ -138,6 +153,8 @@ global_asm!(
     ".global boot_kernel_pages",
     "boot_kernel_pages: .fill 1024, 8, 0",
     ".text",
+    extended = const requirements::EXTENDED,
+    basic = const requirements::BASIC,
     cr4 = const CR4_START,
     efer_msr = const super::msr::EFER,
     efer = const EFER,
@@ -204,14 +221,15 @@ fn table(address: u64) -> *mut u64 {
 }
 
 /// Completes the direct map for RAM at `start..end` beyond the first GiB: with pages of 1 GiB
-/// where the processor has them, else of 2 MiB in tables from `allocate` (zeroed pages in the first
+/// where the processor has them and all of it is RAM, else of 2 MiB in tables from `allocate` (zeroed pages in the first
 /// GiB).
 pub fn map_ram(start: u64, end: u64, mut allocate: impl FnMut() -> PhysAddr) {
     let directory = table(&raw const boot_direct as u64);
     for gib in start.max(GIB) / GIB..end.div_ceil(GIB).min(512) {
         // SAFETY: the direct map's own table; an entry changes from nothing to a mapping.
         let entry = unsafe { &mut *directory.add(gib as usize) };
-        if features().contains(Features::GIGABYTE_PAGES) {
+        let whole = start <= gib * GIB && (gib + 1) * GIB <= end;
+        if whole && features().contains(Features::GIGABYTE_PAGES) {
             *entry = (gib * GIB) | PRESENT | WRITE | GLOBAL | USED | LARGE;
             continue;
         }

@@ -57,7 +57,7 @@ unsafe fn change_rarer_registers(old: &mut ArchThread, new: &mut ArchThread) {
     // has floating point.
     unsafe {
         if old.traits & BASES_BY_MSR != 0 {
-            change_bases_by_msr(old, new);
+            change_bases_by_msr(new);
         } else {
             set_user_gs(new.gs_base);
             if old.fpu.is_some() {
@@ -102,19 +102,18 @@ unsafe fn set_user_gs(base: u64) {
     }
 }
 
-/// FS and user GS base, where only the kernel can change them: written if they differ.
+/// FS and user GS base, where there is no instruction for them. A program can change the bases all the same, by
+/// loading a selector, so they are written always.
 ///
 /// # Safety
 /// Interrupts are off.
-unsafe fn change_bases_by_msr(old: &ArchThread, new: &ArchThread) {
+unsafe fn change_bases_by_msr(new: &ArchThread) {
     // SAFETY: every x86-64 has these registers.
     unsafe {
-        if old.fs_base != new.fs_base {
+        if new.fpu.is_some() {
             wrmsr(msr::FS_BASE, new.fs_base);
         }
-        if old.gs_base != new.gs_base {
-            wrmsr(msr::KERNEL_GS_BASE, new.gs_base);
-        }
+        wrmsr(msr::KERNEL_GS_BASE, new.gs_base);
     }
 }
 

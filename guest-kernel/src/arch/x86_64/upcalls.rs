@@ -1,8 +1,8 @@
 //! Everything that the architecture calls in the core of the kernel, in one list.
 
-use super::cpu;
 use super::frame::TrapFrame;
 use super::instructions::read_cr2;
+use super::{cpu, machine_check, vector};
 use crate::mm::{fault, uaccess};
 
 pub use crate::irq::interrupt as device_interrupt;
@@ -25,5 +25,8 @@ pub extern "C" fn page_fault(frame: &mut TrapFrame) {
 
 /// Any other exception of a program.
 pub fn user_exception(frame: &mut TrapFrame) {
+    if frame.vector == vector::MACHINE_CHECK as u64 {
+        return machine_check::of_program(frame);
+    }
     crate::exception::user_exception(frame, frame.vector, frame.error);
 }

@@ -26,9 +26,9 @@ const FAULT_SIZE: usize = 48;
 pub(super) unsafe extern "C" fn page_fault() {
     naked_asm!(
         "cmp dword ptr [rsp], {fetch}",
-        "jne {page_fault}",
+        "jne {page_fault} + {clac}",
         "cmp qword ptr [rsp + 8], offset {lstar}",
-        "jne {page_fault}",
+        "jne {page_fault} + {clac}",
         "cmp rcx, [rsp + {fault} + {text_begin}]",
         "jb 3f",
         "cmp rcx, [rsp + {fault} + {text_end}]",
@@ -66,6 +66,7 @@ pub(super) unsafe extern "C" fn page_fault() {
         text_end = const offset_of!(Anchor, text_end),
         syscall_entry = const offset_of!(Anchor, syscall_entry),
         page_fault = sym trap::page_fault,
+        clac = const CLAC,
         lstar = sym syscall::entry,
         syscall = const vector::SYSCALL,
         dispatch = sym upcalls::syscall,

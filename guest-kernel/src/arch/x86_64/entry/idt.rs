@@ -1,10 +1,14 @@
 //! The interrupt descriptor table, one for all CPUs.
 
 use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::macros::CLAC;
 use super::{paranoid, trap};
 use crate::arch::x86_64::instructions::lidt;
-use crate::arch::x86_64::segment::{IST_DEBUG, IST_DOUBLE_FAULT, IST_NMI, KERNEL_CS};
+use crate::arch::x86_64::segment::{
+    IST_DEBUG, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_NMI, KERNEL_CS,
+};
 use crate::arch::x86_64::vector::{self, EXCEPTIONS, FIRST_GSI, GSIS};
 
 pub use paranoid::HEADER;
@@ -31,6 +35,19 @@ struct Table(UnsafeCell<[[u64; 2]; 256]>);
 // before anything can arrive through the gate.
 unsafe impl Sync for Table {}
 
+/// Bytes of an entry that its gate passes over: the CLAC with which each begins, where there is no SMAP.
+static PASSED: AtomicU64 = AtomicU64::new(CLAC);
+
+/// From now on gates do not pass over CLAC.
+pub(super) fn begin_with_clac() {
+    PASSED.store(0, Relaxed);
+}
+
+/// Where the gate of an entry leads.
+fn begin(entry: unsafe extern "C" fn()) -> u64 {
+    entry as *const () as u64 + PASSED.load(Relaxed)
+}
+
 static IDT: Table = Table(UnsafeCell::new([[0; 2]; 256]));
 
 /// Makes `vector` enter at `address`.
@@ -48,7 +65,8 @@ pub fn set(vector: u8, address: u64, gate: Gate) {
 
 /// Address of the n-th stub of an array, which begins at the first aligned address.
 fn stub(stubs: unsafe extern "C" fn(), number: u64) -> u64 {
-    (stubs as *const () as u64).next_multiple_of(trap::STUB) + number * trap::STUB
+    let first = (stubs as *const () as u64).next_multiple_of(trap::STUB);
+    first + number * trap::STUB + PASSED.load(Relaxed)
 }
 
 /// Opens the vector of a device's line.
@@ -91,14 +109,19 @@ pub(super) fn fill() {
         (
             vector::MACHINE_CHECK,
             paranoid::machine_check,
-            Gate::on_stack(IST_DEBUG),
+            Gate::on_stack(IST_MACHINE_CHECK),
         ),
         (vector::PROTECTION, trap::protection, Gate::KERNEL),
         (vector::SPURIOUS, trap::spurious, Gate::KERNEL),
     ];
     for (vector, entry, gate) in special {
-        set(vector, entry as *const () as u64, gate);
+        set(vector, begin(entry), gate);
     }
+}
+
+/// Sets the gate of page faults, where SYSCALL does not arrive through it.
+pub(super) fn set_page_fault() {
+    set(vector::PAGE_FAULT, begin(trap::page_fault), Gate::KERNEL);
 }
 
 /// Loads the table on this CPU.

@@ -35,4 +35,21 @@ macro_rules! pop_scratch {
     };
 }
 
+/// Bytes of CLAC, the first instruction of every entry by a gate. Gates pass over it where there is no SMAP.
+pub(super) const CLAC: u64 = 3;
+
+/// An entry from user mode on an exception stack goes on on the thread's stack, as the ordinary exception `vector`
+/// without an error code.
+macro_rules! move_to_thread_stack {
+    () => {
+        concat!(
+            "swapgs\n mov gs:[{scratch}], rax\n mov rax, rsp\n mov rsp, gs:[{rsp0}]\n",
+            "push qword ptr [rax + 32]\n push qword ptr [rax + 24]\n push qword ptr [rax + 16]\n",
+            "push qword ptr [rax + 8]\n push qword ptr [rax]\n push 0\n push {vector}\n",
+            "mov rax, gs:[{scratch}]\n jmp {exception}",
+        )
+    };
+}
+
+pub(super) use move_to_thread_stack;
 pub(super) use {pop_preserved, pop_scratch, push_registers, skip_preserved};

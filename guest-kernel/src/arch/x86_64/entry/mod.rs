@@ -62,21 +62,27 @@ pub(super) fn init() {
     idt::load();
     let fetch_fault = probe::syscall_is_fetch_fault();
     FETCH_FAULT.store(fetch_fault, Relaxed);
-    BASES_BY_INSTRUCTION.store(
-        fetch_fault || features().contains(Features::FSGSBASE),
-        Relaxed,
-    );
-    let page_fault = if fetch_fault {
-        fetch::page_fault
+    if fetch_fault {
+        let entry = fetch::page_fault as *const () as u64;
+        idt::set(vector::PAGE_FAULT, entry, idt::Gate::KERNEL);
     } else {
-        trap::page_fault
-    };
-    idt::set(
-        vector::PAGE_FAULT,
-        page_fault as *const () as u64,
-        idt::Gate::KERNEL,
-    );
+        idt::set_page_fault();
+    }
     init_syscall();
+}
+
+/// Decides how FS and GS base are set, once the features are known.
+pub(super) fn init_bases() {
+    let by_instruction = syscall_is_fetch_fault() || features().contains(Features::FSGSBASE);
+    BASES_BY_INSTRUCTION.store(by_instruction, Relaxed);
+}
+
+/// Lets all entries begin with CLAC, so that a program's AC flag does not open user memory to
+/// the kernel; once SMAP is to be enabled.
+pub(super) fn use_clac() {
+    idt::begin_with_clac();
+    idt::fill();
+    idt::set_page_fault();
 }
 
 /// Points SYSCALL at the kernel, on every CPU.

@@ -7,10 +7,8 @@ use core::arch::naked_asm;
 
 use super::macros::*;
 use super::trap;
-use crate::arch::x86_64::cpu;
-use crate::arch::x86_64::frame::{FRAME_SIZE, TrapFrame};
-use crate::arch::x86_64::msr;
-use crate::arch::x86_64::vector;
+use crate::arch::x86_64::frame::FRAME_SIZE;
+use crate::arch::x86_64::{cpu, machine_check, msr, nmi, vector};
 
 /// Bytes above an exception stack's top: the address of the CPU's data, and alignment.
 pub const HEADER: u64 = 16;
@@ -49,44 +47,44 @@ macro_rules! paranoid {
 
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn nmi() {
-    paranoid!(nmi_handler; "push 0", "push 2")
+    paranoid!(nmi::handle; "clac", "push 0", "push 2")
 }
 
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn double_fault() {
-    paranoid!(crate::panic::kernel_exception; "push 8")
+    paranoid!(crate::panic::kernel_exception; "clac", "push 8")
 }
 
+/// A machine check. From user mode it moves to the thread's stack: the program may be what ends.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn machine_check() {
-    paranoid!(crate::panic::kernel_exception; "push 0", "push 18")
+    naked_asm!(
+        "clac",
+        "test byte ptr [rsp + 8], 3",
+        "jz {kernel}",
+        move_to_thread_stack!(),
+        kernel = sym kernel_machine_check,
+        scratch = const cpu::SCRATCH,
+        rsp0 = const cpu::RSP0,
+        vector = const vector::MACHINE_CHECK,
+        exception = sym trap::exception_swapped,
+    )
 }
 
 #[unsafe(naked)]
-unsafe extern "C" fn kernel_debug() {
-    paranoid!(crate::panic::kernel_exception; "push 0", "push 1")
+unsafe extern "C" fn kernel_machine_check() {
+    paranoid!(machine_check::of_kernel; "push 0", "push 18")
 }
 
 /// A debug exception. From user mode it is an ordinary one, and moves to the thread's stack.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn debug() {
     naked_asm!(
+        "clac",
         "test byte ptr [rsp + 8], 3",
-        "jz {kernel_debug}",
-        "swapgs",
-        "mov gs:[{scratch}], rax",
-        "mov rax, rsp",
-        "mov rsp, gs:[{rsp0}]",
-        "push qword ptr [rax + 32]",
-        "push qword ptr [rax + 24]",
-        "push qword ptr [rax + 16]",
-        "push qword ptr [rax + 8]",
-        "push qword ptr [rax]",
-        "push 0",
-        "push {vector}",
-        "mov rax, gs:[{scratch}]",
-        "jmp {exception}",
-        kernel_debug = sym kernel_debug,
+        "jz {kernel}",
+        move_to_thread_stack!(),
+        kernel = sym kernel_debug,
         scratch = const cpu::SCRATCH,
         rsp0 = const cpu::RSP0,
         vector = const vector::DEBUG,
@@ -94,10 +92,7 @@ pub(super) unsafe extern "C" fn debug() {
     )
 }
 
-/// Another CPU panics: this one stops. Otherwise nobody here sends NMIs, and it is noted.
-extern "C" fn nmi_handler(_: &mut TrapFrame) {
-    if crate::panic::in_progress() {
-        cpu::halt_forever();
-    }
-    log!("NMI on CPU {}", cpu::cpu_id());
+#[unsafe(naked)]
+unsafe extern "C" fn kernel_debug() {
+    paranoid!(crate::panic::kernel_exception; "push 0", "push 1")
 }

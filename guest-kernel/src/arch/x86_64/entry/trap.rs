@@ -1,4 +1,6 @@
 //! Exceptions and interrupts, and the exit by IRETQ.
+//!
+//! What a gate leads to begins with CLAC ([`CLAC`]): only SYSCALL and the flags mask clear AC.
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -20,6 +22,7 @@ pub(super) unsafe extern "C" fn exception_stubs() {
         ".set vector, 0",
         ".rept {count}",
         ".balign {stub}",
+        "clac",
         ".if (({with_error} >> vector) & 1) == 0",
         "push 0",
         ".endif",
@@ -42,6 +45,7 @@ pub(super) unsafe extern "C" fn device_stubs() {
         ".set vector, {first}",
         ".rept {count}",
         ".balign {stub}",
+        "clac",
         "push 0",
         "push vector",
         "jmp {interrupt}",
@@ -62,6 +66,7 @@ pub(super) unsafe extern "C" fn local_stubs() {
         ".set vector, {first}",
         ".rept 3",
         ".balign {stub}",
+        "clac",
         "push 0",
         "push vector",
         "jmp {interrupt}",
@@ -77,7 +82,7 @@ pub(super) unsafe extern "C" fn local_stubs() {
 /// A spurious interrupt: nothing happened.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn spurious() {
-    naked_asm!("iretq")
+    naked_asm!("clac", "iretq")
 }
 
 /// An exception; on the stack: vector, error code, and what the processor pushed.
@@ -117,6 +122,7 @@ pub(super) unsafe extern "C" fn exception_swapped() {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn page_fault() {
     naked_asm!(
+        "clac",
         "push {vector}",
         "test byte ptr [rsp + 24], 3",
         "jz 2f",
@@ -138,6 +144,7 @@ pub(super) unsafe extern "C" fn page_fault() {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn protection() {
     naked_asm!(
+        "clac",
         "test byte ptr [rsp + 16], 3",
         "jnz 3f",
         "push rax",
