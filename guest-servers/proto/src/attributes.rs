@@ -105,6 +105,7 @@ pub trait Plain: Copy + Default {
 )]
 mod plain {
     use super::{Attributes, FilesystemInfo, Plain};
+    use crate::shm::{Segment, Summary};
 
     macro_rules! plain {
         ($($name:ty),*) => {$(
@@ -124,5 +125,5 @@ mod plain {
             }
         )*};
     }
-    plain!(Attributes, FilesystemInfo);
+    plain!(Attributes, FilesystemInfo, Segment, Summary);
 }

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`file`] | whoever holds an open file: `ext2`, `vfs` (pipes, directories, `/dev`, `/proc`), `console`, `blk` | the personality |
 //! | [`path`] | `vfs`, on a directory session | the personality |
+//! | [`shm`] | `vfs`, on a directory session | the personality |
 //! | [`filesystem`] | `ext2` | `vfs` |
 //! | [`block`] | `blk` | `ext2`, `vfs` |
 //! | [`tty`] | `console` | `vfs` |
@@ -26,5 +27,6 @@ pub mod file;
 pub mod filesystem;
 pub mod path;
 pub mod request;
+pub mod shm;
 pub mod startup;
 pub mod tty;

@@ -38,8 +38,9 @@ pub const READ_LINK: u16 = PATH_BASE + 10;
 pub const PATH_OF: u16 = PATH_BASE + 11;
 /// → LONG bytes = `FilesystemInfo`.
 pub const FILESYSTEM_INFO: u16 = PATH_BASE + 12;
-/// Two paths: source, target; then the type's name up to the payload's end, whose length is in word 2's
-/// high half. Word 1 = `MS_*` flags.
+/// Two paths: source, target; then the type's name, whose length is in word 2's high half, and the mount
+/// options (text) up to the payload's end, whose length is in word 1's high half. Word 1's low half = `MS_*`
+/// flags.
 pub const MOUNT: u16 = PATH_BASE + 13;
 /// Word 1 = `MNT_*` flags; all ones: every file system, whatever is open (the machine is about to end).
 pub const UNMOUNT: u16 = PATH_BASE + 14;
@@ -51,6 +52,10 @@ pub const SYNC_ALL: u16 = PATH_BASE + 16;
 pub const COUNT_UNKNOWN_CALL: u16 = PATH_BASE + 17;
 /// A root session for the directory (`chroot`) → handle 0.
 pub const MAKE_ROOT: u16 = PATH_BASE + 18;
+
+/// A regular file in memory without a name (`memfd_create`): word 1 = `F_SEAL_*` bits that it starts with →
+/// handle 0, open for reading and writing.
+pub const MAKE_UNNAMED: u16 = PATH_BASE + 19;
 
 /// How a path's last component is looked up.
 pub mod lookup {

@@ -38,6 +38,8 @@ pub const CONNECT: u16 = 1;
 pub const FILE_BASE: u16 = 0x10;
 /// First operation number of [`path`](crate::path).
 pub const PATH_BASE: u16 = 0x40;
+/// First operation number of [`shm`](crate::shm).
+pub const SHM_BASE: u16 = 0x70;
 /// First operation number of [`filesystem`](crate::filesystem).
 pub const FILESYSTEM_BASE: u16 = 0x80;
 /// First operation number of [`block`](crate::block).

@@ -34,6 +34,17 @@ impl Window {
         })
     }
 
+    /// Maps a part of an object: offset and length in bytes, multiples of the page size. The part may end behind the
+    /// object's end, where it must not be touched.
+    pub fn map_part(object: Handle, offset: u64, length: u64) -> Result<Window> {
+        let mut mapping = memory::Mapping::shared(object, length, Prot::READ | Prot::WRITE);
+        (mapping.flags, mapping.offset) = (MapFlags::INHERIT_NONE, offset);
+        Ok(Window {
+            address: memory::map_anywhere(&mapping)?,
+            length,
+        })
+    }
+
     /// Its size in bytes.
     pub fn len(&self) -> u64 {
         self.length

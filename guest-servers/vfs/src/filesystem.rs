@@ -2,6 +2,7 @@
 
 use crate::errno::{EINVAL, ENODEV, EOPNOTSUPP, EPERM, EROFS, Result};
 use crate::pseudo::Local;
+use alloc::string::String;
 use alloc::vec::Vec;
 use ferrix_abi::handle::Handle;
 use ferrix_proto::attributes::{Attributes, Change, FilesystemInfo};
@@ -101,6 +102,10 @@ pub trait Filesystem {
     fn root(&self) -> u64;
     /// Name of the type, for `/proc/mounts`.
     fn type_name(&self) -> &'static str;
+    /// Its mount options for `/proc/mounts`, each with a comma in front.
+    fn options(&self) -> String {
+        String::new()
+    }
     /// Whether names come and go by themselves, so that none may be cached.
     fn is_volatile(&self) -> bool {
         false

@@ -12,6 +12,7 @@
 //! | [`permissions`] | who may do what |
 //! | [`pipe`] | pipes and FIFOs |
 //! | [`pseudo`] | file systems made of generated text: `/dev`, `/proc` |
+//! | [`shm`] | System V shared memory segments |
 //! | [`tmpfs`] | a file system in memory |
 //! | [`dirent`] | directory records |
 
@@ -28,6 +29,7 @@ pub mod mounts;
 pub mod permissions;
 pub mod pipe;
 pub mod pseudo;
+pub mod shm;
 pub mod tmpfs;
 pub mod walk;
 

@@ -9,6 +9,10 @@
 //! | `server/names.rs` | making, removing, moving names |
 //! | `server/attributes.rs` | `stat`, `chmod`, `access` and kin |
 //! | `server/mount.rs` | mounting and unmounting |
+//! | `server/memory.rs` | file systems in memory, files without names |
+//! | `server/objects.rs` | the memory objects that hold their bytes |
+//! | `server/regular.rs` | regular files in memory as open files |
+//! | `server/shm.rs` | System V shared memory |
 //! | `server/files.rs` | directories and generated files as open files |
 //! | `server/pipes.rs` | pipes as open files |
 //! | `server/facts.rs` | what `/proc` tells |

@@ -1,7 +1,7 @@
 //! Memory objects and mappings.
 
 use super::ipc::handle;
-use super::raw::{call6, plain};
+use super::raw::{call6, call6_pair, plain};
 use ferrix_abi::Call;
 use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
@@ -137,6 +137,25 @@ pub fn info(pid: u32) -> Result<MemoryInfo> {
 /// Limits a process's memory; returns the old limit.
 pub fn limit(process: Handle, which: MemoryLimit, value: u64) -> Result<u64> {
     plain(Call::MemoryLimit, [process.0.into(), which as u64, value])
+}
+
+/// What an object uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectUsage {
+    /// Pages present.
+    pub pages: u64,
+    /// Handles and mappings, those of the caller included.
+    pub users: u64,
+}
+
+/// What an object uses.
+pub fn object_usage(object: Handle) -> Result<ObjectUsage> {
+    // SAFETY: no argument is a pointer, and the call does not change memory.
+    let (_, usage) = unsafe { call6_pair(Call::ObjectSize, [object.0.into(), 0, 0, 0, 0, 0]) }?;
+    Ok(ObjectUsage {
+        pages: usage & ((1 << 40) - 1),
+        users: usage >> 40,
+    })
 }
 
 /// What to map where.

@@ -17,6 +17,8 @@ const MAGIC: u64 = 0x0102_1994;
 enum What {
     Opens(Local),
     Link(&'static str),
+    /// A directory without names, to mount on.
+    Place,
 }
 
 struct DeviceNode {
@@ -64,6 +66,12 @@ impl Devices {
             link("stdin", "/proc/self/fd/0"),
             link("stdout", "/proc/self/fd/1"),
             link("stderr", "/proc/self/fd/2"),
+            DeviceNode {
+                name: "shm".to_string(),
+                mode: linux::S_IFDIR | 0o1777,
+                rdev: 0,
+                what: What::Place,
+            },
         ];
         nodes.extend(disks.iter().enumerate().map(disk));
         Devices { nodes }
@@ -86,9 +94,12 @@ impl Filesystem for Devices {
         "devtmpfs"
     }
 
-    fn lookup(&mut self, _directory: u64, name: &[u8]) -> Result<Attributes> {
+    fn lookup(&mut self, directory: u64, name: &[u8]) -> Result<Attributes> {
         if name == b".." {
             return self.attributes(ROOT);
+        }
+        if directory != ROOT {
+            return Err(ENOENT);
         }
         let index = self
             .nodes
@@ -109,14 +120,16 @@ impl Filesystem for Devices {
     fn open(&mut self, inode: u64, _flags: u32) -> Result<Opened> {
         match &self.node(inode)?.what {
             What::Opens(local) => Ok(Opened::Local(local.clone())),
-            What::Link(_) => Err(EINVAL),
+            What::Link(_) | What::Place => Err(EINVAL),
         }
     }
 
-    fn read_directory(&mut self, _inode: u64, cookie: u64, room: usize) -> Result<Vec<u8>> {
+    fn read_directory(&mut self, inode: u64, cookie: u64, room: usize) -> Result<Vec<u8>> {
         let mut records = Records::new(room);
-        let dots = [".", ".."].map(|name| (ROOT, directory_type(linux::S_IFDIR), name));
-        let nodes = self.nodes.iter().zip(2..);
+        let dots = [(inode, "."), (ROOT, "..")];
+        let dots = dots.map(|(inode, name)| (inode, directory_type(linux::S_IFDIR), name));
+        let shown = if inode == ROOT { self.nodes.len() } else { 0 };
+        let nodes = self.nodes[..shown].iter().zip(2..);
         let nodes =
             nodes.map(|(node, inode)| (inode, directory_type(node.mode), node.name.as_str()));
         for (position, (inode, kind, name)) in dots
@@ -135,7 +148,7 @@ impl Filesystem for Devices {
     fn read_link(&mut self, inode: u64) -> Result<Vec<u8>> {
         match self.node(inode)?.what {
             What::Link(text) => Ok(text.as_bytes().to_vec()),
-            What::Opens(_) => Err(EINVAL),
+            What::Opens(_) | What::Place => Err(EINVAL),
         }
     }
 
@@ -168,7 +181,11 @@ mod tests {
                 cookie = record.next;
             }
         }
-        assert_eq!(names.len(), 14);
+        assert_eq!(names.len(), 15);
+        let place = devices.lookup(ROOT, b"shm").unwrap().inode;
+        assert_eq!(devices.lookup(place, b"null"), Err(ENOENT));
+        let listed = devices.read_directory(place, 0, 4096).unwrap();
+        assert_eq!(records(&listed).count(), 2);
         for name in &names[2..] {
             assert!(devices.lookup(ROOT, name.as_bytes()).is_ok(), "{name}");
         }

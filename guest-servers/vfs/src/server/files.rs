@@ -16,6 +16,9 @@ const CHUNK: usize = 65536;
 impl Vfs {
     /// `read(2)`.
     pub(super) fn read(&mut self, request: &Request) -> Outcome {
+        if let Some(file) = self.held(request.badge)? {
+            return self.read_file(request, file);
+        }
         let length = (request.head.length() as usize).min(CHUNK);
         let session = self.session(request.badge)?;
         if session.flags & linux::O_ACCMODE == linux::O_WRONLY {
@@ -24,6 +27,7 @@ impl Vfs {
         let blocking = blocking(session.flags, request);
         match &mut session.object {
             Object::Directory { .. } => Err(EISDIR),
+            Object::File { .. } | Object::Attachment { .. } | Object::Detached => Err(EINVAL),
             Object::Pipe { id, .. } => {
                 let id = *id;
                 self.pipes.read(id, request, blocking, &self.connections)
@@ -45,13 +49,19 @@ impl Vfs {
 
     /// `write(2)`.
     pub(super) fn write(&mut self, request: &Request) -> Outcome {
+        if let Some(file) = self.held(request.badge)? {
+            return self.write_file(request, file);
+        }
         let session = self.session(request.badge)?;
         if session.flags & linux::O_ACCMODE == linux::O_RDONLY {
             return Err(EBADF);
         }
         let blocking = blocking(session.flags, request);
         match &session.object {
-            Object::Directory { .. } => Err(EBADF),
+            Object::Directory { .. }
+            | Object::File { .. }
+            | Object::Attachment { .. }
+            | Object::Detached => Err(EBADF),
             Object::Pipe { id, .. } => {
                 let id = *id;
                 self.pipes.write(id, request, blocking, &self.connections)
@@ -69,10 +79,16 @@ impl Vfs {
 
     /// `lseek(2)`.
     pub(super) fn seek(&mut self, request: &Request) -> Outcome {
+        if let Some(file) = self.held(request.badge)? {
+            return self.seek_file(request, file);
+        }
         let (distance, whence) = (request.words[0] as i64, request.words[1] as u32);
         let (place, size) = match &mut self.session(request.badge)?.object {
-            Object::Pipe { .. } => return Err(ESPIPE),
+            Object::Pipe { .. } | Object::Attachment { .. } | Object::Detached => {
+                return Err(ESPIPE);
+            }
             Object::Directory { cookie, .. } => (cookie, 0),
+            Object::File { offset, .. } => (offset, 0),
             Object::Local {
                 local: Local::Text(text),
                 offset,
@@ -99,8 +115,10 @@ impl Vfs {
             return self.directory(0).map(|(node, _)| Some(node));
         }
         Ok(match self.session(badge)?.object {
-            Object::Directory { node, .. } | Object::Local { node, .. } => Some(node),
-            Object::Pipe { .. } => None,
+            Object::Directory { node, .. }
+            | Object::Local { node, .. }
+            | Object::File { node, .. } => Some(node),
+            Object::Pipe { .. } | Object::Attachment { .. } | Object::Detached => None,
         })
     }
 
@@ -124,7 +142,7 @@ impl Vfs {
         let to = Attributes::from_bytes(&bytes[..length]).ok_or(EINVAL)?;
         let change = Change::from_bits_truncate(request.words[0] as u32);
         if change.contains(Change::SIZE) {
-            return Err(EINVAL);
+            return self.truncate_file(request, to.size);
         }
         let who = Self::asker(request)?;
         if let Some(node) = self.node_of(request.badge)? {

@@ -3,11 +3,15 @@
 mod attributes;
 mod facts;
 mod files;
+mod memory;
 mod mount;
 mod names;
+mod objects;
 mod open;
 mod pipes;
+mod regular;
 mod remote;
+mod shm;
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -15,13 +19,14 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use ferrix_abi::handle::Handle;
 use ferrix_proto::startup::{Startup, name};
-use ferrix_proto::{file, path};
+use ferrix_proto::{file, path, shm as proto_shm};
 use ferrix_rt::connections::Connections;
 use ferrix_rt::service::{Caller, Outcome, Reply, Request, SESSION_RIGHTS, Service};
 use ferrix_rt::sys::{ipc, process};
 use ferrix_vfs::errno::{EBADF, EINVAL, ENODEV, ENOSYS, ENOTDIR, Result};
 use ferrix_vfs::permissions::Credentials;
 use ferrix_vfs::pseudo::Local;
+use ferrix_vfs::shm::Segments;
 use ferrix_vfs::walk::{Found, Last, Start, Tree};
 use ferrix_vfs::{Node, walk};
 use linux_raw_sys::general as linux;
@@ -62,12 +67,23 @@ enum Object {
         node: Node,
         root: Node,
         cookie: u64,
-        _hold: Hold,
+        hold: Hold,
+    },
+    /// A regular file whose bytes are the VFS's.
+    File {
+        node: Node,
+        offset: u64,
     },
     Pipe {
         id: usize,
         end: pipes::End,
     },
+    /// A System V shared memory segment attached.
+    Attachment {
+        id: u32,
+    },
+    /// No longer.
+    Detached,
     Local {
         node: Node,
         local: Local,
@@ -76,12 +92,19 @@ enum Object {
 }
 
 /// Keeps an inode alive in its file system.
-struct Hold(Option<Handle>);
+enum Hold {
+    /// There is nothing to keep.
+    Nothing,
+    /// By a session with its server.
+    Session(Handle),
+    /// The file system counts its users.
+    Counted,
+}
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if let Some(handle) = self.0 {
-            let _ = ipc::close(handle);
+        if let Hold::Session(handle) = self {
+            let _ = ipc::close(*handle);
         }
     }
 }
@@ -92,6 +115,7 @@ struct Shared {
     caller: Cell<u32>,
     mounts: RefCell<alloc::string::String>,
     unknown_calls: RefCell<BTreeMap<u64, u64>>,
+    segments: RefCell<Segments>,
 }
 
 /// The server.
@@ -104,6 +128,8 @@ pub struct Vfs {
     connections: Connections,
     remote: Rc<remote::Server>,
     shared: Rc<Shared>,
+    /// The mount that holds files without names.
+    unnamed: Option<usize>,
 }
 
 /// The root of everything: mount 0 is the root file system.
@@ -123,6 +149,7 @@ impl Vfs {
             connections: Connections::new(ports.own),
             remote: Rc::new(remote::Server::new(ports.ext2)),
             shared: Rc::default(),
+            unnamed: None,
         }
     }
 
@@ -134,13 +161,35 @@ impl Vfs {
             self.sessions.len() - 1
         });
         let badge = index as u32 + 1;
-        let handle = ipc::session_create(self.ports.own, badge, ready)?;
+        let handle = match ipc::session_create(self.ports.own, badge, ready) {
+            Ok(handle) => handle,
+            Err(error) => {
+                if let Object::File { node, .. }
+                | Object::Directory {
+                    node,
+                    hold: Hold::Counted,
+                    ..
+                } = object
+                {
+                    self.close_held(node);
+                }
+                return Err(error.into());
+            }
+        };
         let kept = linux::O_ACCMODE | linux::O_APPEND | linux::O_NONBLOCK | linux::O_DIRECTORY;
         self.sessions[index] = Some(Session {
             object,
             flags: flags & kept,
         });
         Ok((handle, badge))
+    }
+
+    /// Says that a user of a held inode is gone.
+    fn close_held(&mut self, node: Node) {
+        // After a forced unmount there is nothing left to close.
+        if let Ok(mount) = self.tree.mounts.get(node.mount) {
+            mount.filesystem.close(node.inode);
+        }
     }
 
     fn session(&mut self, badge: u32) -> Result<&mut Session> {
@@ -225,6 +274,7 @@ impl Vfs {
             path::PIPE => self.pipe(request),
             path::SYNC_ALL => self.sync_all(),
             path::COUNT_UNKNOWN_CALL => self.count_unknown_call(request),
+            path::MAKE_UNNAMED => self.memory_file(request),
             path::MAKE_ROOT => self.make_root(request),
             file::READ => self.read(request),
             file::WRITE => self.write(request),
@@ -237,7 +287,22 @@ impl Vfs {
             file::GET_FLAGS => self.get_flags(request),
             file::SET_FLAGS => self.set_flags(request),
             file::FILESYSTEM_INFO => self.filesystem_info(request),
-            file::GET_OBJECT => Err(ENODEV),
+            file::GET_OBJECT => self.get_object(request),
+            file::GET_SEALS => self.get_seals(request),
+            file::ADD_SEALS => self.add_seals(request),
+            operation => self.dispatch_shm(operation, request),
+        }
+    }
+
+    fn dispatch_shm(&mut self, operation: u16, request: &Request) -> Outcome {
+        match operation {
+            proto_shm::GET => self.shm_get(request),
+            proto_shm::ATTACH => self.shm_attach(request),
+            proto_shm::DETACH => self.shm_detach(request),
+            proto_shm::GET_SEGMENT => self.shm_segment(request),
+            proto_shm::SET_SEGMENT => self.shm_set(request),
+            proto_shm::REMOVE => self.shm_remove(request),
+            proto_shm::SUMMARY => self.shm_summary(),
             _ => Err(ENOSYS),
         }
     }
@@ -266,12 +331,19 @@ impl Service for Vfs {
         else {
             return;
         };
-        if let Some(Session {
-            object: Object::Pipe { id, end },
-            ..
-        }) = slot.take()
-        {
-            self.pipes.closed(id, end, badge, &self.connections);
+        let Some(Session { object, .. }) = slot.take() else {
+            return;
+        };
+        match object {
+            Object::Pipe { id, end } => self.pipes.closed(id, end, badge, &self.connections),
+            Object::File { node, .. }
+            | Object::Directory {
+                node,
+                hold: Hold::Counted,
+                ..
+            } => self.close_held(node),
+            Object::Attachment { id } => self.shm_detached(id, None),
+            _ => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Mounting and unmounting.
 
 use super::facts::Facts;
+use super::memory::tmpfs;
 use super::open::disk_session;
 use super::remote::Remote;
 use super::{Object, Vfs, global_root};
@@ -29,12 +30,12 @@ const EVERYTHING: u64 = u64::MAX;
 const FORCE: u64 = 1;
 
 /// What is to be mounted where.
-struct Plan {
-    filesystem: Box<dyn Filesystem>,
-    covers: Option<Node>,
-    source: String,
-    target: String,
-    read_only: bool,
+pub(super) struct Plan {
+    pub(super) filesystem: Box<dyn Filesystem>,
+    pub(super) covers: Option<Node>,
+    pub(super) source: String,
+    pub(super) target: String,
+    pub(super) read_only: bool,
 }
 
 impl Vfs {
@@ -63,6 +64,20 @@ impl Vfs {
         self.mount_generated("dev", Box::new(Devices::new(&disks)));
         let facts = Facts::new(Rc::clone(&self.shared));
         self.mount_generated("proc", Box::new(Proc::new(Box::new(facts))));
+        let is_read_only = self.tree.mounts.get(0).is_ok_and(|root| root.read_only);
+        self.mount_memory(is_read_only);
+    }
+
+    /// A directory by its path, before anybody else walks.
+    pub(super) fn node_at_boot(&mut self, path: &str) -> Result<Node> {
+        let root = global_root(&mut self.tree)?;
+        let start = Start {
+            base: root,
+            root,
+            who: Credentials { uid: 0, gid: 0 },
+        };
+        let found = self.walk(&start, path.as_bytes(), Last::Follow)?;
+        found.existing().map(|(node, _)| node)
     }
 
     /// A generated file system, on the directory of its name if the root has one.
@@ -81,6 +96,7 @@ impl Vfs {
                 target,
                 read_only: false,
             })
+            .map(drop)
         });
         if let Err(errno) = result {
             log!(
@@ -127,9 +143,10 @@ impl Vfs {
             target,
             read_only: is_read_only,
         })
+        .map(drop)
     }
 
-    fn add_mount(&mut self, plan: Plan) -> Result<()> {
+    pub(super) fn add_mount(&mut self, plan: Plan) -> Result<usize> {
         let Plan {
             filesystem,
             covers,
@@ -137,7 +154,7 @@ impl Vfs {
             target,
             read_only,
         } = plan;
-        self.tree.mounts.add(Mount {
+        let index = self.tree.mounts.add(Mount {
             filesystem,
             covers,
             source,
@@ -145,7 +162,7 @@ impl Vfs {
             read_only,
         })?;
         self.publish_mounts();
-        Ok(())
+        Ok(index)
     }
 
     /// Writes the text of `/proc/mounts` anew.
@@ -153,9 +170,12 @@ impl Vfs {
         let mut text = String::new();
         for (_, mount) in self.tree.mounts.iter() {
             let mode = if mount.read_only { "ro" } else { "rw" };
-            let kind = mount.filesystem.type_name();
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{} {} {kind} {mode} 0 0", mount.source, mount.target);
+            let (kind, options) = (mount.filesystem.type_name(), mount.filesystem.options());
+            if !mount.target.is_empty() {
+                let (source, target) = (&mount.source, &mount.target);
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{source} {target} {kind} {mode}{options} 0 0");
+            }
         }
         *self.shared.mounts.borrow_mut() = text;
     }
@@ -164,6 +184,9 @@ impl Vfs {
     pub(super) fn mount(&mut self, request: &Request) -> Outcome {
         let (source, rest) = self.two_paths(request)?;
         let type_length = (request.words[1] >> 32) as usize;
+        let options_length = (request.words[0] >> 32) as usize;
+        let split = rest.len().checked_sub(options_length).ok_or(EINVAL)?;
+        let (rest, options) = rest.split_at(split);
         let split = rest.len().checked_sub(type_length).ok_or(EINVAL)?;
         let (target, kind) = rest.split_at(split);
         let start = self.start(request)?;
@@ -176,37 +199,33 @@ impl Vfs {
         }
         let target = String::from_utf8_lossy(target).into_owned();
         let read_only = request.words[0] as u32 & linux::MS_RDONLY != 0;
+        if kind == b"ext2" {
+            let disk = self.disk_at(&start, &source)?;
+            self.mount_disk(&disk, Some(covers), &target, read_only)?;
+            return Ok(Some(Reply::value(0)));
+        }
+        let filesystem = self.make_filesystem(kind, options)?;
+        self.add_mount(Plan {
+            filesystem,
+            covers: Some(covers),
+            source: String::from_utf8_lossy(&source).into_owned(),
+            target,
+            read_only,
+        })?;
+        Ok(Some(Reply::value(0)))
+    }
+
+    /// A file system without a device.
+    fn make_filesystem(&mut self, kind: &[u8], options: &[u8]) -> Result<Box<dyn Filesystem>> {
         match kind {
-            b"ext2" => {
-                let disk = self.disk_at(&start, &source)?;
-                self.mount_disk(&disk, Some(covers), &target, read_only)?;
-            }
             b"proc" => {
                 let facts = Facts::new(Rc::clone(&self.shared));
-                let filesystem = Box::new(Proc::new(Box::new(facts)));
-                let source = String::from("proc");
-                self.add_mount(Plan {
-                    filesystem,
-                    covers: Some(covers),
-                    source,
-                    target,
-                    read_only,
-                })?;
+                Ok(Box::new(Proc::new(Box::new(facts))))
             }
-            b"devtmpfs" => {
-                let filesystem = Box::new(Devices::new(&self.disks()));
-                let source = String::from("dev");
-                self.add_mount(Plan {
-                    filesystem,
-                    covers: Some(covers),
-                    source,
-                    target,
-                    read_only,
-                })?;
-            }
-            _ => return Err(ENODEV),
+            b"devtmpfs" => Ok(Box::new(Devices::new(&self.disks()))),
+            b"tmpfs" => tmpfs(core::str::from_utf8(options).map_err(|_| EINVAL)?),
+            _ => Err(ENODEV),
         }
-        Ok(Some(Reply::value(0)))
     }
 
     /// The block device that a path names.
@@ -222,6 +241,14 @@ impl Vfs {
             Opened::Local(Local::Disk(name)) => Ok(name),
             Opened::Session(handle) => {
                 let _ = ferrix_rt::sys::ipc::close(handle);
+                Err(ENOTBLK)
+            }
+            Opened::Held => {
+                self.tree
+                    .mounts
+                    .get(node.mount)?
+                    .filesystem
+                    .close(node.inode);
                 Err(ENOTBLK)
             }
             Opened::Local(_) => Err(ENOTBLK),
@@ -275,8 +302,9 @@ impl Vfs {
             .flatten()
             .any(|session| match session.object {
                 Object::Directory { node, root, .. } => node.mount == mount || root.mount == mount,
-                Object::Local { node, .. } => node.mount == mount,
-                Object::Pipe { .. } => false,
+                Object::Local { node, .. } | Object::File { node, .. } => node.mount == mount,
+                Object::Pipe { id, .. } => self.pipes.is_in(id, mount),
+                Object::Attachment { .. } | Object::Detached => false,
             })
     }
 

@@ -10,7 +10,7 @@ use ferrix_vfs::errno::{
     EBUSY, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, ERANGE, EXDEV,
     Result,
 };
-use ferrix_vfs::filesystem::{Kind, Node, Opened, Removal};
+use ferrix_vfs::filesystem::{Kind, Node, Removal};
 use ferrix_vfs::permissions;
 use ferrix_vfs::walk::{Found, Last, Start};
 use linux_raw_sys::general as linux;
@@ -310,16 +310,8 @@ impl Vfs {
         if kind != Kind::Directory {
             return Err(ENOTDIR);
         }
-        let opened = self
-            .tree
-            .mounts
-            .get(node.mount)?
-            .filesystem
-            .open(node.inode, linux::O_RDONLY);
-        let hold = match opened {
-            Ok(Opened::Session(handle)) => Some(handle),
-            _ => None,
-        };
-        self.give_directory(node, node, Hold(hold)).map(Some)
+        let filesystem = &mut self.tree.mounts.get(node.mount)?.filesystem;
+        let hold = Hold::of(filesystem.open(node.inode, linux::O_RDONLY));
+        self.give_directory(node, node, hold).map(Some)
     }
 }

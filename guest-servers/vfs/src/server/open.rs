@@ -18,8 +18,19 @@ use ferrix_vfs::pseudo::Local;
 use ferrix_vfs::walk::{Found, Last, Start};
 use linux_raw_sys::general as linux;
 
-const READY: u32 = ready::READABLE | ready::WRITABLE;
+pub(super) const READY: u32 = ready::READABLE | ready::WRITABLE;
 const SET_GROUP_ID: u32 = 0o2000;
+
+impl Hold {
+    /// What opening a directory gave; generated directories have nothing to hold.
+    pub(super) fn of(opened: Result<Opened>) -> Hold {
+        match opened {
+            Ok(Opened::Session(handle)) => Hold::Session(handle),
+            Ok(Opened::Held) => Hold::Counted,
+            _ => Hold::Nothing,
+        }
+    }
+}
 
 impl Vfs {
     /// `open(2)`.
@@ -167,15 +178,16 @@ impl Vfs {
         }
         let filesystem = &mut self.tree.mounts.get(node.mount)?.filesystem;
         if kind == Kind::Directory {
-            // Generated directories have nothing to hold.
-            let hold = match filesystem.open(node.inode, flags) {
-                Ok(Opened::Session(handle)) => Some(handle),
-                _ => None,
-            };
-            return self.give_directory(node, root, Hold(hold)).map(Some);
+            let hold = Hold::of(filesystem.open(node.inode, flags));
+            return self.give_directory(node, root, hold).map(Some);
         }
         match filesystem.open(node.inode, flags)? {
             Opened::Session(handle) => Ok(Some(give(handle, kind::REGULAR))),
+            Opened::Held => {
+                let object = Object::File { node, offset: 0 };
+                let (handle, _) = self.add_session(object, flags, READY)?;
+                Ok(Some(give(handle, kind::REGULAR)))
+            }
             Opened::Local(Local::Terminal) => open_terminal(self.ports.console, flags).map(Some),
             Opened::Local(Local::Disk(name)) => open_disk(self.ports.blk, &name).map(Some),
             Opened::Local(local) => {
@@ -200,7 +212,7 @@ impl Vfs {
             node,
             root,
             cookie: 0,
-            _hold: hold,
+            hold,
         };
         let (handle, _) = self.add_session(object, linux::O_RDONLY | linux::O_DIRECTORY, READY)?;
         Ok(give(handle, kind::DIRECTORY))

@@ -147,6 +147,12 @@ impl Pipes {
         }
     }
 
+    /// Whether it is a FIFO of the mount.
+    pub fn is_in(&self, id: usize, mount: usize) -> bool {
+        let node = self.entries.get(&id).and_then(|entry| entry.node);
+        node.is_some_and(|node| node.mount == mount)
+    }
+
     /// Bytes in a pipe.
     pub fn held(&self, id: usize) -> usize {
         self.entries.get(&id).map_or(0, |entry| entry.pipe.len())

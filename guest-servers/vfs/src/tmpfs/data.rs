@@ -300,7 +300,7 @@ impl<S: Store> Parts<'_, S> {
             return Ok(());
         }
         let target = if self.file.sharing == Sharing::Own {
-            pages.next_power_of_two().max(GROWTH).min(FILE_MAX / PAGE)
+            pages.next_power_of_two().clamp(GROWTH, FILE_MAX / PAGE)
         } else {
             pages
         };
@@ -348,7 +348,7 @@ impl<S: Store> Parts<'_, S> {
         let page = at / PAGE;
         self.refresh(page..page + 1)?;
         match &self.file.object {
-            Some(object) if self.file.present.contains(page) && at % PAGE != 0 => {
+            Some(object) if self.file.present.contains(page) && !at.is_multiple_of(PAGE) => {
                 self.store.zero(object, at, PAGE - at % PAGE)
             }
             _ => Ok(()),

@@ -31,6 +31,7 @@ use crate::errno::{
 use crate::filesystem::{Exported, Filesystem, Force, Kind, Opened, Removal, Seek, Share};
 use crate::pseudo::directory_type;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use directory::Directory;
 use ferrix_proto::attributes::{Attributes, Change, FilesystemInfo};
@@ -251,6 +252,10 @@ impl<S: Store> Filesystem for Tmpfs<S> {
 
     fn type_name(&self) -> &'static str {
         "tmpfs"
+    }
+
+    fn options(&self) -> String {
+        self.options.text()
     }
 
     fn lookup(&mut self, directory: u64, name: &[u8]) -> Result<Attributes> {

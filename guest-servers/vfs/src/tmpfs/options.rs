@@ -2,6 +2,8 @@
 
 use super::store::PAGE;
 use crate::errno::{EINVAL, Result};
+use alloc::string::String;
+use core::fmt::Write;
 
 /// What a tmpfs is mounted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,27 @@ impl Options {
         }
         Ok(options)
     }
+
+    /// As `/proc/mounts` shows them: limits and what differs from the default.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        if self.pages != u64::MAX {
+            let _ = write!(text, ",size={}k", self.pages * (PAGE / 1024));
+        }
+        if self.inodes != u64::MAX {
+            let _ = write!(text, ",nr_inodes={}", self.inodes);
+        }
+        if self.mode != 0o1777 {
+            let _ = write!(text, ",mode={:o}", self.mode);
+        }
+        for (name, id) in [("uid", self.uid), ("gid", self.gid)] {
+            if id != 0 {
+                let _ = write!(text, ",{name}={id}");
+            }
+        }
+        text
+    }
 }
 
 /// 0 means no limit.
@@ -92,6 +115,10 @@ mod tests {
         let options = Options::parse(1000, "size=1m,mode=755,uid=3,gid=4,nr_inodes=2k").unwrap();
         assert_eq!((options.pages, options.inodes), (256, 2048));
         assert_eq!((options.mode, options.uid, options.gid), (0o755, 3, 4));
+        assert_eq!(
+            options.text(),
+            ",size=1024k,nr_inodes=2048,mode=755,uid=3,gid=4"
+        );
         assert_eq!(Options::parse(1000, "size=25%").unwrap().pages, 250);
         assert_eq!(Options::parse(1000, "size=5000").unwrap().pages, 2);
         assert_eq!(Options::parse(1000, "size=0").unwrap().pages, u64::MAX);

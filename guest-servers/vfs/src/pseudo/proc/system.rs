@@ -49,7 +49,7 @@ pub const FILES: &[File] = &[
         )
     }),
     file("filesystems", |_| {
-        String::from("nodev\tproc\nnodev\tdevtmpfs\n\text2\n")
+        String::from("nodev\tproc\nnodev\tdevtmpfs\nnodev\ttmpfs\n\text2\n")
     }),
     file("cpuinfo", cpuinfo),
     ferrix("enosys", unknown_calls),
