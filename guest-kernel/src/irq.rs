@@ -3,11 +3,14 @@
 //! An interrupt notifies the port that its line is bound to. The lines are edge-triggered (see
 //! `ferrix_machine::irq`): an edge that met a masked line would be lost, so a line stays open and
 //! further edges are counted until the notification is received.
+//!
+//! Devices that interrupt by messages ([`msi`]) have the numbers that no line has.
 
 use core::sync::atomic::Ordering::Relaxed;
 
 use ferrix_abi::error::{Error, Result};
 
+use crate::arch::msi::{self, Message};
 use crate::arch::{cpu, ioapic, vector::GSIS};
 use crate::ipc::{Event, Port, Source, post};
 use crate::object::pool::{Pool, Pooled};
@@ -63,16 +66,34 @@ impl Irq {
         if line.get(core).is_some() {
             return Err(Error::Busy);
         }
-        let irq = IRQS.take(core)?;
+        let irq = Irq::connect(core, gsi, port, badge)?;
         ioapic::route(gsi, cpu::cpu_id());
+        ioapic::unmask(gsi);
+        Ok(irq)
+    }
+
+    /// Finds a free message for a device and binds it to a port; `NoMemory` if there is none.
+    pub fn bind_message(
+        core: &Core,
+        port: &'static Port,
+        badge: u32,
+    ) -> Result<(&'static Irq, Message)> {
+        let is_free = |&number: &u32| BY_LINE[number as usize].get(core).is_none();
+        let number = msi::numbers().find(is_free).ok_or(Error::NoMemory)?;
+        let irq = Irq::connect(core, number, port, badge)?;
+        Ok((irq, msi::open(number)))
+    }
+
+    /// Makes an object of a line that is not bound.
+    fn connect(core: &Core, gsi: u32, port: &'static Port, badge: u32) -> Result<&'static Irq> {
+        let irq = IRQS.take(core)?;
         irq.gsi.set(core, gsi);
         irq.port.set(core, Some(port));
         irq.badge.set(core, badge);
         irq.count.set(core, 0);
         irq.references.set(core, 0);
         port.link(core);
-        line.set(core, Some(irq));
-        ioapic::unmask(gsi);
+        BY_LINE[gsi as usize].set(core, Some(irq));
         Ok(irq)
     }
 

@@ -69,6 +69,26 @@ pub struct VirtioDevice {
 /// Most virtio devices.
 pub const VIRTIO_MAX: usize = 32;
 
+/// PCI segment 0, as ACPI announces it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct PciHost {
+    /// Physical address of the configuration space of bus 0 (1 MiB a bus, 4 KiB a function), whether there
+    /// is a bus 0 or not; 0: there is no PCI.
+    pub ecam: u64,
+    /// First bus.
+    pub first_bus: u8,
+    /// Last bus that there may be.
+    pub last_bus: u8,
+    /// Zero.
+    pub reserved: [u8; 6],
+    /// Physical address of the largest window for the memory of devices below 4 GiB, if ACPI tells one:
+    /// firmware may have assigned parts of it.
+    pub window: u64,
+    /// Its bytes; 0: none is told.
+    pub window_bytes: u64,
+}
+
 /// The page at [`BOOT_INFO`](crate::layout::BOOT_INFO), in init only.
 #[derive(Debug)]
 #[repr(C)]
@@ -85,6 +105,8 @@ pub struct BootInfo {
     pub modules: [Module; MODULES_MAX],
     /// The devices, in the order announced.
     pub virtio: [VirtioDevice; VIRTIO_MAX],
+    /// PCI.
+    pub pci: PciHost,
 }
 
 const _: () = assert!(size_of::<KernelInfo>() <= PAGE_SIZE as usize);

@@ -199,6 +199,11 @@ pub enum Call {
     /// (irq) → 0. The device was served: a level-triggered line is unmasked.
     IrqAck = 101,
 
+    /// (port, badge: u32, resource) → irq handle; RDX = message: address | data << 32. As `IrqBind`, for a
+    /// device that interrupts by writing the data (32 bits) to the physical address (MSI, MSI-X).
+    /// Edge-triggered; `NoMemory` when there is no vector left.
+    MsiBind = 104,
+
     /// (text, length) → 0. Appends to the kernel's log.
     Log = 108,
     /// (status, resource) never returns. Ends the machine.

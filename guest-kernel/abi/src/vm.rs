@@ -19,6 +19,9 @@
 use bitflags::bitflags;
 use num_enum::{IntoPrimitive, TryFromPrimitive};
 
+/// Physical addresses from here on cannot be mapped.
+pub const PHYSICAL_END: u64 = 1 << 44;
+
 /// What backs a memory object (`ObjectCreate`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoPrimitive, TryFromPrimitive)]
 #[repr(u8)]
@@ -27,7 +30,8 @@ pub enum ObjectKind {
     Anonymous = 0,
     /// Physically contiguous zeroed pages for device access; needs `Rights::PHYSICAL`.
     Contiguous = 1,
-    /// A range of physical addresses (device registers); needs `Rights::PHYSICAL`.
+    /// A range of physical addresses below [`PHYSICAL_END`] (device registers, no RAM, no interrupt
+    /// controller); needs `Rights::PHYSICAL`.
     Physical = 2,
 }
 

@@ -7,8 +7,9 @@
 //! Table checksums are not verified: who could forge a table could forge its checksum, and there
 //! is nothing else to boot with.
 
-use ferrix_abi::info::VirtioDevice;
+use ferrix_abi::info::{PciHost, VirtioDevice};
 
+use super::mcfg;
 use crate::mm::PhysAddr;
 use crate::mm::phys::direct;
 
@@ -104,6 +105,17 @@ pub fn visit_madt(rsdp: u64, mut visit: impl FnMut(Entry)) {
 
 /// Where the FADT holds the DSDT's address (32 bits).
 const FADT_DSDT: usize = 40;
+/// The PCI host, where there is an MCFG.
+pub fn pci_host(rsdp: u64) -> Option<PciHost> {
+    let mcfg = find(rsdp, b"MCFG")?;
+    let fadt = find(rsdp, b"FACP").unwrap_or_default();
+    let dsdt = match u32_at(fadt, FADT_DSDT) as u64 {
+        0 => &[],
+        address => table(address),
+    };
+    mcfg::pci_host(mcfg, dsdt)
+}
+
 /// Hardware id of a virtio-mmio device.
 const VIRTIO_MMIO: &[u8] = b"LNRO0005";
 /// `Memory32Fixed` descriptor: tag and length; then a flag, base and size.

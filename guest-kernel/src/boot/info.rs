@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use arrayvec::ArrayVec;
-use ferrix_abi::info::{COMMAND_LINE_MAX, MODULES_MAX, VIRTIO_MAX, VirtioDevice};
-use ferrix_machine::irq::IOAPIC_BASE;
+use ferrix_abi::info::{COMMAND_LINE_MAX, MODULES_MAX, PciHost, VIRTIO_MAX, VirtioDevice};
+use ferrix_machine::irq::{IOAPIC_BASE, LAPIC_BASE};
 
 use super::{acpi, archive, command_line as words, pvh};
 use crate::arch::cpu::MAX_CPUS;
@@ -95,6 +95,28 @@ pub fn virtio_devices() -> ArrayVec<VirtioDevice, VIRTIO_MAX> {
         });
     }
     found
+}
+
+/// The PCI host that ACPI announces.
+pub fn pci_host() -> Option<PciHost> {
+    let rsdp = INFO.lock().rsdp;
+    acpi::pci_host(rsdp)
+}
+
+/// Whether a driver may map these physical addresses: no RAM, and not the interrupt controllers, which are
+/// the kernel's.
+pub fn is_mappable(address: u64, bytes: u64) -> bool {
+    let Some(end) = address.checked_add(bytes) else {
+        return false;
+    };
+    let apart = |first: u64, last: u64| last <= address || end <= first;
+    let info = INFO.lock();
+    apart(LAPIC_BASE, LAPIC_BASE + PAGE)
+        && info
+            .io_apics
+            .iter()
+            .all(|&(base, _)| apart(base, base + PAGE))
+        && info.ram.iter().all(|&(first, last)| apart(first, last))
 }
 
 /// Reads the start information at `address`, and completes the direct map.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `pvh` | the PVH start information |
 //! | `acpi` | the MADT: CPUs and I/O APICs |
+//! | [`mcfg`] | where PCI configuration space is |
 //! | [`archive`] | several modules in one, for loaders that pass only one |
 //! | [`command_line`] | `virtio_mmio.device=` |
 //!
@@ -12,6 +13,7 @@
 
 pub mod archive;
 pub mod command_line;
+pub mod mcfg;
 
 #[cfg(target_os = "none")]
 #[expect(unsafe_code, reason = "firmware tables are found by address")]
@@ -27,6 +29,6 @@ mod pvh;
 
 #[cfg(target_os = "none")]
 pub use info::{
-    BootModule, apic_ids, command_line, init, init_memory, io_apics, memory_bytes, modules,
-    publish, virtio_devices,
+    BootModule, apic_ids, command_line, init, init_memory, io_apics, is_mappable, memory_bytes,
+    modules, pci_host, publish, virtio_devices,
 };

@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::vm::ObjectKind;
+use ferrix_abi::vm::{ObjectKind, PHYSICAL_END};
 
 use super::frame;
 use super::page_tree::PageTree;
@@ -101,7 +101,7 @@ impl VmObject {
     /// The physical addresses from `start`, a page boundary, on.
     pub fn physical(start: PhysAddr, size: u64) -> Result<Arc<VmObject>> {
         let end = start.0.checked_add(size).ok_or(Error::Invalid)?;
-        if !start.0.is_multiple_of(PAGE_SIZE) || end > 1 << 44 {
+        if !start.0.is_multiple_of(PAGE_SIZE) || end > PHYSICAL_END {
             return Err(Error::Invalid);
         }
         Self::new(size, Backing::Physical(Frame::containing(start)))

@@ -179,6 +179,7 @@ fn boot_info(core: &mut Core, init: &'static Process, modules: &[BootModule]) ->
         reserved: 0,
         modules: [empty; ferrix_abi::info::MODULES_MAX],
         virtio: [VirtioDevice::default(); ferrix_abi::info::VIRTIO_MAX],
+        pci: boot::pci_host().unwrap_or_default(),
     };
     info.resource = init.add_handle(core, Object::Resource, Rights::all())?.0;
     for (slot, module) in info.modules.iter_mut().zip(modules) {

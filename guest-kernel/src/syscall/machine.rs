@@ -5,6 +5,7 @@ use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::info::SystemStats;
 
 use super::unlocked;
+use crate::arch::msi::Message;
 use crate::arch::{TrapFrame, power};
 use crate::irq::Irq;
 use crate::mm::uaccess::{UserPtr, UserSlice};
@@ -49,6 +50,34 @@ fn bind(core: &mut Core, gsi: u64, port: Handle, badge: u32, resource: Handle) -
         Object::Irq(irq),
         Rights::WRITE | Rights::DUP | Rights::TRANSFER,
     )
+}
+
+/// `MsiBind`.
+pub fn bind_message(frame: &mut TrapFrame) -> Next {
+    let [port, badge, resource, ..] = frame.arguments();
+    let mut core = lock();
+    let (port, resource) = (Handle(port as u32), Handle(resource as u32));
+    let result = message(&mut core, port, badge as u32, resource).map(|(handle, message)| {
+        frame.rdx = message.address as u64 | (message.data as u64) << 32;
+        handle.0 as u64
+    });
+    Next::result(frame, result)
+}
+
+fn message(
+    core: &mut Core,
+    port: Handle,
+    badge: u32,
+    resource: Handle,
+) -> Result<(Handle, Message)> {
+    let process = current_process();
+    process.check_resource(core, resource, Rights::IRQ)?;
+    let port = process.port(core, port, Rights::RECEIVE)?;
+    process.handles.get_mut(core).reserve(1)?;
+    let (irq, message) = Irq::bind_message(core, port, badge)?;
+    let rights = Rights::WRITE | Rights::DUP | Rights::TRANSFER;
+    let handle = process.share_handle(core, Object::Irq(irq), rights)?;
+    Ok((handle, message))
 }
 
 /// `IrqAck`.

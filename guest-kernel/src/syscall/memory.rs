@@ -6,6 +6,7 @@ use ferrix_abi::vm::{MapFlags, ObjectKind, Prot, Region};
 
 use super::unlocked;
 use crate::arch::TrapFrame;
+use crate::boot;
 use crate::mm::uaccess::UserPtr;
 use crate::mm::{AddressSpace, MapRequest, PhysAddr, Remap, VmObject};
 use crate::object::Object;
@@ -29,6 +30,9 @@ fn make_object(kind: u64, bytes: u64, address: u64, resource: Handle) -> Result<
     let process = current_process();
     if kind != ObjectKind::Anonymous {
         process.check_resource(&lock(), resource, Rights::PHYSICAL)?;
+    }
+    if kind == ObjectKind::Physical && !boot::is_mappable(address, bytes) {
+        return Err(Error::AccessDenied);
     }
     let object = unlocked(|| VmObject::create(kind, bytes, PhysAddr(address)))?;
     let rights = Rights::READ | Rights::WRITE | Rights::DUP | Rights::TRANSFER;

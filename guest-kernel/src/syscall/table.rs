@@ -76,6 +76,7 @@ pub(super) static TABLE: [Handler; CALLS] = table(&[
     (Call::ClockSet, time::set_clock),
     (Call::IrqBind, machine::bind_irq),
     (Call::IrqAck, machine::acknowledge_irq),
+    (Call::MsiBind, machine::bind_message),
     (Call::Log, machine::log),
     (Call::PowerOff, machine::power_off),
     (Call::Milestone, machine::milestone),

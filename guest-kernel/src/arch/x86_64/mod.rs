@@ -6,7 +6,7 @@
 //! | [`entry`] | the ways into the kernel and out of it |
 //! | [`frame`], [`thread`], [`fpu`], [`switch`] | registers, and switching between threads |
 //! | [`cpu`], [`segment`], [`features`] | a CPU's own data, GDT and TSS, CPUID |
-//! | [`apic`], [`ioapic`], [`vector`] | interrupt controllers |
+//! | [`apic`], [`ioapic`], [`msi`], [`vector`] | interrupt controllers, and messages to them |
 //! | [`nmi`], [`machine_check`] | what the machine reports of itself |
 //! | [`power`], [`instructions`], [`msr`] | ends, instructions, register numbers |
 //! | [`upcalls`] | what all this calls in the core |
@@ -22,6 +22,7 @@ mod frame;
 pub mod instructions;
 pub mod ioapic;
 mod machine_check;
+pub mod msi;
 mod msr;
 mod nmi;
 pub mod power;

@@ -23,7 +23,8 @@ pub const MACHINE_CHECK: u8 = 18;
 /// Exceptions are below.
 pub const EXCEPTIONS: u8 = 32;
 
-/// Global system interrupt n arrives at `FIRST_GSI + n`.
+/// Global system interrupt n arrives at `FIRST_GSI + n`, and messages at the vectors of the numbers that
+/// no line has.
 pub const FIRST_GSI: u8 = 0x30;
 /// Most global system interrupts that have vectors.
 pub const GSIS: u8 = 64;

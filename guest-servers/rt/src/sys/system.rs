@@ -1,7 +1,7 @@
 //! Interrupts, the log, statistics, the machine.
 
 use super::ipc::handle;
-use super::raw::{call6, plain};
+use super::raw::{call6, call6_pair, plain};
 use ferrix_abi::Call;
 use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
@@ -17,6 +17,27 @@ pub fn null() -> Result<u64> {
 pub fn irq_bind(gsi: u32, port: Handle, badge: u32, resource: Handle) -> Result<Handle> {
     let args = [gsi.into(), port.0.into(), badge.into(), resource.0.into()];
     plain(Call::IrqBind, args).map(handle)
+}
+
+/// What a device writes to interrupt: a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where to (physical).
+    pub address: u64,
+    /// What.
+    pub data: u32,
+}
+
+/// Makes a message-signalled interrupt on a port: its irq handle, and what the device is to write.
+pub fn msi_bind(port: Handle, badge: u32, resource: Handle) -> Result<(Handle, Message)> {
+    let args = [port.0.into(), badge.into(), resource.0.into(), 0, 0, 0];
+    // SAFETY: no argument is a pointer, and the call does not change memory.
+    let (irq, message) = unsafe { call6_pair(Call::MsiBind, args) }?;
+    let message = Message {
+        address: message & 0xffff_ffff,
+        data: (message >> 32) as u32,
+    };
+    Ok((handle(irq), message))
 }
 
 /// Unmasks the line after the device was served.
