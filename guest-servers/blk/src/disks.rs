@@ -8,7 +8,7 @@ use ferrix_rt::driver::{Announced, announced, bind_interrupt, device_memory};
 use ferrix_rt::log;
 use ferrix_rt::proto::startup::Startup;
 use ferrix_virtio::blk::{Disk, DiskOptions};
-use ferrix_virtio::{MmioWindow, spec};
+use ferrix_virtio::spec;
 
 /// Requests in flight, and segments of each: a window is contiguous, so one is enough but for its
 /// longest pieces.
@@ -24,7 +24,7 @@ pub struct Running {
     /// `vda`, `vdb` …
     pub name: String,
     /// The driver.
-    pub disk: Disk<MmioWindow, Token>,
+    pub disk: Disk<Token>,
     /// To acknowledge its interrupts.
     pub irq: Handle,
 }
@@ -39,7 +39,7 @@ pub fn find(startup: &Startup, port: Handle, resource: Handle) -> Vec<Option<Run
             Ok(Some(disk)) => disks.push(Some(disk)),
             Ok(None) => {}
             Err(why) => {
-                log!("blk", "device at {:#x}: {why}", device.base);
+                log!("blk", "device at {device}: {why}");
                 disks.push(None);
             }
         }

@@ -20,7 +20,7 @@ use ferrix_rt::driver::{announced, bind_interrupt, device_memory};
 use ferrix_rt::log;
 use ferrix_rt::proto::startup::{Startup, name};
 use ferrix_virtio::console::Console;
-use ferrix_virtio::{MmioWindow, spec};
+use ferrix_virtio::spec;
 
 ferrix_rt::server!(main);
 
@@ -35,15 +35,14 @@ fn start(startup: &Startup) -> Result<(), alloc::string::String> {
     let handle = |name| startup.handle(name).map(Handle).unwrap_or_default();
     let (port, resource) = (handle(name::SELF), handle(name::RESOURCE));
     for device in announced(startup) {
-        let kernel = |error| alloc::format!("device at {:#x}: {error:?}", device.base);
+        let kernel = |error| alloc::format!("device at {device}: {error:?}");
         let Some(transport) = device
             .transport(spec::device::CONSOLE, resource)
             .map_err(kernel)?
         else {
             continue;
         };
-        let memory =
-            device_memory(Console::<MmioWindow>::MEMORY_BYTES, resource).map_err(kernel)?;
+        let memory = device_memory(Console::MEMORY_BYTES, resource).map_err(kernel)?;
         let console =
             Console::start(transport, memory).map_err(|error| alloc::format!("{error}"))?;
         let irq = bind_interrupt(&device, port, server::IRQ, resource).map_err(kernel)?;

@@ -8,6 +8,7 @@
 //! | `modules.rs` | boot modules |
 //! | `loader.rs` | an ELF module becomes a process |
 //! | `startup.rs` | the start-up page |
+//! | `devices.rs`, `ecam.rs` | virtio devices, and PCI configuration space where some are found |
 //! | `servers.rs` | ports and server processes |
 //! | `program.rs` | the first Linux program |
 //! | `supervise.rs` | who died, and what then |
@@ -20,6 +21,9 @@
 extern crate alloc;
 
 mod control;
+mod devices;
+#[expect(unsafe_code, reason = "reads and writes PCI configuration space")]
+mod ecam;
 #[expect(
     unsafe_code,
     reason = "maps pages of another process's image into its own view"
@@ -63,7 +67,7 @@ fn run() -> Result<Infallible, Failure> {
         log!("init", "{error}");
         Failure::new("manifest", "cannot be understood")
     })?;
-    let mut servers = servers::Servers::create_ports(&manifest)?;
+    let mut servers = servers::Servers::create_ports(&manifest, devices::find(&modules))?;
     servers.start_all(&modules)?;
     let ports = servers.ports.clone();
     supervise::start(servers, modules)?;

@@ -35,6 +35,11 @@ impl Modules {
         &info.virtio[..(info.virtio_count as usize).min(info.virtio.len())]
     }
 
+    /// PCI, if the machine announces it.
+    pub fn pci(&self) -> &'static ferrix_abi::info::PciHost {
+        &self.info.pci
+    }
+
     fn module(&self, name: &str) -> Result<&'static Module, Failure> {
         let info = self.info;
         let modules = &info.modules[..(info.module_count as usize).min(info.modules.len())];

@@ -10,6 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_init::manifest::{Manifest, Server};
+use ferrix_proto::device::Device;
 use ferrix_proto::startup::name;
 use ferrix_rt::sys::{ipc, process};
 
@@ -43,11 +44,13 @@ pub struct Servers {
     pub ports: Ports,
     /// In the manifest's order.
     pub running: Vec<Running>,
+    /// What drivers are told of.
+    devices: Vec<Device>,
 }
 
 impl Servers {
     /// Makes a port for every server and for init itself.
-    pub fn create_ports(manifest: &Manifest) -> Result<Servers, Failure> {
+    pub fn create_ports(manifest: &Manifest, devices: Vec<Device>) -> Result<Servers, Failure> {
         let mut ports = BTreeMap::new();
         let names = manifest.servers.iter().map(|server| server.name.as_str());
         for name in names.chain([name::INIT]) {
@@ -58,6 +61,7 @@ impl Servers {
         Ok(Servers {
             ports: Ports(ports),
             running: running.map(|server| Running { server, pid: 0 }).collect(),
+            devices,
         })
     }
 
@@ -99,13 +103,8 @@ impl Servers {
             .iter()
             .try_for_each(|argument| page.argument(argument))?;
         if !server.resource.is_empty() {
-            for device in modules.virtio() {
-                page.argument(&alloc::format!(
-                    "virtio={:x},{:x},{}",
-                    device.base,
-                    device.size,
-                    device.gsi
-                ))?;
+            for device in &self.devices {
+                page.argument(&device.to_string())?;
             }
             grant(
                 &mut page,

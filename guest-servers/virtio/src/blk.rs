@@ -8,7 +8,6 @@ use crate::dma::{DmaMemory, Segment};
 use crate::error::{DeviceFault, InitError};
 use crate::features::Features;
 use crate::queue::{Buffer, Notify, Queue, QueueIndex, QueueSize, RingError, UsedRing};
-use crate::registers::Registers;
 use crate::spec::{blk as spec, device, feature};
 use crate::transport::{QueueRequest, Transport, Wanted, take};
 use alloc::vec::Vec;
@@ -72,8 +71,8 @@ struct InFlight<T> {
 
 /// A running block device; `T` is the server's token for a request.
 #[derive(Debug)]
-pub struct Disk<R, T> {
-    transport: Transport<R>,
+pub struct Disk<T> {
+    transport: Transport,
     queue: Queue<InFlight<T>>,
     slots: Slots,
     features: Features,
@@ -84,16 +83,16 @@ pub struct Disk<R, T> {
     chain: Vec<Buffer>,
 }
 
-impl<R: Registers, T> Disk<R, T> {
+impl<T> Disk<T> {
     /// Brings the device up. `memory` holds at least [`DiskOptions::memory_bytes`].
     ///
     /// # Errors
     /// See [`InitError`].
     pub fn start(
-        mut transport: Transport<R>,
+        mut transport: Transport,
         options: DiskOptions,
         mut memory: DmaMemory,
-    ) -> Result<Disk<R, T>, InitError> {
+    ) -> Result<Disk<T>, InitError> {
         transport.expect_device(device::BLOCK)?;
         let slots = take(&mut memory, Slots::bytes(options.depth), 1)?;
         let wanted = Wanted {

@@ -4,13 +4,13 @@
 //! caller's memory is free at once. Nothing waits: [`receive`](Console::receive) delivers what has
 //! come, [`transmit`](Console::transmit) takes what fits.
 
+use crate::bus::Interrupt;
 use crate::dma::DmaMemory;
 use crate::error::{DeviceFault, InitError};
 use crate::features::Features;
 use crate::queue::{Buffer, Notify, Queue, QueueIndex, QueueSize, UsedRing};
-use crate::registers::Registers;
 use crate::spec::{console as spec, device, feature};
-use crate::transport::{Interrupt, QueueRequest, Transport, Wanted, take};
+use crate::transport::{QueueRequest, Transport, Wanted, take};
 use slab::{SLOT_BYTES, Slab, Slot};
 
 mod slab;
@@ -31,8 +31,8 @@ pub struct WindowSize {
 
 /// A running console.
 #[derive(Debug)]
-pub struct Console<R> {
-    transport: Transport<R>,
+pub struct Console {
+    transport: Transport,
     features: Features,
     receive: Queue<Slot>,
     input: Slab,
@@ -40,7 +40,7 @@ pub struct Console<R> {
     output: Slab,
 }
 
-impl<R: Registers> Console<R> {
+impl Console {
     /// Bytes of device memory that [`start`](Self::start) needs.
     pub const MEMORY_BYTES: usize = request(spec::RECEIVE_QUEUE, RECEIVE_SLOTS).bytes()
         + request(spec::TRANSMIT_QUEUE, TRANSMIT_SLOTS).bytes()
@@ -52,10 +52,7 @@ impl<R: Registers> Console<R> {
     ///
     /// # Errors
     /// See [`InitError`].
-    pub fn start(
-        mut transport: Transport<R>,
-        mut memory: DmaMemory,
-    ) -> Result<Console<R>, InitError> {
+    pub fn start(mut transport: Transport, mut memory: DmaMemory) -> Result<Console, InitError> {
         transport.expect_device(device::CONSOLE)?;
         let optional = feature::EVENT_IDX | spec::feature::SIZE;
         let wanted = Wanted {
@@ -237,7 +234,7 @@ const fn request(index: u16, slots: u16) -> QueueRequest {
     }
 }
 
-fn kick<R: Registers, T>(queue: &mut Queue<T>, transport: &Transport<R>) {
+fn kick<T>(queue: &mut Queue<T>, transport: &Transport) {
     if queue.publish() == Notify::Needed {
         transport.notify(queue.index());
     }

@@ -61,6 +61,15 @@ pub enum InitError {
         /// Its index.
         queue: QueueIndex,
     },
+    /// Section 4.1.4.4.1: a queue is notified outside of the notification structure.
+    #[error("virtio device places the notification of queue {queue} outside of its own structure")]
+    NotificationOutside {
+        /// Its index.
+        queue: QueueIndex,
+    },
+    /// Section 4.1.5.1.2: the device cannot give an event an interrupt.
+    #[error("virtio device has no message-signalled interrupt left: give it an MSI-X vector")]
+    NoVector,
     /// The memory given for rings and slots is too small.
     #[error("device memory too small: {needed} more bytes are needed, {left} are left")]
     OutOfMemory {

@@ -1,12 +1,14 @@
-//! virtio drivers for servers in user space: split rings, the mmio transport, and the device types
-//! that Ferrix uses, to the virtio 1.2 specification ("section 2.7" and the like point into it).
+//! virtio drivers for servers in user space: split rings, the mmio and PCI transports, and the device
+//! types that Ferrix uses, to the virtio 1.2 specification ("section 2.7" and the like point into it).
 //!
 //! ```text
 //!   blk::Disk   console::Console   rng::Entropy      one type a device, event-driven, never blocking
 //!        \            |               /
-//!    queue::Queue<T>     transport::Transport<R>     rings (section 2.7) | registers (section 4.2)
+//!    queue::Queue<T>     transport::Transport        rings (section 2.7) | life of a device (section 3)
 //!             |                   |
-//!      dma::DmaMemory      registers::Registers      memory | window shared with the device
+//!             |          bus::{Mmio, Pci}            how it is reached (sections 4.2 and 4.1)
+//!             |                   |
+//!      dma::DmaMemory      registers::Registers      memory | windows shared with the device
 //! ```
 //!
 //! The device is not trusted with the driver's own state: everything it writes is read once, by
@@ -25,6 +27,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod blk;
+pub mod bus;
 pub mod console;
 #[expect(unsafe_code, reason = "memory that a device reads and writes")]
 pub mod dma;
@@ -45,6 +48,7 @@ pub mod transport;
 )]
 mod testing;
 
+pub use bus::{Bus, Mmio, Pci};
 pub use dma::{DmaMemory, PhysAddr, PhysRange, Segment};
 pub use error::{DeviceFault, InitError, ProbeError};
 pub use features::Features;

@@ -3,10 +3,6 @@
 use crate::registers::Registers;
 use core::ptr::NonNull;
 
-/// Bytes that any device window has at least: registers and 256 bytes of configuration space (QEMU's
-/// `microvm` has exactly this, Ferrix's monitor a page).
-pub const MIN_WINDOW_BYTES: usize = 0x200;
-
 /// A mapped register window.
 #[derive(Debug)]
 pub struct MmioWindow {
@@ -18,23 +14,22 @@ impl MmioWindow {
     /// Takes over a mapped window.
     ///
     /// # Safety
-    /// 1. `base` is the address of the `length` bytes of registers of one virtio-mmio device, mapped
-    ///    uncached for reading and writing for as long as the value lives.
+    /// 1. `base` is the address of `length` bytes of registers of one device, mapped uncached for
+    ///    reading and writing for as long as the value lives.
     /// 2. Nothing else accesses them meanwhile.
-    ///
-    /// # Panics
-    /// If the window is smaller than [`MIN_WINDOW_BYTES`] or not aligned to 4 bytes.
     pub unsafe fn new(base: NonNull<u8>, length: usize) -> MmioWindow {
-        assert!(length >= MIN_WINDOW_BYTES, "register window too small");
-        assert!(base.cast::<u32>().is_aligned(), "register window unaligned");
         MmioWindow { base, length }
     }
 
     fn at<T>(&self, offset: usize) -> *mut T {
-        let fits = offset.checked_add(size_of::<T>()) <= Some(self.length);
-        assert!(fits && offset.is_multiple_of(size_of::<T>()), "register");
+        let fits = offset
+            .checked_add(size_of::<T>())
+            .is_some_and(|end| end <= self.length);
+        assert!(fits, "register outside of its window");
         // SAFETY: the offset was just found to be inside the window.
-        unsafe { self.base.add(offset) }.cast::<T>().as_ptr()
+        let register = unsafe { self.base.add(offset) }.cast::<T>();
+        assert!(register.is_aligned(), "register unaligned");
+        register.as_ptr()
     }
 }
 
@@ -57,9 +52,19 @@ impl Registers for MmioWindow {
         u16::from_le(unsafe { self.at::<u16>(offset).read_volatile() })
     }
 
+    fn write16(&self, offset: usize, value: u16) {
+        // SAFETY: as in `read32`.
+        unsafe { self.at::<u16>(offset).write_volatile(value.to_le()) }
+    }
+
     fn read8(&self, offset: usize) -> u8 {
         // SAFETY: as in `read32`.
         unsafe { self.at::<u8>(offset).read_volatile() }
+    }
+
+    fn write8(&self, offset: usize, value: u8) {
+        // SAFETY: as in `read32`.
+        unsafe { self.at::<u8>(offset).write_volatile(value) }
     }
 }
 
@@ -67,26 +72,40 @@ impl Registers for MmioWindow {
 mod tests {
     use super::*;
 
+    const BYTES: usize = 0x200;
+
     #[test]
-    fn reads_what_the_window_holds_in_every_width() {
-        let mut words = [0u32; MIN_WINDOW_BYTES / 4];
+    fn reads_and_writes_in_every_width() {
+        let mut words = [0u32; BYTES / 4];
         words[0x40] = 0x8877_6655;
         let base = NonNull::from(&mut words).cast();
         // SAFETY: the array is the window, used through it alone.
-        let window = unsafe { MmioWindow::new(base, MIN_WINDOW_BYTES) };
+        let window = unsafe { MmioWindow::new(base, BYTES) };
         assert_eq!(window.read32(0x100), 0x8877_6655);
         assert_eq!(window.read16(0x102), 0x8877);
         assert_eq!(window.read8(0x101), 0x66);
         window.write32(0x50, 7);
         assert_eq!(window.read32(0x50), 7);
+        window.write16(0x52, 0x1234);
+        window.write8(0x51, 0x56);
+        assert_eq!(window.read32(0x50), 0x1234_5607);
     }
 
     #[test]
-    #[should_panic(expected = "register")]
+    #[should_panic(expected = "register outside")]
     fn refuses_an_offset_outside() {
-        let mut words = [0u32; MIN_WINDOW_BYTES / 4];
+        let mut words = [0u32; BYTES / 4];
         // SAFETY: as above.
-        let window = unsafe { MmioWindow::new(NonNull::from(&mut words).cast(), MIN_WINDOW_BYTES) };
-        window.read32(MIN_WINDOW_BYTES);
+        let window = unsafe { MmioWindow::new(NonNull::from(&mut words).cast(), BYTES) };
+        window.read32(BYTES - 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "register unaligned")]
+    fn refuses_an_unaligned_register() {
+        let mut words = [0u32; BYTES / 4];
+        // SAFETY: as above.
+        let window = unsafe { MmioWindow::new(NonNull::from(&mut words).cast(), BYTES) };
+        window.read32(2);
     }
 }

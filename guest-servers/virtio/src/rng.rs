@@ -4,7 +4,6 @@ use crate::dma::DmaMemory;
 use crate::error::{DeviceFault, InitError};
 use crate::features::Features;
 use crate::queue::{Buffer, Notify, Queue, QueueIndex, QueueSize, UsedRing};
-use crate::registers::Registers;
 use crate::spec::{device, feature, rng as spec};
 use crate::transport::{QueueRequest, Transport, Wanted, take};
 
@@ -19,13 +18,13 @@ const QUEUE: QueueRequest = QueueRequest {
 
 /// A running entropy source.
 #[derive(Debug)]
-pub struct Entropy<R> {
-    transport: Transport<R>,
+pub struct Entropy {
+    transport: Transport,
     queue: Queue<()>,
     buffer: DmaMemory,
 }
 
-impl<R: Registers> Entropy<R> {
+impl Entropy {
     /// Bytes of device memory that [`start`](Self::start) needs.
     pub const MEMORY_BYTES: usize = QUEUE.bytes() + BUFFER_BYTES + ALIGNMENT;
 
@@ -33,10 +32,7 @@ impl<R: Registers> Entropy<R> {
     ///
     /// # Errors
     /// See [`InitError`].
-    pub fn start(
-        mut transport: Transport<R>,
-        mut memory: DmaMemory,
-    ) -> Result<Entropy<R>, InitError> {
+    pub fn start(mut transport: Transport, mut memory: DmaMemory) -> Result<Entropy, InitError> {
         transport.expect_device(device::ENTROPY)?;
         let buffer = take(&mut memory, BUFFER_BYTES, ALIGNMENT)?;
         let wanted = Wanted {

@@ -65,6 +65,52 @@ pub const VERSION_MMIO: u32 = 2;
 /// The legacy version of the mmio transport (section 4.2.4).
 pub const VERSION_MMIO_LEGACY: u32 = 1;
 
+/// The PCI transport (section 4.1).
+pub mod pci {
+    /// Vendor of all virtio functions (section 4.1.2).
+    pub const VENDOR: u16 = 0x1af4;
+    /// A vector register holds this if the device has no vector for it (section 4.1.5.1.2).
+    pub const NO_VECTOR: u16 = 0xffff;
+
+    /// Offsets in the common configuration structure, in bytes (section 4.1.4.3).
+    pub mod common {
+        /// u32: 0: feature bits 0 to 31 are offered in `DEVICE_FEATURE`, 1: bits 32 to 63.
+        pub const DEVICE_FEATURE_SELECT: usize = 0x00;
+        /// u32: the offered bits.
+        pub const DEVICE_FEATURE: usize = 0x04;
+        /// u32: as `DEVICE_FEATURE_SELECT`, for `DRIVER_FEATURE`.
+        pub const DRIVER_FEATURE_SELECT: usize = 0x08;
+        /// u32: the accepted bits.
+        pub const DRIVER_FEATURE: usize = 0x0c;
+        /// u16: MSI-X vector for changes of configuration.
+        pub const CONFIG_MSIX_VECTOR: usize = 0x10;
+        /// u16: most queues.
+        pub const NUM_QUEUES: usize = 0x12;
+        /// u8: device status.
+        pub const DEVICE_STATUS: usize = 0x14;
+        /// u8: changes with the configuration.
+        pub const CONFIG_GENERATION: usize = 0x15;
+        /// u16: the queue that the fields below are about.
+        pub const QUEUE_SELECT: usize = 0x16;
+        /// u16: reads the largest size (0: there is no such queue), takes the one used.
+        pub const QUEUE_SIZE: usize = 0x18;
+        /// u16: MSI-X vector of the queue.
+        pub const QUEUE_MSIX_VECTOR: usize = 0x1a;
+        /// u16: 1: the queue is in use.
+        pub const QUEUE_ENABLE: usize = 0x1c;
+        /// u16: where the queue is notified, in units of the notification structure's multiplier.
+        pub const QUEUE_NOTIFY_OFF: usize = 0x1e;
+        /// u64: physical address of the descriptor area.
+        pub const QUEUE_DESC: usize = 0x20;
+        /// u64: physical address of the driver area (available ring).
+        pub const QUEUE_DRIVER: usize = 0x28;
+        /// u64: physical address of the device area (used ring).
+        pub const QUEUE_DEVICE: usize = 0x30;
+        /// Bytes of all of these.
+        pub const BYTES: usize = 0x38;
+    }
+}
+
 /// Device status bits (section 2.1).
 pub mod status {
     /// The guest has noticed the device.

@@ -11,6 +11,8 @@ use std::vec::Vec;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
+pub mod pci;
+
 /// Where guest memory starts: nowhere near a host address, so that a mix-up shows.
 const BASE: u64 = 0x8000_0000;
 const SIZE: usize = 4 << 20;
@@ -293,6 +295,14 @@ impl Registers for FakeDevice {
 
     fn read16(&self, offset: usize) -> u16 {
         u16::from_le_bytes(self.change().read_config(offset))
+    }
+
+    fn write16(&self, offset: usize, _: u16) {
+        panic!("16-bit write of register {offset:#x}");
+    }
+
+    fn write8(&self, offset: usize, _: u8) {
+        panic!("8-bit write of register {offset:#x}");
     }
 
     fn read8(&self, offset: usize) -> u8 {

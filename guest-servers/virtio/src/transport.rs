@@ -1,15 +1,16 @@
-//! The mmio transport, version 2 (section 4.2), and the life of a device (section 3.1).
+//! The life of a device (section 3.1), whichever way it is reached.
 //!
 //! From user space every register access is an exit to the monitor (some 25 µs); only queue
 //! notifications are cheap. So nothing is read twice, and after initialisation a driver touches
 //! [`notify`](Transport::notify) and one of the interrupt acknowledgements only.
 
+use crate::bus::{Bus, Interrupt};
 use crate::dma::DmaMemory;
-use crate::error::{InitError, ProbeError};
+use crate::error::InitError;
 use crate::features::Features;
 use crate::queue::{Notifications, Queue, QueueIndex, QueueLayout, QueueSize};
-use crate::registers::Registers;
-use crate::spec::{self, feature, interrupt, register, status};
+use crate::spec::{feature, status};
+use alloc::boxed::Box;
 
 mod config;
 
@@ -29,22 +30,6 @@ pub struct Wanted {
     pub required: Features,
     /// These are used if offered.
     pub optional: Features,
-}
-
-/// Why the device interrupted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interrupt(u32);
-
-impl Interrupt {
-    /// It used buffers: look at the queues.
-    pub fn used_buffers(self) -> bool {
-        self.0 & interrupt::USED_BUFFER != 0
-    }
-
-    /// Its configuration changed, or it needs a reset: look at both.
-    pub fn configuration_changed(self) -> bool {
-        self.0 & interrupt::CONFIGURATION != 0
-    }
 }
 
 /// What a queue is to be like; the device may make it smaller.
@@ -78,43 +63,23 @@ impl QueueRequest {
     }
 }
 
-/// A device behind the mmio transport.
+/// A device on its way to being driven.
 #[derive(Debug)]
-pub struct Transport<R> {
-    registers: R,
-    device: u32,
+pub struct Transport {
+    bus: Box<dyn Bus>,
     /// What was last written to the status register.
     status: u32,
 }
 
-impl<R: Registers> Transport<R> {
-    /// Finds out whether there is a device that can be driven (section 4.2.3.1.1). Only reads.
-    ///
-    /// # Errors
-    /// See [`ProbeError`].
-    pub fn probe(registers: R) -> Result<Transport<R>, ProbeError> {
-        let magic = registers.read32(register::MAGIC);
-        if magic != spec::MAGIC_VALUE {
-            return Err(ProbeError::NotVirtio { magic });
-        }
-        match registers.read32(register::VERSION) {
-            spec::VERSION_MMIO => {}
-            spec::VERSION_MMIO_LEGACY => return Err(ProbeError::Legacy),
-            version => return Err(ProbeError::Version { version }),
-        }
-        match registers.read32(register::DEVICE_ID) {
-            spec::device::ABSENT => Err(ProbeError::Absent),
-            device => Ok(Transport {
-                registers,
-                device,
-                status: 0,
-            }),
-        }
+impl Transport {
+    /// The device behind a bus.
+    pub fn new(bus: Box<dyn Bus>) -> Transport {
+        Transport { bus, status: 0 }
     }
 
-    /// The type of the device; see [`spec::device`].
+    /// The type of the device; see [`spec::device`](crate::spec::device).
     pub fn device(&self) -> u32 {
-        self.device
+        self.bus.device()
     }
 
     /// Fails unless the device has this type.
@@ -122,7 +87,7 @@ impl<R: Registers> Transport<R> {
     /// # Errors
     /// [`InitError::WrongDevice`].
     pub fn expect_device(&self, expected: u32) -> Result<(), InitError> {
-        let found = self.device;
+        let found = self.device();
         (found == expected)
             .then_some(())
             .ok_or(InitError::WrongDevice { expected, found })
@@ -136,7 +101,7 @@ impl<R: Registers> Transport<R> {
     pub fn initialise<D>(
         &mut self,
         wanted: Wanted,
-        set_up: impl FnOnce(&mut Transport<R>, Features) -> Result<D, InitError>,
+        set_up: impl FnOnce(&mut Transport, Features) -> Result<D, InitError>,
     ) -> Result<D, InitError> {
         let ready = self
             .negotiate(wanted)
@@ -156,9 +121,9 @@ impl<R: Registers> Transport<R> {
     /// [`InitError::ResetTimeout`].
     pub fn reset(&mut self) -> Result<(), InitError> {
         self.status = 0;
-        self.registers.write32(register::STATUS, 0);
+        self.bus.set_status(0);
         (0..RESET_READS)
-            .any(|_| self.registers.read32(register::STATUS) == 0)
+            .any(|_| self.bus.status() == 0)
             .then_some(())
             .ok_or(InitError::ResetTimeout)
     }
@@ -169,36 +134,19 @@ impl<R: Registers> Transport<R> {
         self.add_status(status::ACKNOWLEDGE);
         self.add_status(status::DRIVER);
         let required = wanted.required | feature::VERSION_1;
-        let offered = self.offered_features();
+        let offered = self.bus.offered_features();
         let missing = required.without(offered);
         if missing != Features::NONE {
             return Err(InitError::MissingFeatures { missing });
         }
         let features = offered & (required | wanted.optional);
-        self.accept_features(features);
+        self.bus.accept_features(features);
         self.add_status(status::FEATURES_OK);
-        if self.registers.read32(register::STATUS) & status::FEATURES_OK == 0 {
+        if self.bus.status() & status::FEATURES_OK == 0 {
             return Err(InitError::FeaturesRefused { features });
         }
+        self.bus.route_interrupts()?;
         Ok(features)
-    }
-
-    fn offered_features(&self) -> Features {
-        let half = |select| {
-            self.registers
-                .write32(register::DEVICE_FEATURES_SEL, select);
-            u64::from(self.registers.read32(register::DEVICE_FEATURES))
-        };
-        Features::from_bits(half(0) | half(1) << 32)
-    }
-
-    fn accept_features(&self, features: Features) {
-        let bits = features.bits();
-        for (select, half) in [(0, bits as u32), (1, (bits >> 32) as u32)] {
-            self.registers
-                .write32(register::DRIVER_FEATURES_SEL, select);
-            self.registers.write32(register::DRIVER_FEATURES, half);
-        }
     }
 
     /// Makes a queue of the size that both sides can have, and enables it.
@@ -213,10 +161,9 @@ impl<R: Registers> Transport<R> {
         memory: &mut DmaMemory,
     ) -> Result<Queue<T>, InitError> {
         let queue = request.index;
-        self.registers.write32(register::QUEUE_SEL, queue.0.into());
-        let limit = match self.registers.read32(register::QUEUE_NUM_MAX) {
+        let limit = match self.bus.queue_limit(queue) {
             0 => return Err(InitError::NoQueue { queue }),
-            limit => u16::try_from(limit).unwrap_or(u16::MAX),
+            limit => limit,
         };
         let size = request.size.min(QueueSize::at_most(limit));
         let layout = request.layout(features, size);
@@ -226,68 +173,46 @@ impl<R: Registers> Transport<R> {
         Ok(queue)
     }
 
-    /// Tells the device where a queue is (section 4.2.3.2). The queue must be new or reset.
+    /// Tells the device where a queue is. The queue must be new or reset.
     ///
     /// # Errors
-    /// [`InitError::NoQueue`] if the device already uses one of this index.
+    /// [`InitError::NoQueue`] if the device already uses one of this index, and what the bus says.
     pub fn enable_queue<T>(&mut self, queue: &Queue<T>) -> Result<(), InitError> {
-        let registers = &self.registers;
-        let index = queue.index();
-        registers.write32(register::QUEUE_SEL, index.0.into());
-        if registers.read32(register::QUEUE_READY) != 0 {
-            return Err(InitError::NoQueue { queue: index });
-        }
-        registers.write32(register::QUEUE_NUM, queue.size().get().into());
-        let at = queue.addresses();
-        for (offset, address) in [
-            (register::QUEUE_DESC, at.descriptors),
-            (register::QUEUE_DRIVER, at.driver),
-            (register::QUEUE_DEVICE, at.device),
-        ] {
-            registers.write32(offset, address.0 as u32);
-            registers.write32(offset + 4, (address.0 >> 32) as u32);
-        }
-        registers.write32(register::QUEUE_READY, 1);
-        Ok(())
+        self.bus
+            .enable_queue(queue.index(), queue.size(), queue.addresses())
     }
 
-    /// Tells the device to look at a queue: one 32-bit write (section 4.2.3.3).
+    /// Tells the device to look at a queue: one write.
     pub fn notify(&self, queue: QueueIndex) {
-        self.registers
-            .write32(register::QUEUE_NOTIFY, queue.0.into());
+        self.bus.notify(queue);
     }
 
     /// Reads why the device interrupted and acknowledges just that. Do this *before* looking at the
     /// rings: what comes after it interrupts again.
     pub fn acknowledge(&self) -> Interrupt {
-        let bits = self.registers.read32(register::INTERRUPT_STATUS);
-        if bits != 0 {
-            self.registers.write32(register::INTERRUPT_ACK, bits);
-        }
-        Interrupt(bits)
+        self.bus.acknowledge()
     }
 
-    /// Acknowledges used buffers without asking: half the cost of [`acknowledge`](Self::acknowledge),
-    /// for a driver that does not care for configuration changes.
+    /// Acknowledges used buffers without asking: half the cost of [`acknowledge`](Self::acknowledge)
+    /// or less, for a driver that does not care for configuration changes.
     pub fn acknowledge_used(&self) {
-        let all = interrupt::USED_BUFFER | interrupt::CONFIGURATION;
-        self.registers.write32(register::INTERRUPT_ACK, all);
+        self.bus.acknowledge_used();
     }
 
     /// Whether the device asks for a reset (section 2.1.1); it tells so by a configuration change.
     pub fn needs_reset(&self) -> bool {
-        self.registers.read32(register::STATUS) & status::NEEDS_RESET != 0
+        self.bus.status() & status::NEEDS_RESET != 0
     }
 
     /// Reads from the configuration space, again if it changed meanwhile (section 2.5.3).
     ///
     /// # Errors
     /// [`InitError::ConfigUnstable`] if it never holds still.
-    pub fn read_config<C>(&self, read: impl Fn(Config<'_, R>) -> C) -> Result<C, InitError> {
-        let mut before = self.registers.read32(register::CONFIG_GENERATION);
+    pub fn read_config<C>(&self, read: impl Fn(Config<'_>) -> C) -> Result<C, InitError> {
+        let mut before = self.bus.config_generation();
         for _ in 0..CONFIG_ATTEMPTS {
-            let config = read(Config::new(&self.registers));
-            let after = self.registers.read32(register::CONFIG_GENERATION);
+            let config = read(Config::new(&*self.bus));
+            let after = self.bus.config_generation();
             if before == after {
                 return Ok(config);
             }
@@ -298,7 +223,7 @@ impl<R: Registers> Transport<R> {
 
     fn add_status(&mut self, bit: u32) {
         self.status |= bit;
-        self.registers.write32(register::STATUS, self.status);
+        self.bus.set_status(self.status);
     }
 }
 

@@ -16,7 +16,6 @@ use ferrix_rt::connections::Connections;
 use ferrix_rt::log;
 use ferrix_rt::service::{Caller, Errno, Outcome, Reply, Request, SESSION_RIGHTS, Service};
 use ferrix_rt::sys::{ipc, signal, system};
-use ferrix_virtio::MmioWindow;
 use ferrix_virtio::console::Console;
 use linux_raw_sys::errno::{EBADF, ENODEV, ENOSYS, ENOTDIR, ESPIPE};
 use transfer::{Reader, Writer};
@@ -36,7 +35,7 @@ type WindowSize = [u16; 4];
 /// The server.
 pub struct Server {
     port: Handle,
-    device: Console<MmioWindow>,
+    device: Console,
     irq: Handle,
     terminal: Terminal,
     window_size: WindowSize,
@@ -55,7 +54,7 @@ pub struct Server {
 
 impl Server {
     /// A terminal on the device.
-    pub fn new(port: Handle, device: Console<MmioWindow>, irq: Handle) -> Server {
+    pub fn new(port: Handle, device: Console, irq: Handle) -> Server {
         let mut server = Server {
             port,
             device,

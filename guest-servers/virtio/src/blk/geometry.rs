@@ -2,7 +2,6 @@
 
 use crate::error::InitError;
 use crate::features::Features;
-use crate::registers::Registers;
 use crate::spec::blk::{SECTOR_BYTES, config, feature};
 use crate::transport::{Config, Transport};
 
@@ -53,10 +52,7 @@ pub struct RangeLimits {
 
 impl Geometry {
     /// Reads the configuration space, only the fields that are valid.
-    pub(super) fn read<R: Registers>(
-        transport: &Transport<R>,
-        features: Features,
-    ) -> Result<Geometry, InitError> {
+    pub(super) fn read(transport: &Transport, features: Features) -> Result<Geometry, InitError> {
         let geometry = transport.read_config(|config| Self::fields(&config, features))?;
         let bytes = geometry.block_bytes;
         let valid = bytes.is_power_of_two() && bytes >= SECTOR_BYTES;
@@ -67,7 +63,7 @@ impl Geometry {
         valid.then_some(geometry).ok_or(invalid)
     }
 
-    fn fields<R: Registers>(from: &Config<'_, R>, features: Features) -> Geometry {
+    fn fields(from: &Config<'_>, features: Features) -> Geometry {
         let has = |feature| features.contains(feature);
         let field = |feature, offset| has(feature).then(|| from.u32(offset));
         Geometry {
@@ -95,7 +91,7 @@ impl Geometry {
 }
 
 impl Topology {
-    fn fields<R: Registers>(from: &Config<'_, R>) -> Topology {
+    fn fields(from: &Config<'_>) -> Topology {
         Topology {
             physical_block_exponent: from.u8(config::PHYSICAL_BLOCK_EXP),
             alignment_offset: from.u8(config::ALIGNMENT_OFFSET),

@@ -1,5 +1,7 @@
 use super::*;
+use crate::bus::Mmio;
 use crate::testing::{FakeDevice, Guest};
+use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 use virtio_device::DiskDevice;
@@ -14,7 +16,7 @@ const ALL: Features = OPTIONAL.without(spec::feature::RO);
 struct Setup {
     guest: Guest,
     device: DiskDevice,
-    disk: Disk<FakeDevice, u32>,
+    disk: Disk<u32>,
     data: DmaMemory,
 }
 
@@ -27,7 +29,7 @@ fn start_with(features: Features, prepare: impl FnOnce(&FakeDevice)) -> Setup {
         depth: 32,
         segments: 8,
     };
-    let transport = Transport::probe(registers.clone()).unwrap();
+    let transport = Transport::new(Box::new(Mmio::probe(registers.clone()).unwrap()));
     let memory = guest.dma(options.memory_bytes());
     let disk = Disk::start(transport, options, memory).unwrap();
     let data = guest.dma(1 << 20);
@@ -287,9 +289,9 @@ fn unusable_devices_are_refused() {
             depth: 32,
             segments: 8,
         };
-        let transport = Transport::probe(registers).unwrap();
+        let transport = Transport::new(Box::new(Mmio::probe(registers).unwrap()));
         let memory = guest.dma(options.memory_bytes());
-        Disk::<_, u32>::start(transport, options, memory)
+        Disk::<u32>::start(transport, options, memory)
             .map(|_| ())
             .unwrap_err()
     };

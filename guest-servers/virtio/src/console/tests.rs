@@ -1,6 +1,8 @@
 use super::*;
+use crate::bus::Mmio;
 use crate::spec::interrupt;
 use crate::testing::{FakeDevice, Guest, interrupts};
+use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 use virtio_queue::{Queue as DeviceQueue, QueueT};
@@ -9,7 +11,7 @@ use vm_memory::Bytes;
 struct Setup {
     guest: Guest,
     device: FakeDevice,
-    console: Console<FakeDevice>,
+    console: Console,
     input: DeviceQueue,
     output: DeviceQueue,
 }
@@ -17,8 +19,8 @@ struct Setup {
 fn start(features: Features) -> Setup {
     let mut guest = Guest::new();
     let device = FakeDevice::new(device::CONSOLE, features.bits(), &[64, 64]);
-    let transport = Transport::probe(device.clone()).unwrap();
-    let memory = guest.dma(Console::<FakeDevice>::MEMORY_BYTES);
+    let transport = Transport::new(Box::new(Mmio::probe(device.clone()).unwrap()));
+    let memory = guest.dma(Console::MEMORY_BYTES);
     let console = Console::start(transport, memory).unwrap();
     let (input, output) = (device.queue(0), device.queue(1));
     Setup {

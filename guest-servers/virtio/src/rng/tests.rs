@@ -1,5 +1,7 @@
 use super::*;
+use crate::bus::Mmio;
 use crate::testing::{FakeDevice, Guest, interrupts};
+use std::boxed::Box;
 use std::vec;
 use virtio_queue::QueueT;
 use vm_memory::Bytes;
@@ -9,8 +11,8 @@ fn fills_from_short_answers() {
     for features in [0, feature::EVENT_IDX.bits()] {
         let mut guest = Guest::new();
         let device = FakeDevice::new(device::ENTROPY, features, &[8]);
-        let transport = Transport::probe(device.clone()).unwrap();
-        let memory = guest.dma(Entropy::<FakeDevice>::MEMORY_BYTES);
+        let transport = Transport::new(Box::new(Mmio::probe(device.clone()).unwrap()));
+        let memory = guest.dma(Entropy::MEMORY_BYTES);
         let mut entropy = Entropy::start(transport, memory).unwrap();
         let mut queue = device.queue(0);
         let mut next = 0u8;

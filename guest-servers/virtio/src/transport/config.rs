@@ -1,36 +1,35 @@
-//! The device type's own configuration space (sections 2.5 and 4.2.2.2).
+//! The device type's own configuration space (section 2.5).
 
-use crate::registers::Registers;
-use crate::spec::register;
+use crate::bus::Bus;
 use core::fmt;
 
 /// The configuration space; every field is read in its own width, offsets in bytes.
-pub struct Config<'a, R>(&'a R);
+pub struct Config<'a>(&'a dyn Bus);
 
-impl<R> fmt::Debug for Config<'_, R> {
+impl fmt::Debug for Config<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Config")
     }
 }
 
-impl<'a, R: Registers> Config<'a, R> {
-    pub(super) fn new(registers: &'a R) -> Self {
-        Config(registers)
+impl<'a> Config<'a> {
+    pub(super) fn new(bus: &'a dyn Bus) -> Self {
+        Config(bus)
     }
 
     /// An 8-bit field.
     pub fn u8(&self, offset: usize) -> u8 {
-        self.0.read8(register::CONFIG + offset)
+        self.0.config8(offset)
     }
 
     /// A 16-bit field.
     pub fn u16(&self, offset: usize) -> u16 {
-        self.0.read16(register::CONFIG + offset)
+        self.0.config16(offset)
     }
 
     /// A 32-bit field.
     pub fn u32(&self, offset: usize) -> u32 {
-        self.0.read32(register::CONFIG + offset)
+        self.0.config32(offset)
     }
 
     /// A 64-bit field: two 32-bit halves.

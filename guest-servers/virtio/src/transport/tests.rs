@@ -1,5 +1,9 @@
 use super::*;
+use crate::bus::Mmio;
+use crate::error::ProbeError;
+use crate::spec::{self, interrupt};
 use crate::testing::{FakeDevice, Guest};
+use std::boxed::Box;
 use std::vec::Vec;
 
 const NOTHING: Wanted = Wanted {
@@ -17,14 +21,14 @@ fn device() -> FakeDevice {
     FakeDevice::new(spec::device::BLOCK, features.bits(), &[64, 0])
 }
 
-fn transport(device: &FakeDevice) -> Transport<FakeDevice> {
-    Transport::probe(device.clone()).unwrap()
+fn transport(device: &FakeDevice) -> Transport {
+    Transport::new(Box::new(Mmio::probe(device.clone()).unwrap()))
 }
 
 fn probe_error(change: impl FnOnce(&FakeDevice)) -> ProbeError {
     let device = device();
     change(&device);
-    Transport::probe(device).map(|_| ()).unwrap_err()
+    Mmio::probe(device).map(|_| ()).unwrap_err()
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn changing_configuration_is_read_again() {
     device.configure(8, &[1, 0, 0, 0, 2, 0, 0, 0]);
     device.change().config_changes = 5;
     let transport = transport(&device);
-    let halves = |config: Config<'_, FakeDevice>| (config.u32(8), config.u64(8));
+    let halves = |config: Config<'_>| (config.u32(8), config.u64(8));
     let (half, whole) = transport.read_config(halves).unwrap();
     assert_eq!(device.state().config_changes, 0);
     assert_eq!(whole as u32, half, "both reads saw the same configuration");
