@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use rustix::mount::{MountFlags, mount, mount_bind, mount_move};
 use rustix::process::chroot;
 use rustix::system::init_module;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use std::ffi::CStr;
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,8 @@ use std::path::Path;
 const MODULE_LIST: &str = "/modules";
 /// The shared folder's name, as the host gives it to QEMU.
 const HOST_TAG: &str = "host";
+/// The kernel makes this option of its command line a variable of ours.
+const ORDINARY_USER: &str = "ordinary_user";
 const NEW_ROOT: &str = "/new";
 
 /// Mounts `/dev`, `/proc` and `/sys`.
@@ -43,7 +46,7 @@ pub fn enter_host_tree() -> Result<()> {
         fs::create_dir(folder).context(folder)?;
     }
     let layers = c"lowerdir=/host,upperdir=/changes/upper,workdir=/changes/work";
-    attach("overlay", "overlay", NEW_ROOT, layers)?;
+    without_ownership(|| attach("overlay", "overlay", NEW_ROOT, layers))?;
     for tree in ["/dev", "/proc", "/sys"] {
         let target = format!("{NEW_ROOT}{tree}");
         mount_move(tree, &target).with_context(|| format!("moving {tree} to {target}"))?;
@@ -56,6 +59,21 @@ pub fn enter_host_tree() -> Result<()> {
     attach("tmpfs", "shm", "/dev/shm", c"mode=1777")?;
     mount_bind("/dev/pts/ptmx", "/dev/ptmx").context("/dev/ptmx")?;
     link_descriptors()
+}
+
+/// An overlay works with the rights of who mounts it, and opens files with `O_NOATIME` if these include
+/// the rights of every owner. The host refuses that if it shares its files as an ordinary user.
+fn without_ownership(mount_it: impl FnOnce() -> Result<()>) -> Result<()> {
+    if std::env::var_os(ORDINARY_USER).is_none() {
+        return mount_it();
+    }
+    let all = capabilities(None)?;
+    let mut fewer = all;
+    fewer.effective.remove(CapabilitySet::FOWNER);
+    set_capabilities(None, fewer)?;
+    let mounted = mount_it();
+    set_capabilities(None, all)?;
+    mounted
 }
 
 /// The names that udev would make.

@@ -13,7 +13,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-const KERNEL_OPTIONS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check";
+/// Tells our init that the host's files are shared without root's rights.
+const ORDINARY_USER: &str = "ordinary_user=1";
+const KERNEL_OPTIONS: &str =
+    "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check nokaslr cryptomgr.notests";
 /// Lines of the kernel's console that a failure shows.
 const TAIL: usize = 20;
 
@@ -109,7 +112,14 @@ fn describe(qemu: &mut Command, kit: &Kit, options: &Options, console: &Path) {
         .arg(&kit.kernel)
         .arg("-initrd")
         .arg(&kit.initramfs)
-        .args(["-append", KERNEL_OPTIONS, "-device", "virtio-serial-pci"]);
+        .args(["-append", &kernel_options(), "-device", "virtio-serial-pci"]);
+}
+
+fn kernel_options() -> String {
+    if rustix::process::geteuid().is_root() {
+        return KERNEL_OPTIONS.to_owned();
+    }
+    format!("{KERNEL_OPTIONS} {ORDINARY_USER}")
 }
 
 fn attach_files(qemu: &mut Command, socket: &OwnedFd) -> Result<()> {
