@@ -5,7 +5,12 @@ use ferrix_abi::signal::number::{SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTR
 
 use crate::arch::TrapFrame;
 use crate::arch::cpu;
+use crate::object::core_lock::lock;
+use crate::ports;
 use crate::signal;
+
+/// The vector of general protection faults.
+const PROTECTION: u64 = 13;
 
 /// Why a page fault cannot be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,10 @@ pub fn hardware_error(frame: &mut TrapFrame, address: u64) {
 /// Any other exception of a program.
 pub fn user_exception(frame: &mut TrapFrame, vector: u64, error: u64) {
     const SI_KERNEL: i32 = 0x80;
+    cpu::disable_interrupts();
+    if vector == PROTECTION && error == 0 && ports::open(&mut lock()) {
+        return;
+    }
     let (signo, code) = match vector {
         0 => (SIGFPE, 1),
         1 => (SIGTRAP, 2),

@@ -9,6 +9,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use ferrix_abi::error::{Error, Result};
+use ferrix_abi::machine::LOG_LINE;
 
 use crate::arch::msi::{self, Message};
 use crate::arch::{cpu, ioapic, vector::GSIS};
@@ -20,6 +21,8 @@ use crate::stats::INTERRUPTS;
 
 /// Lines that can be bound.
 const LINES: usize = GSIS as usize;
+/// The last one is no line of the machine's: the log has text for the owner of its UART.
+const LOG: u32 = LINES as u32 - 1;
 
 static IRQS: Pool<Irq> = Pool::new();
 static BY_LINE: [CoreCell<Option<&'static Irq>>; LINES] = [const { CoreCell::new(None) }; LINES];
@@ -59,10 +62,13 @@ impl Pooled for Irq {
 impl Irq {
     /// Binds a line to a port and unmasks it; `Busy` if it is bound already.
     pub fn bind(core: &Core, gsi: u32, port: &'static Port, badge: u32) -> Result<&'static Irq> {
-        let line = BY_LINE.get(gsi as usize).ok_or(Error::Invalid)?;
-        if !ioapic::exists(gsi) {
-            return Err(Error::Invalid);
-        }
+        let gsi = match gsi {
+            LOG_LINE => LOG,
+            LOG => return Err(Error::Invalid),
+            _ if ioapic::exists(gsi) => gsi,
+            _ => return Err(Error::Invalid),
+        };
+        let line = &BY_LINE[gsi as usize];
         if line.get(core).is_some() {
             return Err(Error::Busy);
         }
@@ -133,6 +139,13 @@ pub fn interrupt(gsi: u32) {
         bits.fetch_or(1 << (gsi % 32), Relaxed);
         sched::defer(Work::Device, deferred);
     }
+}
+
+/// The log has text: interrupts whoever has bound [`LOG_LINE`], soon. Interrupts are off; the core
+/// lock may be held.
+pub fn log_has_text() {
+    sched::local().deferred_gsis[LOG as usize / 32].fetch_or(1 << (LOG % 32), Relaxed);
+    sched::defer_always(Work::Device);
 }
 
 /// Notifies the ports of all lines that interrupted on this CPU.

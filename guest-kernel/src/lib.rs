@@ -32,6 +32,7 @@ pub mod log;
     )
 )]
 pub mod arch;
+pub mod backlog;
 pub mod boot;
 #[cfg(target_os = "none")]
 pub mod exception;
@@ -45,6 +46,8 @@ pub mod object;
 #[cfg(target_os = "none")]
 #[expect(unsafe_code, reason = "walks frame pointers")]
 pub mod panic;
+#[cfg(target_os = "none")]
+pub mod ports;
 pub mod process;
 pub mod sched;
 pub mod signal;

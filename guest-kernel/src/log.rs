@@ -1,6 +1,11 @@
 //! The kernel log: lines on the 16550 UART.
 //!
 //! Each byte costs an exit to the monitor, so the log is for what someone should read.
+//!
+//! The UART can be given away, to the driver of a terminal on it (see [`ports`](crate::ports)). From
+//! then on the kernel does not touch it: lines wait in a [`Backlog`], an interrupt tells the owner, and
+//! the owner puts them out, whole, between its own output. A panic takes the UART back without
+//! asking, and so does the end of the machine.
 
 use core::fmt::{self, Write};
 
@@ -8,15 +13,52 @@ use ferrix_machine::port::UART;
 
 use crate::arch::instructions::{in8, out8};
 use crate::arch::{Features, features};
+use crate::backlog::Backlog;
+use crate::irq;
 use crate::sync::IrqSpinLock;
 
 /// Line status register; bit 5: the transmitter takes a byte.
 const LINE_STATUS: u16 = UART + 5;
 const TRANSMITTER_READY: u8 = 1 << 5;
+/// Of the same register: all bytes are on the line.
+const TRANSMITTER_EMPTY: u8 = 1 << 6;
+/// Interrupt enable register.
+const INTERRUPT_ENABLE: u16 = UART + 1;
 /// A UART that is not ready after so many looks is not there.
 const LOOKS_MAX: u32 = 100_000;
 
-static LOCK: IrqSpinLock<()> = IrqSpinLock::new(());
+struct State {
+    /// The UART is a driver's.
+    away: bool,
+    backlog: Backlog,
+}
+
+static LOCK: IrqSpinLock<State> = IrqSpinLock::new(State {
+    away: false,
+    backlog: Backlog::new(),
+});
+
+impl State {
+    fn add(&mut self, write: impl FnOnce(&mut dyn Write)) {
+        if self.away {
+            self.backlog.add(write);
+        } else {
+            write(&mut Uart);
+        }
+    }
+
+    /// The UART is the kernel's again: puts out what waited.
+    fn take_back(&mut self) {
+        self.away = false;
+        // SAFETY: the UART's register: no interrupts.
+        unsafe { out8(INTERRUPT_ENABLE, 0) }
+        let mut piece = [0; 64];
+        while !self.backlog.is_empty() {
+            let count = self.backlog.take(&mut piece);
+            piece[..count].iter().copied().for_each(put);
+        }
+    }
+}
 
 struct Uart;
 
@@ -30,36 +72,91 @@ impl Write for Uart {
 fn put(byte: u8) {
     // Ferrix's own monitor takes every byte at once.
     if !features().contains(Features::EXIT_PORT) {
-        for _ in 0..LOOKS_MAX {
-            // SAFETY: the UART's register; reading it clears error bits at most.
-            if unsafe { in8(LINE_STATUS) } & TRANSMITTER_READY != 0 {
-                break;
-            }
-        }
+        wait_for(TRANSMITTER_READY);
     }
     // SAFETY: the UART's data register.
     unsafe { out8(UART, byte) }
 }
 
-/// Writes text as it is, in one piece.
+/// Waits for a bit of the line status.
+fn wait_for(bit: u8) {
+    for _ in 0..LOOKS_MAX {
+        // SAFETY: the UART's register; reading it clears error bits at most.
+        if unsafe { in8(LINE_STATUS) } & bit != 0 {
+            return;
+        }
+    }
+}
+
+/// Writes text in one piece; what is not UTF-8 of it as replacement characters.
 pub fn write(text: &[u8]) {
-    let _lock = LOCK.lock();
-    text.iter().copied().for_each(put);
+    let mut state = LOCK.lock();
+    state.add(|sink| {
+        for chunk in text.utf8_chunks() {
+            let _ = sink.write_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                let _ = sink.write_char(char::REPLACEMENT_CHARACTER);
+            }
+        }
+    });
+    tell(&state);
+}
+
+fn put_line(sink: &mut dyn Write, arguments: fmt::Arguments<'_>) {
+    // No sink fails.
+    let _ = sink.write_fmt(arguments);
+    let _ = sink.write_char('\n');
 }
 
 /// Writes one line. Use [`log!`](crate::log!).
 pub fn line(arguments: fmt::Arguments<'_>) {
-    let _lock = LOCK.lock();
-    let _ = Uart.write_fmt(arguments);
-    put(b'\n');
+    let mut state = LOCK.lock();
+    state.add(|sink| put_line(sink, arguments));
+    tell(&state);
+}
+
+/// Tells the UART's owner that there is text. Interrupts are off.
+fn tell(state: &State) {
+    if state.away {
+        irq::log_has_text();
+    }
+}
+
+/// The UART is a driver's from now on.
+pub fn give_away() {
+    let mut state = LOCK.lock();
+    wait_for(TRANSMITTER_EMPTY);
+    state.away = true;
+}
+
+/// The UART is the kernel's again, if it is not: its driver has gone, or the machine ends.
+pub fn take_back() {
+    let mut state = LOCK.lock();
+    if state.away {
+        state.take_back();
+    }
+}
+
+/// As [`take_back`], for a panic: whoever holds the lock stays behind.
+pub fn seize() {
+    if let Some(mut state) = LOCK.try_lock()
+        && state.away
+    {
+        state.take_back();
+    }
+}
+
+/// Takes text that has not come out, for the UART's owner; how many bytes.
+pub fn take(target: &mut [u8]) -> usize {
+    LOCK.lock().backlog.take(target)
 }
 
 /// Writes one line if nobody holds the log; whether it did. For what may have interrupted its holder.
 pub fn try_line(arguments: fmt::Arguments<'_>) -> bool {
-    let Some(_lock) = LOCK.try_lock() else {
+    let Some(mut state) = LOCK.try_lock() else {
         return false;
     };
-    line_unlocked(arguments);
+    state.add(|sink| put_line(sink, arguments));
     true
 }
 

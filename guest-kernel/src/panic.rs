@@ -40,6 +40,7 @@ fn begin() {
     if cpu::cpu_count() > 1 {
         apic::stop_others();
     }
+    crate::log::seize();
 }
 
 #[panic_handler]

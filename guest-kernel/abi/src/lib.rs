@@ -27,6 +27,7 @@
 //! | [`sched`] | policies, priorities |
 //! | [`cpu`] | what the kernel uses of the processor |
 //! | [`info`] | the pages that the kernel maps for reading; system statistics |
+//! | [`machine`] | I/O ports, the log, the end |
 //! | [`layout`] | the user half of the address space |
 
 #![no_std]
@@ -38,6 +39,7 @@ pub mod handle;
 pub mod info;
 pub mod ipc;
 pub mod layout;
+pub mod machine;
 pub mod number;
 pub mod process;
 pub mod sched;

@@ -199,6 +199,19 @@ pub enum Call {
     /// (irq) → 0. The device was served: a level-triggered line is unmasked.
     IrqAck = 101,
 
+    /// (first port, count, resource) → ports handle (no rights; not inherited). Lets the calling process
+    /// use I/O ports below [`PORTS_END`](crate::machine::PORTS_END) by IN and OUT until the handle is
+    /// closed; `Busy` if one of them is granted already.
+    ///
+    /// A grant that contains the log's UART takes it from the kernel, which writes there no more
+    /// (but for a panic): its text is then to be had by `LogTake`, and a line bound to
+    /// [`LOG_LINE`](crate::machine::LOG_LINE) interrupts when there is some. With the handle's end the UART
+    /// is the kernel's again.
+    PortsGrant = 102,
+    /// (buffer, length, resource) → bytes: the oldest text of the log that has not come out yet; 0:
+    /// there is none.
+    LogTake = 103,
+
     /// (port, badge: u32, resource) → irq handle; RDX = message: address | data << 32. As `IrqBind`, for a
     /// device that interrupts by writing the data (32 bits) to the physical address (MSI, MSI-X).
     /// Edge-triggered; `NoMemory` when there is no vector left.
@@ -206,7 +219,8 @@ pub enum Call {
 
     /// (text, length) → 0. Appends to the kernel's log.
     Log = 108,
-    /// (status, resource) never returns. Ends the machine.
+    /// (status, resource) never returns. Ends the machine: switches it off, or with
+    /// [`RESTART`](crate::machine::RESTART) resets it.
     PowerOff = 109,
     /// (milestone) → 0. For the monitor's statistics.
     Milestone = 110,

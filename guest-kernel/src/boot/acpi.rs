@@ -9,6 +9,7 @@
 
 use ferrix_abi::info::{PciHost, VirtioDevice};
 
+use super::fadt::{self, PowerOff, Reset};
 use super::mcfg;
 use crate::mm::PhysAddr;
 use crate::mm::phys::direct;
@@ -103,16 +104,38 @@ pub fn visit_madt(rsdp: u64, mut visit: impl FnMut(Entry)) {
     }
 }
 
-/// Where the FADT holds the DSDT's address (32 bits).
-const FADT_DSDT: usize = 40;
+/// Where firmware that hands over no pointer puts the RSDP (5.2.5.1), on a boundary of 16 bytes.
+const RSDP_AREA: core::ops::Range<u64> = 0xe_0000..0x10_0000;
+const RSDP_ALIGN: usize = 16;
+
+/// Looks for the RSDP where the boot loader names none (Firecracker); 0: there is none.
+pub fn search() -> u64 {
+    let area = bytes(RSDP_AREA.start, (RSDP_AREA.end - RSDP_AREA.start) as usize);
+    area.chunks_exact(RSDP_ALIGN)
+        .position(|chunk| chunk.starts_with(b"RSD PTR "))
+        .map_or(0, |index| RSDP_AREA.start + (index * RSDP_ALIGN) as u64)
+}
+
+fn fadt_and_dsdt(rsdp: u64) -> Option<(&'static [u8], &'static [u8])> {
+    let fadt = find(rsdp, b"FACP")?;
+    match fadt::dsdt(fadt) {
+        0 => None,
+        address => Some((fadt, table(address))),
+    }
+}
+
+/// How the machine is switched off, and how it is reset.
+pub fn ends(rsdp: u64) -> (Option<PowerOff>, Option<Reset>) {
+    match fadt_and_dsdt(rsdp) {
+        Some((fadt, dsdt)) => (fadt::power_off(fadt, dsdt), fadt::reset(fadt)),
+        None => (None, None),
+    }
+}
+
 /// The PCI host, where there is an MCFG.
 pub fn pci_host(rsdp: u64) -> Option<PciHost> {
     let mcfg = find(rsdp, b"MCFG")?;
-    let fadt = find(rsdp, b"FACP").unwrap_or_default();
-    let dsdt = match u32_at(fadt, FADT_DSDT) as u64 {
-        0 => &[],
-        address => table(address),
-    };
+    let dsdt = fadt_and_dsdt(rsdp).map_or(&[][..], |(_, dsdt)| dsdt);
     mcfg::pci_host(mcfg, dsdt)
 }
 
@@ -125,11 +148,9 @@ const INTERRUPT: &[u8] = &[0x89, 6, 0];
 
 /// Calls `visit` for every virtio-mmio device of the DSDT.
 pub fn visit_virtio(rsdp: u64, mut visit: impl FnMut(VirtioDevice)) {
-    let Some(fadt) = find(rsdp, b"FACP") else {
+    let Some((_, mut rest)) = fadt_and_dsdt(rsdp) else {
         return;
     };
-    let dsdt = table(u32_at(fadt, FADT_DSDT) as u64);
-    let mut rest = dsdt;
     while let Some(device) = after(rest, VIRTIO_MMIO) {
         if let (Some(memory), Some(interrupt)) = (after(device, MEMORY), after(device, INTERRUPT)) {
             let (base, size) = (u32_at(memory, 1) as u64, u32_at(memory, 5));

@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 use ferrix_abi::info::{COMMAND_LINE_MAX, MODULES_MAX, PciHost, VIRTIO_MAX, VirtioDevice};
 use ferrix_machine::irq::{IOAPIC_BASE, LAPIC_BASE};
 
+use super::fadt::{PowerOff, Reset};
 use super::{acpi, archive, command_line as words, pvh};
 use crate::arch::cpu::MAX_CPUS;
 use crate::arch::{Features, features, power, start};
@@ -20,6 +21,8 @@ const ARGUMENTS_MAX: usize = 112;
 const PAGE: u64 = 4096;
 /// Page tables are taken from here on, at the lowest; below lie firmware tables.
 const MIB: u64 = 1 << 20;
+/// The direct map reaches this far from the beginning.
+const GIB: u64 = 1 << 30;
 
 /// A boot module.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +86,11 @@ pub fn io_apics() -> ArrayVec<(u64, u32), 4> {
     INFO.lock().io_apics.clone()
 }
 
+/// How ACPI says that the machine is switched off, and how it is reset.
+pub fn ends() -> (Option<PowerOff>, Option<Reset>) {
+    acpi::ends(INFO.lock().rsdp)
+}
+
 /// Virtio devices that the command line announces, or else ACPI.
 pub fn virtio_devices() -> ArrayVec<VirtioDevice, VIRTIO_MAX> {
     let mut found: ArrayVec<_, VIRTIO_MAX> = words::virtio_devices(command_line())
@@ -137,9 +145,13 @@ pub fn init(address: u32) {
         .collect();
     assert!(!info.ram.is_empty(), "the boot loader names no RAM");
     reserve_handover(&mut info, &start, address);
-    for module in pvh::table::<pvh::Module>(start.modules, start.module_count) {
+    let modules = || pvh::table::<pvh::Module>(start.modules, start.module_count);
+    for module in modules() {
         info.reserved
             .push((module.address, module.address + module.size));
+    }
+    map_all_ram(&mut info);
+    for module in modules() {
         let arguments = pvh::text(module.command_line, ARGUMENTS_MAX);
         let whole = BootModule {
             arguments,
@@ -148,9 +160,11 @@ pub fn init(address: u32) {
         };
         info.add_module(whole);
     }
-    map_all_ram(&mut info);
-    info.rsdp = start.rsdp;
-    acpi::visit_madt(start.rsdp, |entry| match entry {
+    info.rsdp = match start.rsdp {
+        0 => acpi::search(),
+        given => given,
+    };
+    acpi::visit_madt(info.rsdp, |entry| match entry {
         acpi::Entry::Cpu(id) => drop(info.apic_ids.try_push(id)),
         acpi::Entry::IoApic(base, gsi) => drop(info.io_apics.try_push((base, gsi))),
     });
@@ -181,7 +195,7 @@ fn reserve_handover(info: &mut Info, start: &pvh::StartInfo, address: u32) {
 impl Info {
     /// Adds a module, or the modules that it contains.
     fn add_module(&mut self, module: BootModule) {
-        let bytes = pvh::bytes(module.address.0, module.size as usize);
+        let bytes = pvh::bytes_in_ram(module.address.0, module.size as usize);
         if !archive::is_archive(bytes) {
             let _ = self.modules.try_push(module);
             return;
@@ -204,27 +218,44 @@ impl Info {
     }
 }
 
-/// Extends the direct map to all RAM; page tables come from the end of the first range that has room
-/// below 1 GiB and above everything reserved.
+/// Extends the direct map to all RAM.
 fn map_all_ram(info: &mut Info) {
     let Info { ram, reserved, .. } = info;
-    let used = reserved.iter().map(|range| range.1).max().unwrap_or(MIB);
-    let first = used.next_multiple_of(PAGE);
-    let mut next = first;
+    let mut tables: Option<(u64, u64)> = None;
     let zeroed = ram_is_zero();
     for &(begin, end) in ram.iter() {
         start::map_ram(begin, end, || {
+            let (first, next) = tables.unwrap_or_else(|| {
+                let first = place_for_tables(ram, reserved);
+                (first, first)
+            });
+            tables = Some((first, next + PAGE));
             let table = mm::Frame::containing(PhysAddr(next));
-            next += PAGE;
             if !zeroed {
                 table.zero();
             }
             table.address()
         });
     }
-    if next != first {
-        reserved.push((first, next));
-    }
+    reserved.extend(tables);
+}
+
+/// Where the direct map's page tables can be: in RAM below 1 GiB, right after something reserved, and
+/// clear of all that is.
+fn place_for_tables(ram: &[(u64, u64)], reserved: &[(u64, u64)]) -> u64 {
+    let end = ram.iter().map(|range| range.1).max().unwrap_or(0);
+    let bytes = end.div_ceil(GIB) * PAGE;
+    let is_free = |first: u64| {
+        let last = first + bytes;
+        let taken = |range: &&(u64, u64)| range.0 < last && first < range.1;
+        first >= MIB
+            && last <= GIB
+            && ram.iter().any(|range| range.0 <= first && last <= range.1)
+            && !reserved.iter().any(|range| taken(&range))
+    };
+    let ends = reserved.iter().map(|range| range.1.next_multiple_of(PAGE));
+    let found = ends.filter(|&first| is_free(first)).min();
+    found.expect("room for page tables below 1 GiB")
 }
 
 /// Whether RAM that the boot loader did not fill is zero: true of Ferrix's own monitor, while

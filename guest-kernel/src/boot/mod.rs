@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `pvh` | the PVH start information |
 //! | `acpi` | the MADT: CPUs and I/O APICs |
+//! | [`fadt`] | how the machine is switched off and reset |
 //! | [`mcfg`] | where PCI configuration space is |
 //! | [`archive`] | several modules in one, for loaders that pass only one |
 //! | [`command_line`] | `virtio_mmio.device=` |
@@ -13,6 +14,7 @@
 
 pub mod archive;
 pub mod command_line;
+pub mod fadt;
 pub mod mcfg;
 
 #[cfg(target_os = "none")]
@@ -29,6 +31,6 @@ mod pvh;
 
 #[cfg(target_os = "none")]
 pub use info::{
-    BootModule, apic_ids, command_line, init, init_memory, io_apics, is_mappable, memory_bytes,
-    modules, pci_host, publish, virtio_devices,
+    BootModule, apic_ids, command_line, ends, init, init_memory, io_apics, is_mappable,
+    memory_bytes, modules, pci_host, publish, virtio_devices,
 };

@@ -82,6 +82,11 @@ pub fn bytes(address: u64, count: usize) -> &'static [u8] {
         address < MAPPED,
         "the boot loader put {address:#x} out of reach"
     );
+    bytes_in_ram(address, count)
+}
+
+/// As [`bytes`], anywhere in RAM, once the direct map holds all of it.
+pub fn bytes_in_ram(address: u64, count: usize) -> &'static [u8] {
     // SAFETY: within the direct map; the PVH protocol promises the bytes at this address.
     unsafe { core::slice::from_raw_parts(direct(PhysAddr(address)), count) }
 }

@@ -9,6 +9,7 @@ use super::core_lock::Core;
 use crate::ipc::{Port, Session};
 use crate::irq::Irq;
 use crate::mm::VmObject;
+use crate::ports::Grant;
 use crate::process::Process;
 
 /// What a handle names. The object's count of handles includes this one, from
@@ -25,6 +26,8 @@ pub enum Object {
     Process(&'static Process),
     /// An interrupt line.
     Irq(&'static Irq),
+    /// I/O ports that its process may use.
+    Ports(Grant),
     /// Privileges; what it allows is in the handle's rights.
     Resource,
 }
@@ -37,7 +40,7 @@ impl Object {
             Object::Session(session) => drop(session.references.add(core, 1)),
             Object::Process(process) => drop(process.references.add(core, 1)),
             Object::Irq(irq) => drop(irq.references.add(core, 1)),
-            Object::Memory(_) | Object::Resource => {}
+            Object::Memory(_) | Object::Ports(_) | Object::Resource => {}
         }
     }
 
@@ -51,6 +54,7 @@ impl Object {
                 process.release_if_unused(core);
             }
             Object::Irq(irq) => irq.release(core),
+            Object::Ports(grant) => grant.revoke(core),
             Object::Memory(_) | Object::Resource => {}
         }
     }

@@ -38,6 +38,13 @@ pub fn defer(what: Work, now: impl FnOnce(&mut Core)) {
     }
 }
 
+/// Notes work for the next moment without locks, at the latest the return to user mode. Interrupts
+/// are off.
+pub fn defer_always(what: Work) {
+    local().deferred.fetch_or(what as u32, Relaxed);
+    cpu::this_cpu().set_need_resched();
+}
+
 #[cold]
 fn do_deferred(core: &mut Core) {
     let what = local().deferred.swap(0, Relaxed);

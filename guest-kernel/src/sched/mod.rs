@@ -35,7 +35,9 @@ pub use entity::{Entity, Parameters};
 #[cfg(target_os = "none")]
 pub use cpu::{CpuSched, idle_nanoseconds, local, refresh_hint, switches};
 #[cfg(target_os = "none")]
-pub use entries::{Work, defer, idle_loop, preempt, reschedule_ipi, user_return_work};
+pub use entries::{
+    Work, defer, defer_always, idle_loop, preempt, reschedule_ipi, user_return_work,
+};
 #[cfg(target_os = "none")]
 pub use switch::{Next, block, hand_over, next, resume, running_on, slice_expired, yield_current};
 #[cfg(target_os = "none")]

@@ -3,6 +3,7 @@
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::info::SystemStats;
+use ferrix_abi::machine::RESTART;
 
 use super::unlocked;
 use crate::arch::msi::Message;
@@ -11,6 +12,7 @@ use crate::irq::Irq;
 use crate::mm::uaccess::{UserPtr, UserSlice};
 use crate::object::core_lock::lock;
 use crate::object::{Core, Object};
+use crate::ports::Grant;
 use crate::sched::Next;
 use crate::stats;
 use crate::thread::current_process;
@@ -93,6 +95,40 @@ pub fn acknowledge_irq(frame: &mut TrapFrame) -> Next {
     Next::result(frame, result)
 }
 
+/// `PortsGrant`.
+pub fn grant_ports(frame: &mut TrapFrame) -> Next {
+    let [first, count, resource, ..] = frame.arguments();
+    let result = give_ports(&mut lock(), first, count, Handle(resource as u32));
+    Next::result(frame, result.map(|handle| handle.0 as u64))
+}
+
+/// The handle can neither be copied nor leave, so the ports are this process's alone.
+fn give_ports(core: &mut Core, first: u64, count: u64, resource: Handle) -> Result<Handle> {
+    let process = current_process();
+    process.check_resource(core, resource, Rights::IOPORT)?;
+    process.handles.get_mut(core).reserve(1)?;
+    let grant = Grant::new(core, first, count, process)?;
+    process.share_handle(core, Object::Ports(grant), Rights::NO_INHERIT)
+}
+
+/// `LogTake`.
+pub fn take_log(frame: &mut TrapFrame) -> Next {
+    let [buffer, length, resource, ..] = frame.arguments();
+    let permitted =
+        current_process().check_resource(&lock(), Handle(resource as u32), Rights::IOPORT);
+    if let Err(error) = permitted {
+        return Next::error(frame, error);
+    }
+    let result = unlocked(|| {
+        let mut copy = [0; LOG_MAX];
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(LOG_MAX);
+        let count = crate::log::take(&mut copy[..length]);
+        UserSlice::<u8>::new(buffer, count).write(&copy[..count])?;
+        Ok(count as u64)
+    });
+    Next::result(frame, result)
+}
+
 /// `Log`.
 pub fn log(frame: &mut TrapFrame) -> Next {
     let [text, length, ..] = frame.arguments();
@@ -112,6 +148,7 @@ pub fn power_off(frame: &mut TrapFrame) -> Next {
     let permitted =
         current_process().check_resource(&lock(), Handle(resource as u32), Rights::POWER);
     match permitted {
+        Ok(()) if status as u32 & RESTART != 0 => power::reset(),
         Ok(()) => power::exit(status as u32 & 0xff),
         Err(error) => Next::error(frame, error),
     }

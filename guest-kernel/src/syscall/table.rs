@@ -77,6 +77,8 @@ pub(super) static TABLE: [Handler; CALLS] = table(&[
     (Call::IrqBind, machine::bind_irq),
     (Call::IrqAck, machine::acknowledge_irq),
     (Call::MsiBind, machine::bind_message),
+    (Call::PortsGrant, machine::grant_ports),
+    (Call::LogTake, machine::take_log),
     (Call::Log, machine::log),
     (Call::PowerOff, machine::power_off),
     (Call::Milestone, machine::milestone),

@@ -269,6 +269,12 @@ pub static TOOLS: &[Tool] = &[
         "target of a symbolic link",
     ),
     tool(
+        "reboot",
+        util::system::reboot,
+        "reboot",
+        "reset the machine",
+    ),
+    tool(
         "rm",
         util::files::rm,
         "rm [-rf] FILE...",

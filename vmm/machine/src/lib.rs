@@ -138,6 +138,17 @@ pub mod cmdline {
     /// For QEMU's `-device isa-debug-exit,iobase=0xf4,iosize=4`, which ends QEMU with status
     /// `(N << 1 | 1) & 0xff` for a write of N.
     pub const EXIT_PORT: &str = "exit_port";
+    /// `console=NAME`: what the guest's terminal is on; the last one counts, and what follows a comma in
+    /// it does not.
+    ///
+    /// [`SERIAL_CONSOLES`]: the UART, to which the monitor then connects its standard input and output,
+    /// and there is no virtio-console. [`VIRTIO_CONSOLE`]: virtio-console. Anything else: virtio-console
+    /// where there is one, else the UART.
+    pub const CONSOLE: &str = "console";
+    /// Names of the UART.
+    pub const SERIAL_CONSOLES: [&str; 2] = ["ttyS0", "serial"];
+    /// Name of virtio-console.
+    pub const VIRTIO_CONSOLE: &str = "hvc0";
 
     /// Whether `byte` stands for itself in a percent-encoded value.
     pub const fn is_plain(byte: u8) -> bool {

@@ -62,6 +62,28 @@ pub unsafe fn out8(port: u16, value: u8) {
     unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nostack, preserves_flags)) }
 }
 
+/// Writes 16 bits to an I/O port.
+///
+/// # Safety
+/// As [`out8`].
+#[inline]
+pub unsafe fn out16(port: u16, value: u16) {
+    // SAFETY: by the caller's promise.
+    unsafe { asm!("out dx, ax", in("dx") port, in("ax") value, options(nostack, preserves_flags)) }
+}
+
+/// Reads 16 bits from an I/O port.
+///
+/// # Safety
+/// As [`out8`].
+#[inline]
+pub unsafe fn in16(port: u16) -> u16 {
+    let value;
+    // SAFETY: by the caller's promise.
+    unsafe { asm!("in ax, dx", in("dx") port, out("ax") value, options(nostack, preserves_flags)) }
+    value
+}
+
 /// Writes 32 bits to an I/O port.
 ///
 /// # Safety

@@ -4,6 +4,9 @@
 //! SYSCALL and SYSRET fix their order.
 
 use core::cell::Cell;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use ferrix_abi::machine::PORTS_END;
 
 use super::cpu::PerCpu;
 use super::entry::idt::HEADER;
@@ -45,24 +48,65 @@ pub const IST_DEBUG: u8 = 3;
 /// Stack of the machine check handler.
 pub const IST_MACHINE_CHECK: u8 = 4;
 
-/// Task state segment (Intel SDM volume 3, 8.7), of which only the stacks are of use; in words of 32
-/// bits, because its 64-bit fields are at odd multiples of four.
+/// Task state segment (Intel SDM volume 3, 8.7), of which only the stacks and the I/O permission map
+/// are of use; in words of 32 bits, because its 64-bit fields are at odd multiples of four.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Tss(Cell<[u32; TSS_WORDS]>);
+pub struct Tss {
+    words: Cell<[u32; TSS_WORDS]>,
+    /// In its upper half, the offset of the map; another CPU may close it.
+    map_offset: AtomicU32,
+    /// A bit for each port, clear if user mode may use it; then the word of ones that the processor
+    /// wants to see behind it.
+    map: Cell<[u32; MAP_WORDS]>,
+    /// Whose ports the map shows: see [`Tss::open`]. Beyond the segment's limit.
+    shows: Cell<[u32; 2]>,
+}
 
-const TSS_WORDS: usize = 26;
-const TSS_BYTES: usize = TSS_WORDS * 4;
+const TSS_WORDS: usize = 25;
+const MAP_WORDS: usize = PORTS_END as usize / 32 + 1;
+/// The segment ends with the map.
+const TSS_BYTES: usize = (TSS_WORDS + 1 + MAP_WORDS) * 4;
+/// [`Tss::map_offset`] while user mode has the ports of the map.
+const OPEN: u32 = ((TSS_WORDS as u32 + 1) * 4) << 16;
+/// While it has none: the map begins beyond the limit.
+const CLOSED: u32 = (TSS_BYTES as u32) << 16;
 /// Word of IST 1; the others follow, two words each.
 const TSS_IST: usize = 9;
-/// Word that holds, in its upper half, the offset of the I/O permission map.
-const TSS_IO_MAP: usize = 25;
 /// Offset of RSP0, the stack of entries from user mode, in bytes.
 pub const TSS_RSP0: usize = 4;
 
 impl Tss {
     pub(super) const fn new() -> Tss {
-        Tss(Cell::new([0; TSS_WORDS]))
+        Tss {
+            words: Cell::new([0; TSS_WORDS]),
+            map_offset: AtomicU32::new(0),
+            map: Cell::new([0; MAP_WORDS]),
+            shows: Cell::new([0; 2]),
+        }
+    }
+
+    /// Gives user mode on this CPU the ports of `ranges` (first port and count), and no others.
+    /// `whose` names them: a map that shows them already is used as it is.
+    pub(super) fn open(&self, whose: [u32; 2], ranges: impl Iterator<Item = (u16, u16)>) {
+        if self.shows.replace(whose) != whose {
+            let mut map = [u32::MAX; MAP_WORDS];
+            for port in ranges.flat_map(|(first, count)| first..first + count) {
+                map[port as usize / 32] &= !(1 << (port % 32));
+            }
+            self.map.set(map);
+        }
+        self.map_offset.store(OPEN, Relaxed);
+    }
+
+    /// Takes all ports from user mode.
+    pub(super) fn close(&self) {
+        self.map_offset.store(CLOSED, Relaxed);
+    }
+
+    /// Whether user mode has the ports that `whose` names.
+    pub(super) fn is_open(&self, whose: [u32; 2]) -> bool {
+        self.map_offset.load(Relaxed) == OPEN && self.shows.get() == whose
     }
 
     /// Sets the exception stacks; user mode gets no I/O ports.
@@ -76,9 +120,8 @@ impl Tss {
         set(IST_NMI, stacks.nmi);
         set(IST_DEBUG, stacks.debug);
         set(IST_MACHINE_CHECK, stacks.machine_check);
-        // The map begins beyond the limit.
-        words[TSS_IO_MAP] = (TSS_BYTES as u32) << 16;
-        self.0.set(words);
+        self.words.set(words);
+        self.close();
     }
 }
 

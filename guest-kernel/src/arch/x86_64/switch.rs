@@ -10,8 +10,8 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::cpu::{self, this_cpu};
 use super::frame::FRAME_SIZE;
 use super::instructions::{rdfsbase, wrfsbase, wrmsr};
-use super::thread::{ArchThread, BASES_BY_MSR};
-use super::{entry, fpu, msr};
+use super::thread::{ArchThread, BASES_BY_MSR, PORTS};
+use super::{entry, fpu, msr, ports};
 use crate::mm::{PhysAddr, paging, tlb};
 
 /// Loads a root table, and publishes that this CPU uses it.
@@ -56,16 +56,11 @@ unsafe fn change_rarer_registers(old: &mut ArchThread, new: &mut ArchThread) {
     // SAFETY: the instructions exist where the bases are not set by MSR; TS is clear while `old`
     // has floating point.
     unsafe {
-        if old.traits & BASES_BY_MSR != 0 {
-            change_bases_by_msr(new);
+        // One test for both.
+        if old.traits & (BASES_BY_MSR | PORTS) != 0 {
+            change_rarest(old, new);
         } else {
-            set_user_gs(new.gs_base);
-            if old.fpu.is_some() {
-                old.fs_base = rdfsbase();
-            }
-            if new.fpu.is_some() {
-                wrfsbase(new.fs_base);
-            }
+            change_bases(old, new);
         }
         match (&old.fpu, &new.fpu) {
             (None, None) => {}
@@ -85,6 +80,43 @@ unsafe fn change_rarer_registers(old: &mut ArchThread, new: &mut ArchThread) {
                     new.fpu_cpu = cpu.id() as u32;
                 }
             }
+        }
+    }
+}
+
+/// What few machines and few threads need.
+///
+/// # Safety
+/// As [`change_rarer_registers`].
+#[inline(never)]
+unsafe fn change_rarest(old: &mut ArchThread, new: &mut ArchThread) {
+    if old.traits & PORTS != 0 {
+        ports::close(old);
+    }
+    // SAFETY: the caller's promises are those that are needed.
+    unsafe {
+        if old.traits & BASES_BY_MSR != 0 {
+            change_bases_by_msr(new);
+        } else {
+            change_bases(old, new);
+        }
+    }
+}
+
+/// FS and GS base, where instructions change them.
+///
+/// # Safety
+/// Interrupts are off, and the processor has the instructions.
+#[inline(always)]
+unsafe fn change_bases(old: &mut ArchThread, new: &ArchThread) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        set_user_gs(new.gs_base);
+        if old.fpu.is_some() {
+            old.fs_base = rdfsbase();
+        }
+        if new.fpu.is_some() {
+            wrfsbase(new.fs_base);
         }
     }
 }

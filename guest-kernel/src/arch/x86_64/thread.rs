@@ -62,7 +62,8 @@ pub struct ArchThread {
     pub(super) fs_base: u64,
     /// GS base in user mode: the address of its UTCB.
     pub(super) gs_base: u64,
-    /// What a switch to or from it takes beyond the minimum: [`COMPUTES`], [`BASES_BY_MSR`].
+    /// What a switch to or from it takes beyond the minimum: [`COMPUTES`], [`BASES_BY_MSR`],
+    /// [`PORTS`].
     pub(super) traits: u32,
     /// Its floating-point state. Only such a thread has an FS base of its own.
     pub(super) fpu: Option<FpuArea>,
@@ -73,6 +74,8 @@ pub struct ArchThread {
 pub(super) const COMPUTES: u32 = 1 << 0;
 /// The processor has no instructions for FS and GS base.
 pub(super) const BASES_BY_MSR: u32 = 1 << 1;
+/// The thread has opened this CPU's port permission map (see [`ports`](super::ports)).
+pub(super) const PORTS: u32 = 1 << 2;
 
 impl ArchThread {
     /// A thread that begins in user mode with `frame`, on the tables at `root`.

@@ -4,6 +4,7 @@ use crate::state::{IDENTITY, INIT, LIMITS};
 use crate::user::SystemInfo;
 use crate::{local, random, server, user};
 use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::machine::RESTART;
 use ferrix_posix::limits::Limit;
 use ferrix_posix::time::SECOND;
 use ferrix_posix::{Errno, Frame, Result};
@@ -126,7 +127,8 @@ pub fn getrandom(frame: &mut Frame) -> Result<u64> {
     Ok(length)
 }
 
-/// `reboot`: powering off ends the machine with the fourth argument as status (Ferrix's convention).
+/// `reboot`: powering off ends the machine with the fourth argument as status (Ferrix's convention);
+/// restarting resets it.
 pub fn reboot(frame: &mut Frame) -> Result<u64> {
     let [magic, second, command, status, ..] = frame.args();
     let seconds = [
@@ -140,7 +142,8 @@ pub fn reboot(frame: &mut Frame) -> Result<u64> {
     }
     let status = match command as u32 {
         linux::LINUX_REBOOT_CMD_POWER_OFF => u64::from(status as u32 & 0xff),
-        linux::LINUX_REBOOT_CMD_HALT | linux::LINUX_REBOOT_CMD_RESTART => 0,
+        linux::LINUX_REBOOT_CMD_HALT => 0,
+        linux::LINUX_REBOOT_CMD_RESTART => u64::from(RESTART),
         linux::LINUX_REBOOT_CMD_CAD_ON | linux::LINUX_REBOOT_CMD_CAD_OFF => return Ok(0),
         _ => return Err(Errno::EINVAL),
     };

@@ -92,13 +92,22 @@ pub fn current_processor() -> io::Result<u32> {
 /// for `LINUX_REBOOT_CMD_POWER_OFF`; Ferrix takes it as the status that its monitor exits
 /// with. Returns only on failure.
 pub fn power_off(status: u8) -> io::Error {
-    // SAFETY: reboot(2) takes numbers; for this command the argument is no pointer.
+    end(libc::LINUX_REBOOT_CMD_POWER_OFF, status)
+}
+
+/// Resets the machine. Returns only on failure.
+pub fn restart() -> io::Error {
+    end(libc::LINUX_REBOOT_CMD_RESTART, 0)
+}
+
+fn end(command: libc::c_int, status: u8) -> io::Error {
+    // SAFETY: reboot(2) takes numbers; for these commands the argument is no pointer.
     unsafe {
         libc::syscall(
             libc::SYS_reboot,
             libc::LINUX_REBOOT_MAGIC1,
             libc::LINUX_REBOOT_MAGIC2,
-            libc::LINUX_REBOOT_CMD_POWER_OFF,
+            command,
             libc::c_long::from(status),
         )
     };

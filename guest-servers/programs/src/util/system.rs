@@ -1,4 +1,4 @@
-//! Programs about the system and its user: `uname`, `poweroff`, `id`, `whoami`, `free`,
+//! Programs about the system and its user: `uname`, `poweroff`, `reboot`, `id`, `whoami`, `free`,
 //! `stty`, `ps`.
 
 use std::fs;
@@ -54,6 +54,18 @@ pub fn poweroff(cx: &mut Cx) -> Outcome {
     Err(Fail::new(format!(
         "the machine refuses: {}",
         cause(&system::power_off(status))
+    )))
+}
+
+/// `reboot`: resets the machine.
+pub fn reboot(cx: &mut Cx) -> Outcome {
+    if !cx.options("")?.operands.is_empty() {
+        return Err(Fail::usage("takes no operands"));
+    }
+    crate::sys::fs::sync();
+    Err(Fail::new(format!(
+        "the machine refuses: {}",
+        cause(&system::restart())
     )))
 }
 
