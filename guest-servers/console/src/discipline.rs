@@ -1,6 +1,6 @@
 //! The line discipline: canonical and raw input, editing, echo, signals, flow control (POSIX XBD 11.1).
 
-use crate::output::{Column, process};
+use crate::output::{Column, announce, process};
 use crate::termios::Termios;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -90,6 +90,22 @@ impl Terminal {
     /// Takes a program's output.
     pub fn write(&mut self, bytes: &[u8]) {
         process(&self.termios, &mut self.column, bytes, &mut self.output);
+    }
+
+    /// Takes lines that are no program's: the kernel's log.
+    pub fn announce(&mut self, bytes: &[u8]) {
+        announce(&mut self.column, bytes, &mut self.output);
+    }
+
+    /// Whether input is taken without loss: there is room, or no reader could make any because no
+    /// line is finished.
+    pub fn takes_input(&self) -> bool {
+        self.line.len() + self.ready.len() < LINE_MAX || self.readable_len() == 0
+    }
+
+    /// Whether output is held back by its user.
+    pub const fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// What is to go to the device now; nothing while the output is stopped.

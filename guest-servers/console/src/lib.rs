@@ -1,4 +1,5 @@
-//! The terminal without a device: termios, line discipline, output processing (POSIX XBD 11).
+//! The terminal without a device: termios, line discipline, output processing (POSIX XBD 11); and the
+//! UART without its ports.
 //!
 //! Pure: bytes go in, bytes and [`Event`](discipline::Event)s come out. The server around it is in
 //! `main.rs`.
@@ -11,3 +12,4 @@ extern crate alloc;
 pub mod discipline;
 pub mod output;
 pub mod termios;
+pub mod uart;

@@ -1,9 +1,11 @@
-//! The `console` server: the virtio-console driver and the terminal on it.
+//! The `console` server: a terminal, and the driver of what it is on: virtio-console, or the UART.
 //!
 //! | file | what |
 //! |---|---|
-//! | library | line discipline, output processing, termios: pure |
-//! | `server/mod.rs` | state, dispatch, what an interrupt sets going |
+//! | library | line discipline, output processing, termios, the UART's driver: pure |
+//! | `server/mod.rs` | state, dispatch, output |
+//! | `server/device.rs` | which device, and what is asked of it |
+//! | `server/input.rs` | what an interrupt sets going |
 //! | `server/transfer.rs` | reading and writing, and who waits for them |
 //! | `server/control.rs` | `ioctl`: attributes, window size, foreground group |
 
@@ -16,11 +18,10 @@ extern crate alloc;
 mod server;
 
 use ferrix_abi::handle::Handle;
-use ferrix_rt::driver::{announced, bind_interrupt, device_memory};
+use ferrix_rt::driver::announced;
 use ferrix_rt::log;
 use ferrix_rt::proto::startup::{Startup, name};
-use ferrix_virtio::console::Console;
-use ferrix_virtio::spec;
+use server::{Device, Server};
 
 ferrix_rt::server!(main);
 
@@ -34,21 +35,7 @@ fn main(startup: &'static Startup) {
 fn start(startup: &Startup) -> Result<(), alloc::string::String> {
     let handle = |name| startup.handle(name).map(Handle).unwrap_or_default();
     let (port, resource) = (handle(name::SELF), handle(name::RESOURCE));
-    for device in announced(startup) {
-        let kernel = |error| alloc::format!("device at {device}: {error:?}");
-        let Some(transport) = device
-            .transport(spec::device::CONSOLE, resource)
-            .map_err(kernel)?
-        else {
-            continue;
-        };
-        let memory = device_memory(Console::MEMORY_BYTES, resource).map_err(kernel)?;
-        let console =
-            Console::start(transport, memory).map_err(|error| alloc::format!("{error}"))?;
-        let irq = bind_interrupt(&device, port, server::IRQ, resource).map_err(kernel)?;
-        let mut server = server::Server::new(port, console, irq);
-        return ferrix_rt::service::run(port, &mut server)
-            .map_err(|error| alloc::format!("{error:?}"));
-    }
-    Err("the machine announces no virtio-console device".into())
+    let device = Device::find(announced(startup), port, resource)?;
+    let mut server = Server::new(port, resource, device);
+    ferrix_rt::service::run(port, &mut server).map_err(|error| alloc::format!("{error:?}"))
 }

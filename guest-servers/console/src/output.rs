@@ -55,6 +55,22 @@ pub fn process(termios: &Termios, column: &mut Column, bytes: &[u8], sink: &mut 
     }
 }
 
+/// Puts lines that are no program's between the output: they begin at the left, whatever the
+/// attributes say.
+pub fn announce(column: &mut Column, bytes: &[u8], sink: &mut VecDeque<u8>) {
+    if column.0 != 0 {
+        sink.extend(b"\r\n");
+        column.0 = 0;
+    }
+    for &byte in bytes {
+        if byte == b'\n' {
+            sink.push_back(b'\r');
+        }
+        sink.push_back(byte);
+        column.advance(byte);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +83,14 @@ mod tests {
         let (mut sink, mut column) = (VecDeque::new(), Column::default());
         process(&termios, &mut column, bytes, &mut sink);
         (sink.into(), column.0)
+    }
+
+    #[test]
+    fn announcements_begin_at_the_left() {
+        let (mut sink, mut column) = (VecDeque::new(), Column(3));
+        announce(&mut column, b"one\ntwo\n", &mut sink);
+        announce(&mut column, b"three\n", &mut sink);
+        assert_eq!(sink, b"\r\none\r\ntwo\r\nthree\r\n");
     }
 
     #[test]

@@ -8,13 +8,15 @@ use ferrix_abi::Error;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::Tag;
 use ferrix_proto::startup::name;
-use ferrix_proto::{control, path};
+use ferrix_proto::{control, path, tty};
 use ferrix_rt::client::Request;
 use ferrix_rt::connections::Connections;
 use ferrix_rt::service::{self, Outcome, Service};
 use ferrix_rt::sys::{process, system, utcb};
 use ferrix_rt::{clock, log};
 
+/// How long the console may take to put out what was written.
+const DRAIN_NS: u64 = 5_000_000_000;
 /// How long the file systems may take to write everything back.
 const SYNC_NS: u64 = 20_000_000_000;
 
@@ -22,6 +24,7 @@ const SYNC_NS: u64 = 20_000_000_000;
 pub struct Control {
     port: Handle,
     vfs: Handle,
+    console: Handle,
     resource: Handle,
     connections: Connections,
 }
@@ -31,9 +34,11 @@ impl Control {
     pub fn new(ports: &Ports, modules: &Modules) -> Result<Control, Failure> {
         let port = ports.get(name::INIT)?;
         let (vfs, resource) = (ports.get(name::VFS)?, modules.resource());
+        let console = ports.get(name::CONSOLE).unwrap_or_default();
         Ok(Control {
             port,
             vfs,
+            console,
             resource,
             connections: Connections::new(port),
         })
@@ -59,7 +64,11 @@ impl Service for Control {
                 if asker.euid != 0 {
                     return Err(Error::NotPermitted.into());
                 }
-                end(self.vfs, self.resource, request.words[0] as u32)
+                end(
+                    [self.vfs, self.console],
+                    self.resource,
+                    request.words[0] as u32,
+                )
             }
             _ => Err(Error::NoSystemCall.into()),
         }
@@ -75,10 +84,11 @@ impl Service for Control {
 /// Writes everything back and ends the machine.
 pub fn shut_down(ports: &Ports, modules: &Modules, status: u32) -> ! {
     let vfs = ports.get(name::VFS).unwrap_or_default();
-    end(vfs, modules.resource(), status)
+    let console = ports.get(name::CONSOLE).unwrap_or_default();
+    end([vfs, console], modules.resource(), status)
 }
 
-fn end(vfs: Handle, resource: Handle, status: u32) -> ! {
+fn end([vfs, console]: [Handle; 2], resource: Handle, status: u32) -> ! {
     let mut unmount = Request::new(path::UNMOUNT, [u64::MAX, 0, 0]);
     unmount.payload = b"/";
     for request in [Request::new(path::SYNC_ALL, [0; 3]), unmount] {
@@ -91,6 +101,13 @@ fn end(vfs: Handle, resource: Handle, status: u32) -> ! {
             log!("init", "writing the file systems back: errno {errno}");
         }
     }
+    // A console that takes no more output ends the wait.
+    utcb::set_deadline(clock::monotonic_ns() + DRAIN_NS);
+    let drain = Request {
+        modifiers: Tag::TIMEOUT,
+        ..Request::new(tty::DRAIN, [0; 3])
+    };
+    let _ = drain.send(console);
     let _ = system::power_off(status, resource);
     process::exit(status << 8)
 }

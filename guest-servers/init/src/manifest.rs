@@ -3,7 +3,7 @@
 //! One entry a line, `#` starts a comment:
 //!
 //! ```text
-//! server  NAME  [priority=46..=127] [calls=NAME,…] [resource=irq,physical,power,process] [args=TEXT]
+//! server  NAME  [priority=46..=127] [calls=NAME,…] [resource=irq,physical,power,process,ioport] [args=TEXT]
 //! program PATH  personality=NAME [calls=NAME,…] [env=NAME=VALUE]…
 //! ```
 //!
@@ -187,7 +187,8 @@ fn rights(value: &str) -> Result<Rights, String> {
                 "physical" => Rights::PHYSICAL,
                 "power" => Rights::POWER,
                 "process" => Rights::PROCESS,
-                _ => return Err(unknown(name, "irq, physical, power, process")),
+                "ioport" => Rights::IOPORT,
+                _ => return Err(unknown(name, "irq, physical, power, process, ioport")),
             })
     })
 }

@@ -38,6 +38,9 @@ pub mod entry;
 mod heap;
 #[cfg(feature = "server")]
 pub mod log;
+#[cfg(feature = "driver")]
+#[expect(unsafe_code, reason = "port instructions")]
+pub mod ports;
 #[cfg(feature = "server")]
 pub mod service;
 

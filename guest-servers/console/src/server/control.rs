@@ -20,7 +20,7 @@ impl Server {
             ioctl::TCGETS => Ok(structure(&self.terminal.termios().to_wire())),
             ioctl::TCSETS | ioctl::TCSETSW => self.set_termios(request),
             ioctl::TCSETSF => {
-                self.terminal.flush_input();
+                self.flush_input();
                 self.set_termios(request)
             }
             ioctl::TIOCGWINSZ => Ok(structure(&window_to_wire(self.window_size))),
@@ -64,7 +64,7 @@ impl Server {
             return Err(EINVAL as Errno);
         }
         if request.words[1] as u32 != linux::TCOFLUSH {
-            self.terminal.flush_input();
+            self.flush_input();
         }
         if request.words[1] as u32 != linux::TCIFLUSH {
             self.terminal.output_taken(self.terminal.output_len());

@@ -1,7 +1,11 @@
 //! State, dispatch, and what an interrupt sets going.
 
 mod control;
+mod device;
+mod input;
 mod transfer;
+
+pub use device::Device;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -9,19 +13,21 @@ use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{FOREVER, ready};
 use ferrix_abi::signal::SignalInfo;
 use ferrix_abi::signal::number::SIGWINCH;
-use ferrix_console::discipline::{Event, Terminal};
+use ferrix_console::discipline::Terminal;
+use ferrix_console::uart::Input;
 use ferrix_proto::file::kind;
 use ferrix_proto::{file, tty};
 use ferrix_rt::connections::Connections;
 use ferrix_rt::log;
 use ferrix_rt::service::{Caller, Errno, Outcome, Reply, Request, SESSION_RIGHTS, Service};
 use ferrix_rt::sys::{ipc, signal, system};
-use ferrix_virtio::console::Console;
 use linux_raw_sys::errno::{EBADF, ENODEV, ENOSYS, ENOTDIR, ESPIPE};
 use transfer::{Reader, Writer};
 
 /// Badge of the device's interrupt; sessions number from 1.
-pub const IRQ: u32 = 0x7fff_fff0;
+const IRQ: u32 = 0x7fff_fff0;
+/// Badge of the line that tells of log text.
+const LOG: u32 = 0x7fff_fff2;
 /// Badge of the timer of raw reads with a time-out.
 const TIMER: u32 = 0x7fff_fff1;
 /// Output that may wait for the device before writers wait.
@@ -35,8 +41,12 @@ type WindowSize = [u16; 4];
 /// The server.
 pub struct Server {
     port: Handle,
-    device: Console,
-    irq: Handle,
+    resource: Handle,
+    device: Device,
+    /// Whether the device may have input that it was not asked for.
+    input: Input,
+    /// Input that the terminal has no room for.
+    held: VecDeque<u8>,
     terminal: Terminal,
     window_size: WindowSize,
     /// The session whose terminal it is, and its foreground group; 0: none.
@@ -46,6 +56,8 @@ pub struct Server {
     sessions: Vec<Option<u32>>,
     readers: VecDeque<Reader>,
     writers: VecDeque<Writer>,
+    /// Who waits for all output to go.
+    drainers: Vec<Caller>,
     connections: Connections,
     /// Readiness as last signalled.
     ready: u32,
@@ -54,11 +66,13 @@ pub struct Server {
 
 impl Server {
     /// A terminal on the device.
-    pub fn new(port: Handle, device: Console, irq: Handle) -> Server {
+    pub fn new(port: Handle, resource: Handle, device: Device) -> Server {
         let mut server = Server {
             port,
+            resource,
             device,
-            irq,
+            input: Input::More,
+            held: VecDeque::new(),
             terminal: Terminal::default(),
             window_size: [0; 4],
             session: 0,
@@ -66,6 +80,7 @@ impl Server {
             sessions: Vec::new(),
             readers: VecDeque::new(),
             writers: VecDeque::new(),
+            drainers: Vec::new(),
             connections: Connections::new(port),
             ready: ready::WRITABLE,
             was_read: false,
@@ -111,42 +126,49 @@ impl Server {
         }
     }
 
-    fn interrupt(&mut self) {
-        let cause = self.device.acknowledge();
-        if cause.configuration_changed() {
-            self.ask_window_size();
-            self.signal(SIGWINCH);
+    fn ask_window_size(&mut self) {
+        if let Some(size) = self.device.window_size() {
+            self.window_size = [size.rows, size.columns, 0, 0];
         }
-        let mut events = Vec::new();
-        let terminal = &mut self.terminal;
-        let received = self
-            .device
-            .receive(|bytes| events.extend(terminal.input(bytes)));
-        if let Err(fault) = received {
-            log!("console", "input: {fault}");
+    }
+
+    fn window_changed(&mut self) {
+        self.ask_window_size();
+        self.signal(SIGWINCH);
+    }
+
+    /// Puts out what the kernel has logged since it gave the UART away.
+    fn put_out_log(&mut self) {
+        let mut text = Vec::new();
+        let mut piece = [0; 512];
+        while let Ok(count @ 1..) = system::log_take(&mut piece, self.resource) {
+            text.extend_from_slice(&piece[..count]);
         }
-        for Event::Signal(signo) in events {
-            self.signal(signo);
-        }
-        if let Err(error) = system::irq_ack(self.irq) {
-            log!("console", "interrupt: {error:?}");
-        }
+        self.terminal.announce(&text);
         self.pump();
     }
 
-    fn ask_window_size(&mut self) {
-        if let Ok(Some(size)) = self.device.window_size() {
-            self.window_size = [size.rows, size.columns, 0, 0];
+    fn drain(&mut self, request: &Request) -> Outcome {
+        self.transmit();
+        if self.terminal.output_len() == 0 || self.terminal.is_stopped() {
+            return Ok(Some(Reply::value(0)));
         }
+        self.drainers.push(request.caller);
+        Ok(None)
     }
 
     /// Moves what can be moved: output to the device, input to readers, writers' bytes to the output.
     fn pump(&mut self) {
         loop {
             self.transmit();
-            let progress = self.serve_writers() | self.serve_readers();
+            let progress = self.serve_writers() | self.serve_readers() | self.take_input();
             if !progress {
                 break;
+            }
+        }
+        if self.terminal.output_len() == 0 {
+            for caller in core::mem::take(&mut self.drainers) {
+                let _ = caller.reply(&Reply::value(0));
             }
         }
         self.tell_readiness();
@@ -160,7 +182,13 @@ impl Server {
             }
             match self.device.transmit(pending) {
                 Ok(0) => return,
-                Ok(taken) => self.terminal.output_taken(taken),
+                Ok(taken) => {
+                    self.terminal.output_taken(taken);
+                    if self.device.saw_input() {
+                        self.input = Input::More;
+                        self.take_input();
+                    }
+                }
                 Err(fault) => {
                     log!("console", "output: {fault}");
                     return;
@@ -195,6 +223,7 @@ impl Service for Server {
     fn request(&mut self, request: &Request) -> Outcome {
         match request.head.operation() {
             tty::OPEN => self.open(request),
+            tty::DRAIN => self.drain(request),
             file::READ => self.read(request),
             file::WRITE => self.write(request),
             file::IOCTL => self.ioctl(request),
@@ -222,6 +251,7 @@ impl Service for Server {
     fn notified(&mut self, badge: u32, _count: u64) {
         match badge {
             IRQ => self.interrupt(),
+            LOG => self.put_out_log(),
             TIMER => {
                 let _ = ipc::port_timer(self.port, TIMER, FOREVER);
                 self.time_is_up();

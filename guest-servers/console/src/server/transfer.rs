@@ -193,6 +193,8 @@ impl Server {
             .position(|writer| writer.request.caller == caller)
         {
             self.writers.remove(at);
+        } else if let Some(at) = self.drainers.iter().position(|waits| *waits == caller) {
+            self.drainers.remove(at);
         } else {
             // It was answered in the meantime.
             return;

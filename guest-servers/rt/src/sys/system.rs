@@ -45,6 +45,20 @@ pub fn irq_ack(irq: Handle) -> Result<()> {
     plain(Call::IrqAck, [irq.0.into()]).map(drop)
 }
 
+/// Asks for `count` I/O ports from `first` on; the handle that stands for them.
+pub fn ports_grant(first: u16, count: u16, resource: Handle) -> Result<Handle> {
+    let args = [first.into(), count.into(), resource.0.into()];
+    plain(Call::PortsGrant, args).map(handle)
+}
+
+/// Takes text of the kernel's log that has not come out; how many bytes.
+pub fn log_take(buffer: &mut [u8], resource: Handle) -> Result<usize> {
+    let (address, length) = (buffer.as_mut_ptr() as u64, buffer.len() as u64);
+    let args = [address, length, resource.0.into(), 0, 0, 0];
+    // SAFETY: the kernel writes at most `length` bytes there.
+    unsafe { call6(Call::LogTake, args) }.map(|count| count as usize)
+}
+
 /// Appends to the kernel's log.
 pub fn log(text: &str) {
     // SAFETY: the kernel reads the text.
