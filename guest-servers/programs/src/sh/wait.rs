@@ -75,8 +75,10 @@ impl Shell {
         }
     }
 
-    /// Makes this process a subshell.
+    /// Makes this process a subshell. A ^C that the shell's handler caught on the way ends it.
     fn become_child(&mut self, ground: Ground) {
+        let interrupted =
+            self.options.interactive && ground != Ground::Back && signal::arrived(libc::SIGINT);
         let controlled = self.terminal.take().is_some();
         if controlled || self.options.interactive {
             terminal::reset_signals();
@@ -95,10 +97,26 @@ impl Shell {
         self.jobs.clear();
         self.options.interactive = false;
         self.loops = 0;
+        if interrupted {
+            // Only a process that is not there cannot be killed.
+            let _ = process::kill(std::process::id() as Pid, libc::SIGINT);
+        }
+    }
+
+    /// Passes a ^C on to the job, which came before the job had the terminal.
+    fn pass_interrupt(&self, id: JobId) {
+        let group = self.jobs.get(id).and_then(|job| job.group);
+        if let (Some(group), true) = (group, signal::arrived(libc::SIGINT)) {
+            // A group that is gone needs no signal.
+            let _ = process::kill(-group, libc::SIGINT);
+        }
     }
 
     /// Waits until the job ends or stops and returns its status.
     pub fn finish(&mut self, id: JobId, ground: Ground) -> Flow {
+        if ground == Ground::Fore && self.options.interactive {
+            self.pass_interrupt(id);
+        }
         let state = loop {
             let state = self
                 .jobs
@@ -145,6 +163,10 @@ impl Shell {
             State::Killed(libc::SIGINT) if self.options.interactive => {
                 errln!();
                 self.status = state.status();
+                if !self.traps.contains_key(&libc::SIGINT) {
+                    // The same ^C may have reached the shell, too.
+                    signal::take(libc::SIGINT);
+                }
                 return Err(Unwind::Interrupted);
             }
             State::Killed(libc::SIGINT | libc::SIGPIPE) => {}

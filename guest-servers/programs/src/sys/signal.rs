@@ -46,6 +46,11 @@ pub fn take(signal: i32) -> bool {
         && ARRIVED.fetch_and(!bit, Ordering::SeqCst) & bit != 0
 }
 
+/// Whether `signal` waits to be taken.
+pub fn arrived(signal: i32) -> bool {
+    ARRIVED.load(Ordering::Relaxed) & 1 << signal != 0
+}
+
 /// Whether any caught signal waits to be taken.
 pub fn any() -> bool {
     ARRIVED.load(Ordering::Relaxed) != 0
