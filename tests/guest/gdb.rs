@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::trial::{everywhere, needs};
+use crate::trial::{everywhere, except, needs};
 use anyhow::{Context, Result, ensure};
 use ferrix_tests::guest::BOOT_TIME;
 use ferrix_tests::host::{self, Need};
@@ -16,19 +16,82 @@ const FUNCTION: &str = "dispatch";
 const STOPPED: &str = "dispatch () at guest-kernel/src/syscall/dispatch.rs";
 
 pub fn trials() -> Vec<Trial> {
-    let session = everywhere("gdb::break_inspect_step_detach", break_inspect_step_detach);
-    vec![needs(session, &[Need::Gdb])]
+    let breaks = everywhere("gdb::break_inspect_step_detach", break_inspect_step_detach);
+    let breaks = except(
+        breaks,
+        Machine::Hardware,
+        "QEMU's emulated SVM neither intercepts INT3 nor has hardware breakpoints",
+    );
+    let steps = everywhere("gdb::inspect_step_detach", inspect_step_detach);
+    vec![needs(breaks, &[Need::Gdb]), needs(steps, &[Need::Gdb])]
 }
 
+/// At the first calls of a native system call.
 fn break_inspect_step_detach() -> Result<()> {
+    let breakpoint = format!("break {FUNCTION}");
+    let more = [
+        &breakpoint,
+        "continue",
+        "backtrace",
+        "info registers rip rsp",
+        "printf \"ring %d\\n\", $cs & 3",
+        "printf \"at %p\\n\", $pc",
+        "x/4xb $pc",
+        "stepi",
+        "printf \"then %p\\n\", $pc",
+        "continue",
+        "delete",
+    ];
+    session(&more, |text| {
+        let stop = |line: &&str| line.starts_with("Breakpoint 1") && line.contains(STOPPED);
+        let stops = text.lines().filter(stop).count();
+        ensure!(stops == 2, "{stops} stops at {FUNCTION} instead of 2");
+        let frames = text.lines().filter(|line| line.starts_with('#'));
+        let named =
+            frames.filter(|line| line.contains(STOPPED) || line.contains("ferrix_kernel::"));
+        ensure!(named.count() >= 2, "the backtrace has no two names");
+        ensure!(text.contains("ring 0"), "the registers");
+        let (at, then) = (value(text, "at ")?, value(text, "then ")?);
+        ensure!(at > 0xffff_8000_0000_0000, "{at:#x} is no kernel address");
+        ensure!(then != at, "the single step did not move");
+        four_bytes(text)
+    })
+}
+
+/// At the first instructions (in QEMU, of its firmware): without breakpoints, which not every KVM can set.
+fn inspect_step_detach() -> Result<()> {
+    let more = [
+        "printf \"at %p\\n\", $pc",
+        "x/4xb $pc",
+        "stepi",
+        "stepi",
+        "printf \"then %p\\n\", $pc",
+    ];
+    session(&more, |text| {
+        let (at, then) = (value(text, "at ")?, value(text, "then ")?);
+        ensure!(then != at, "two steps from {at:#x} led nowhere");
+        four_bytes(text)
+    })
+}
+
+fn four_bytes(text: &str) -> Result<()> {
+    let bytes = text.lines().find(|line| line.matches("\t0x").count() == 4);
+    bytes.map(drop).context("no line with four bytes of memory")
+}
+
+/// gdb's commands from the guest's first instruction on; then the guest boots to its prompt.
+fn session(commands: &[&str], check: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     let disk = Disk::copy()?;
     let socket = disk.path().with_extension("gdb");
     let (mut guest, address) = match Machine::current()?.is_monitor() {
         true => under_monitor(&disk)?,
         false => under_qemu(&disk, &socket.display().to_string())?,
     };
-    let text = gdb(&address)?;
-    check(&text).with_context(|| format!("gdb printed:\n{text}"))?;
+    let text = gdb(&address, commands)?;
+    let detached = text.contains("detached");
+    check(&text)
+        .and_then(|()| detached.then_some(()).context("no detach"))
+        .with_context(|| format!("gdb printed:\n{text}"))?;
     guest.expect(PROMPT, BOOT_TIME)?;
     guest.check("echo hello | wc -c", "6\n")?;
     guest.power_off(0).map(drop)
@@ -52,53 +115,21 @@ fn under_qemu(disk: &Disk, socket: &str) -> Result<(Guest, String)> {
     Ok((guest, socket.into()))
 }
 
-/// The commands of the session; each value that is checked is printed behind a name.
-fn gdb(address: &str) -> Result<String> {
+/// What gdb prints; each value that is checked is printed behind a name.
+fn gdb(address: &str, more: &[&str]) -> Result<String> {
     let kernel = host::built("image/kernel")?;
     let target = format!("target remote {address}");
-    let breakpoint = format!("break {FUNCTION}");
-    let commands = [
-        "set confirm off",
-        "set pagination off",
-        target.as_str(),
-        breakpoint.as_str(),
-        "continue",
-        "backtrace",
-        "info registers rip rsp",
-        "printf \"ring %d\\n\", $cs & 3",
-        "printf \"at %p\\n\", $pc",
-        "x/4xb $pc",
-        "stepi",
-        "printf \"then %p\\n\", $pc",
-        "continue",
-        "delete",
-        "detach",
-    ];
     let mut gdb = Command::new("gdb");
     gdb.args(["-batch", "-nx"]);
-    for command in commands {
+    for command in ["set confirm off", "set pagination off", &target] {
+        gdb.args(["-ex", command]);
+    }
+    for command in more.iter().chain(&["detach"]) {
         gdb.args(["-ex", command]);
     }
     let output = gdb.arg(kernel).output().context("gdb")?;
     let text = [output.stdout, output.stderr].concat();
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-fn check(text: &str) -> Result<()> {
-    let stop = |line: &&str| line.starts_with("Breakpoint 1") && line.contains(STOPPED);
-    let stops = text.lines().filter(stop).count();
-    ensure!(stops == 2, "{stops} stops at {FUNCTION} instead of 2");
-    let frames = text.lines().filter(|line| line.starts_with('#'));
-    let named = frames.filter(|line| line.contains(STOPPED) || line.contains("ferrix_kernel::"));
-    ensure!(named.count() >= 2, "the backtrace has no two names");
-    ensure!(text.contains("ring 0"), "the registers");
-    let (at, then) = (value(text, "at ")?, value(text, "then ")?);
-    ensure!(at > 0xffff_8000_0000_0000, "{at:#x} is no kernel address");
-    ensure!(then != at, "the single step did not move");
-    let bytes = text.lines().find(|line| line.matches("\t0x").count() == 4);
-    bytes.context("no line with four bytes of memory")?;
-    ensure!(text.contains("detached"), "no detach");
-    Ok(())
 }
 
 /// The hexadecimal number after `name` at the start of a line.

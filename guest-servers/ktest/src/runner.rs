@@ -13,8 +13,9 @@ use ferrix_rt::{clock, log};
 use crate::options;
 use crate::support::{Failure, Outcome, Test, set_of, sleep_ms, spawn};
 
-/// A test that takes longer hangs.
-const LIMIT_NS: u64 = 8_000_000_000;
+/// A test that takes longer hangs. The stress tests want two CPUs of the host for three seconds: a host
+/// that is busy with other things takes its time.
+const LIMIT_NS: u64 = 40_000_000_000;
 /// Threads that end on other CPUs may take this long to be gone.
 const SETTLE_MS: u64 = 200;
 
