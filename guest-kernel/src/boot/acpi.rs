@@ -132,9 +132,9 @@ pub fn ends(rsdp: u64) -> (Option<PowerOff>, Option<Reset>) {
     }
 }
 
-/// The PCI host, where there is an MCFG.
+/// The PCI host, where there is one.
 pub fn pci_host(rsdp: u64) -> Option<PciHost> {
-    let mcfg = find(rsdp, b"MCFG")?;
+    let mcfg = find(rsdp, b"MCFG").unwrap_or_default();
     let dsdt = fadt_and_dsdt(rsdp).map_or(&[][..], |(_, dsdt)| dsdt);
     mcfg::pci_host(mcfg, dsdt)
 }

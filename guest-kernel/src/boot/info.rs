@@ -91,24 +91,30 @@ pub fn ends() -> (Option<PowerOff>, Option<Reset>) {
     acpi::ends(INFO.lock().rsdp)
 }
 
-/// Virtio devices that the command line announces, or else ACPI.
-pub fn virtio_devices() -> ArrayVec<VirtioDevice, VIRTIO_MAX> {
-    let mut found: ArrayVec<_, VIRTIO_MAX> = words::virtio_devices(command_line())
-        .take(VIRTIO_MAX)
-        .collect();
-    if found.is_empty() {
-        let rsdp = INFO.lock().rsdp;
-        acpi::visit_virtio(rsdp, |device| {
-            let _ = found.try_push(device);
-        });
-    }
-    found
+/// Where devices are.
+#[derive(Debug, Default)]
+pub struct Devices {
+    /// Virtio devices with register windows.
+    pub virtio: ArrayVec<VirtioDevice, VIRTIO_MAX>,
+    /// PCI, where there may be more of them.
+    pub pci: PciHost,
 }
 
-/// The PCI host that ACPI announces.
-pub fn pci_host() -> Option<PciHost> {
-    let rsdp = INFO.lock().rsdp;
-    acpi::pci_host(rsdp)
+/// The devices that the command line announces, or else ACPI.
+pub fn devices() -> Devices {
+    let announced = words::virtio_devices(command_line());
+    let mut devices = Devices {
+        virtio: announced.take(VIRTIO_MAX).collect(),
+        pci: PciHost::default(),
+    };
+    if devices.virtio.is_empty() {
+        let rsdp = INFO.lock().rsdp;
+        acpi::visit_virtio(rsdp, |device| {
+            let _ = devices.virtio.try_push(device);
+        });
+        devices.pci = acpi::pci_host(rsdp).unwrap_or_default();
+    }
+    devices
 }
 
 /// Whether a driver may map these physical addresses: no RAM, and not the interrupt controllers, which are

@@ -31,6 +31,6 @@ mod pvh;
 
 #[cfg(target_os = "none")]
 pub use info::{
-    BootModule, apic_ids, command_line, ends, init, init_memory, io_apics, is_mappable,
-    memory_bytes, modules, pci_host, publish, virtio_devices,
+    BootModule, Devices, apic_ids, command_line, devices, ends, init, init_memory, io_apics,
+    is_mappable, memory_bytes, modules, publish,
 };

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::Rights;
-use ferrix_abi::info::{BootInfo, Module, VirtioDevice};
+use ferrix_abi::info::{BootInfo, Module, PciHost, VirtioDevice};
 use ferrix_abi::layout::{BOOT_INFO, PAGE_SIZE};
 use ferrix_abi::sched::SERVER_DEFAULT;
 use ferrix_abi::vm::{MapFlags, Prot};
@@ -179,7 +179,7 @@ fn boot_info(core: &mut Core, init: &'static Process, modules: &[BootModule]) ->
         reserved: 0,
         modules: [empty; ferrix_abi::info::MODULES_MAX],
         virtio: [VirtioDevice::default(); ferrix_abi::info::VIRTIO_MAX],
-        pci: boot::pci_host().unwrap_or_default(),
+        pci: PciHost::default(),
     };
     info.resource = init.add_handle(core, Object::Resource, Rights::all())?.0;
     for (slot, module) in info.modules.iter_mut().zip(modules) {
@@ -192,7 +192,9 @@ fn boot_info(core: &mut Core, init: &'static Process, modules: &[BootModule]) ->
         slot.arguments_length = length as u32;
         info.module_count += 1;
     }
-    for (slot, device) in info.virtio.iter_mut().zip(boot::virtio_devices()) {
+    let devices = boot::devices();
+    info.pci = devices.pci;
+    for (slot, device) in info.virtio.iter_mut().zip(devices.virtio) {
         *slot = device;
         info.virtio_count += 1;
     }
