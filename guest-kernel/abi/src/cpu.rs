@@ -35,5 +35,7 @@ bitflags! {
         const MACHINE_CHECK = 1 << 12;
         /// No feature, but found by trying: SYSCALL arrives as a fetch fault (docs/kvm.md, machine B).
         const SYSCALL_FAULTS = 1 << 13;
+        /// Likewise: the hypervisor does not keep XCR0, so XSAVE is not used.
+        const XCR0_LOST = 1 << 14;
     }
 }

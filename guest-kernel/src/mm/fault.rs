@@ -35,6 +35,10 @@ pub fn page_fault(frame: &mut TrapFrame, address: u64, error: u64) {
     FAULTS.store(FAULTS.load(Relaxed).wrapping_add(1), Relaxed);
     let user = error & code::USER != 0;
     if !user && (address >= USER_TOP || uaccess::fixup(frame.rip).is_none()) {
+        if frame.is_user() {
+            // The processor's own access, to a table of descriptors, on behalf of a program's instruction.
+            return fault_signal(frame, FaultKind::SegvMaperr, address, error);
+        }
         panic!(
             "page fault in the kernel: address {address:#x}, rip {:#x}, code {error:#x}",
             frame.rip

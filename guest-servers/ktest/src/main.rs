@@ -11,6 +11,8 @@
 
 extern crate alloc;
 
+#[expect(unsafe_code, reason = "registers that only assembly names")]
+mod cpu;
 mod futexes;
 mod handles;
 mod maps;
@@ -32,6 +34,8 @@ mod stress;
 )]
 mod support;
 mod time;
+#[expect(unsafe_code, reason = "instructions that programs should not execute")]
+mod traps;
 
 use support::Test;
 
@@ -57,6 +61,8 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("time", time::TESTS),
     ("scheduling", scheduling::TESTS),
     ("pointers", pointers::TESTS),
+    ("cpu", cpu::TESTS),
+    ("traps", traps::TESTS),
     ("stress", stress::TESTS),
 ];
 

@@ -17,6 +17,13 @@ pub fn only() -> &'static str {
     value("only").unwrap_or_default()
 }
 
+/// Names of the processor's features that the kernel does without.
+pub fn without() -> impl Iterator<Item = &'static str> {
+    value("without")
+        .into_iter()
+        .flat_map(|list| list.split(','))
+}
+
 /// Where the random numbers of the stress tests start.
 pub fn seed() -> u64 {
     number("seed", 0x5eed)

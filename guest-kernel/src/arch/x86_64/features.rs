@@ -57,7 +57,7 @@ pub fn detect() {
 /// kernel (docs/kvm.md), which are XSAVE, and STAC and CLAC, without which SMAP cannot be used.
 pub fn restrict_to_emulated() {
     let unusable = Features::XSAVE | Features::XSAVEOPT | Features::SMAP | Features::MACHINE_CHECK;
-    let left = features() - unusable | Features::SYSCALL_FAULTS;
+    let left = (features() - unusable) | Features::SYSCALL_FAULTS;
     FEATURES.store(left.bits(), Relaxed);
 }
 
@@ -72,6 +72,12 @@ pub fn forget(names: &str) {
     if !features().contains(Features::XSAVE) {
         FEATURES.store((features() - Features::XSAVEOPT).bits(), Relaxed);
     }
+}
+
+/// XCR0 does not stay as it is set: forgets XSAVE.
+pub fn lose_xcr0() {
+    let left = (features() - (Features::XSAVE | Features::XSAVEOPT)) | Features::XCR0_LOST;
+    FEATURES.store(left.bits(), Relaxed);
 }
 
 /// TSC and APIC timer frequency in kHz, where the hypervisor says (0: it does not).

@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 
 use ferrix_abi::error::{Error, Result};
 
-use super::features::{Features, features};
+use super::features::{self, Features, features};
 use super::instructions::{read_cr4, write_cr4};
 
 /// x87, SSE: what FXSAVE has.
@@ -142,20 +142,40 @@ pub fn lock() {
 
 /// Enables the extended states on this CPU, and sizes the areas.
 pub(super) fn init() {
-    if features().contains(Features::XSAVE) {
-        let offered = __cpuid_count(0xd, 0);
-        let states = enabled_states(offered.eax as u64);
-        // SAFETY: CPUID offers XSAVE and these states.
-        unsafe {
-            write_cr4(read_cr4() | CR4_OSXSAVE);
-            asm!("xsetbv", in("ecx") 0, in("eax") states as u32, in("edx") (states >> 32) as u32,
-                options(nomem, nostack, preserves_flags));
-        }
-        // EBX: what the enabled states need, FXSAVE's area and the header included.
-        SIZE.store(__cpuid_count(0xd, 0).ebx as usize, Relaxed);
-        OPTIMISED.store(features().contains(Features::XSAVEOPT), Relaxed);
+    if features().contains(Features::XSAVE) && !enable_states() {
+        log!("XSAVE is not used: the hypervisor does not keep XCR0");
+        features::lose_xcr0();
+        // SAFETY: nothing has used XSAVE.
+        unsafe { write_cr4(read_cr4() & !CR4_OSXSAVE) }
     }
     lock();
+}
+
+/// Enables XSAVE and what a context has on this CPU; false if it is gone after an exit to the hypervisor (QEMU's
+/// SVM, without KVM, lets a guest's XSETBV pass, and KVM in it puts back what it knows).
+fn enable_states() -> bool {
+    let offered = __cpuid_count(0xd, 0);
+    let states = enabled_states(offered.eax as u64);
+    // SAFETY: CPUID offers XSAVE and these states.
+    unsafe {
+        write_cr4(read_cr4() | CR4_OSXSAVE);
+        asm!("xsetbv", in("ecx") 0, in("eax") states as u32, in("edx") (states >> 32) as u32,
+            options(nomem, nostack, preserves_flags));
+    }
+    // EBX: what the enabled states need, FXSAVE's area and the header included. CPUID always exits.
+    let size = __cpuid_count(0xd, 0).ebx as usize;
+    let (low, high): (u32, u32);
+    // SAFETY: XSAVE is enabled.
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high,
+            options(nomem, nostack, preserves_flags));
+    }
+    let kept = states == (low as u64 | (high as u64) << 32);
+    if kept {
+        SIZE.store(size, Relaxed);
+        OPTIMISED.store(features().contains(Features::XSAVEOPT), Relaxed);
+    }
+    kept
 }
 
 /// What a context has of the states that the processor offers. Not AMX, whose use a program must ask for; nor

@@ -179,6 +179,16 @@ pub unsafe fn ltr(selector: u16) {
     unsafe { asm!("ltr {:x}", in(reg) selector, options(nostack, preserves_flags)) }
 }
 
+/// Loads the local descriptor table's register.
+///
+/// # Safety
+/// `selector` is null, or names a local descriptor table in the GDT.
+#[inline]
+pub unsafe fn lldt(selector: u16) {
+    // SAFETY: by the caller's promise.
+    unsafe { asm!("lldt {:x}", in(reg) selector, options(nostack, preserves_flags)) }
+}
+
 /// What LGDT and LIDT read.
 #[repr(C, packed)]
 struct TableRegister {

@@ -10,7 +10,7 @@ use ferrix_abi::machine::PORTS_END;
 
 use super::cpu::PerCpu;
 use super::entry::idt::HEADER;
-use super::instructions::{lgdt, ltr};
+use super::instructions::{lgdt, lldt, ltr};
 
 /// 32-bit kernel code, for starting CPUs.
 pub const BOOT_CS: u16 = 0x08;
@@ -176,5 +176,7 @@ pub(super) fn load(cpu: &'static PerCpu, stacks: ExceptionStacks) {
     unsafe {
         lgdt(cpu.gdt.as_ptr() as u64, (GDT_ENTRIES * 8 - 1) as u16);
         ltr(TSS);
+        // After a reset there is a local table at address 0.
+        lldt(0);
     }
 }
