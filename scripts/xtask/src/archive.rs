@@ -46,27 +46,22 @@ impl Archive {
 
     /// Adds a file that everyone may run.
     pub fn add(&mut self, name: &str, data: &[u8]) {
+        self.entry(name, 0o100_755, data);
+    }
+
+    /// Adds an empty folder.
+    pub fn add_folder(&mut self, name: &str) {
+        self.entry(name, 0o040_755, &[]);
+    }
+
+    fn entry(&mut self, name: &str, mode: usize, data: &[u8]) {
         let archive = &mut self.bytes;
         let name_begin = archive.len() + HEADER;
         let data_begin = (name_begin + name.len() + 1).next_multiple_of(self.alignment);
         let name_size = data_begin - name_begin;
         archive.extend_from_slice(b"070701");
         // Inode, mode, owner, group, links, time, size, four device numbers, name size, checksum.
-        let fields = [
-            0,
-            0o100_755,
-            0,
-            0,
-            1,
-            0,
-            data.len(),
-            0,
-            0,
-            0,
-            0,
-            name_size,
-            0,
-        ];
+        let fields = [0, mode, 0, 0, 1, 0, data.len(), 0, 0, 0, 0, name_size, 0];
         for field in fields {
             archive.extend_from_slice(format!("{field:08X}").as_bytes());
         }

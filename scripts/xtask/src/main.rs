@@ -8,11 +8,13 @@
 //! | `hardware-kvm COMMAND…` | runs a command in a machine with a hardware `/dev/kvm` |
 //! | `test [filter]` | all tests, one closing line |
 //! | `bench` | kernel instructions per operation |
+//! | `compare-boot` | seconds to the prompt, beside Linux on the same machine |
 //! | `lint` | formatting and clippy, for host and guest |
 
 mod archive;
 mod bench;
 mod build;
+mod compare_boot;
 mod docs;
 mod hardware_kvm;
 mod image;
@@ -46,10 +48,11 @@ fn dispatch() -> Result<ExitCode> {
         "hardware-kvm" => Ok(hardware_kvm::main(&rest)),
         "test" => test::all(&rest),
         "bench" => bench::all().map(|()| ExitCode::SUCCESS),
+        "compare-boot" => compare_boot::main(&rest).map(|()| ExitCode::SUCCESS),
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
         other => {
             bail!(
-                "unknown command `{other}`: expected build, boot, boot-qemu, hardware-kvm, test, bench or lint"
+                "unknown command `{other}`: expected build, boot, boot-qemu, hardware-kvm, test, bench, compare-boot or lint"
             )
         }
     }

@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use tempfile::TempDir;
 
-/// QEMU's `microvm` as the kernel likes it: devices announced on the command line, no KVM.
+/// QEMU's `microvm` as the kernel likes it: devices announced on the command line.
 const QEMU: &[&str] = &[
     "-M",
     "microvm,acpi=off,rtc=on,x-option-roms=off",
-    "-accel",
-    "tcg",
     "-cpu",
     "max",
     "-m",
@@ -57,12 +55,16 @@ pub fn boot(options: &[String]) -> Result<ExitCode> {
 /// Runs QEMU without KVM; `poweroff` ends it (always with status 0: the machine has no way to tell one).
 pub fn boot_qemu(options: &[String]) -> Result<ExitCode> {
     let (_folder, disk) = disk_copy()?;
+    finish(qemu("tcg", &disk).args(options), "qemu-system-x86_64")
+}
+
+/// The command that boots the default image in QEMU by an accelerator, `tcg` or `kvm`.
+pub fn qemu(accelerator: &str, disk: &Path) -> Command {
     let drive = format!("id=root,format=raw,if=none,file={}", disk.display());
     let mut qemu = tool("qemu-system-x86_64");
-    finish(
-        qemu.args(QEMU).args(["-drive", &drive]).args(options),
-        "qemu-system-x86_64",
-    )
+    qemu.args(["-accel", accelerator]).args(QEMU);
+    qemu.args(["-drive", &drive]);
+    qemu
 }
 
 /// A copy of the root disk in a folder that goes when the value is dropped.

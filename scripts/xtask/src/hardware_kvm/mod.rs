@@ -6,10 +6,10 @@
 
 mod initramfs;
 mod kernel_modules;
-mod kit;
+pub mod kit;
 mod machine;
 mod options;
-mod packages;
+pub mod packages;
 mod session;
 mod terminal;
 mod virtiofsd;

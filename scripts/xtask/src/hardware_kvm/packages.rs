@@ -28,11 +28,16 @@ pub fn fetch(folder: &Path) -> Result<()> {
             CANDIDATES.join(", ")
         );
     }
-    eprintln!("hardware-kvm: fetching {}", chosen.join(", "));
+    unpack(&chosen, folder)
+}
+
+/// Downloads packages and unpacks them into `folder`.
+pub fn unpack(packages: &[String], folder: &Path) -> Result<()> {
+    eprintln!("fetching {}", packages.join(", "));
     let parent = folder.parent().context("a folder below target")?;
-    let packages = tempfile::tempdir_in(parent).context("making a folder in target")?;
-    download(&chosen, packages.path())?;
-    for package in fs::read_dir(packages.path())? {
+    let downloads = tempfile::tempdir_in(parent).context("making a folder in target")?;
+    download(packages, downloads.path())?;
+    for package in fs::read_dir(downloads.path())? {
         run(Command::new("dpkg-deb")
             .arg("-x")
             .arg(package?.path())
