@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use ferrix_machine::{exit, port, virtio_mmio};
+use ferrix_machine::{exit, port};
 
+use crate::config::Model;
 use crate::control::{Control, Outcome};
-use crate::devices::Milestones;
 use crate::devices::cmos::{self, Cmos};
-use crate::devices::uart::Uart;
+use crate::devices::{Milestones, Registers};
 use crate::virtio::mmio::Transport;
 
 const UART_LAST: u16 = port::UART + 7;
 
 /// Everything that a vCPU can reach by an exit.
 pub struct Bus {
-    /// The kernel's log.
-    pub uart: Uart,
+    /// Whose machine it looks like.
+    pub model: Model,
+    /// The UART: the kernel's log, and perhaps the terminal.
+    pub uart: Box<dyn Registers>,
     /// Boot milestones.
     pub milestones: Milestones,
     /// The wall clock.
@@ -31,10 +33,10 @@ impl Bus {
     pub fn port_write(&self, vcpu: usize, port: u16, data: &[u8]) {
         match port {
             port::UART..=UART_LAST => self.uart.write(port - port::UART, data),
-            port::EXIT => self.exit(vcpu, data),
-            port::MILESTONE => self.milestones.note(data),
+            port::EXIT if self.model.is_ferrix() => self.exit(vcpu, data),
+            port::MILESTONE if self.model.is_ferrix() => self.milestones.note(data),
             port::I8042_COMMAND => self.i8042(data),
-            cmos::INDEX..=cmos::DATA => self.cmos.write(port, data),
+            cmos::INDEX..=cmos::DATA if self.model.is_ferrix() => self.cmos.write(port, data),
             _ => log::trace!("write to port {port:#x}: {data:x?}"),
         }
     }
@@ -44,7 +46,7 @@ impl Bus {
         match port {
             port::UART..=UART_LAST => self.uart.read(port - port::UART, data),
             port::I8042_COMMAND => data.fill(0),
-            cmos::INDEX..=cmos::DATA => self.cmos.read(port, data),
+            cmos::INDEX..=cmos::DATA if self.model.is_ferrix() => self.cmos.read(port, data),
             _ => data.fill(0xff),
         }
     }
@@ -66,9 +68,8 @@ impl Bus {
     }
 
     fn window(&self, address: u64) -> Option<(&Transport, u64)> {
-        let offset = address.checked_sub(virtio_mmio::BASE)?;
-        let device = self.virtio.get((offset / virtio_mmio::STRIDE) as usize)?;
-        Some((device, offset % virtio_mmio::STRIDE))
+        let (index, offset) = self.model.windows().find(address)?;
+        Some((self.virtio.get(index)?, offset))
     }
 
     fn exit(&self, vcpu: usize, data: &[u8]) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{DiskConfig, MemorySize};
+use crate::config::{DiskConfig, MachineConfig, MemorySize};
 use crate::status;
 
 /// Runs a virtual machine on KVM.
@@ -46,6 +46,11 @@ pub struct RunOptions {
         conflicts_with = "image"
     )]
     pub initrd: Option<PathBuf>,
+
+    /// Which machine to present: ferrix (the default) or firecracker, the latter without exit port, with
+    /// the terminal on the UART. `,announce=acpi` or `,announce=cmdline` names the devices there only.
+    #[arg(long, value_name = "MODEL[,announce=HOW]")]
+    pub machine: Option<MachineConfig>,
 
     /// Number of virtual CPUs.
     #[arg(long, value_name = "N")]
@@ -105,6 +110,8 @@ mod tests {
     fn all_documented_options_parse() {
         let options = parse(&[
             "images/default.toml",
+            "--machine",
+            "firecracker,announce=acpi",
             "--cpus",
             "4",
             "--memory",

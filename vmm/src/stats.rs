@@ -71,7 +71,7 @@ pub(crate) fn collect(start: Instant, status: ExitStatus, machine: &Machine) -> 
             .iter()
             .map(|disk| disk.counters())
             .collect(),
-        console: machine.backs.console().counters(),
+        console: machine.backs.tty.counters(),
         log_bytes: machine.log.bytes(),
     }
 }

@@ -11,9 +11,10 @@ use acpi_tables::xsdt::XSDT;
 use acpi_tables::{Aml, aml};
 use ferrix_machine::irq::{IOAPIC_BASE, LAPIC_BASE, UART_GSI};
 use ferrix_machine::memory::{ACPI_BASE, KERNEL_BASE};
-use ferrix_machine::{port, virtio_mmio};
+use ferrix_machine::port;
 
 use super::{BootError, write_below};
+use crate::config::Windows;
 use crate::memory::Ram;
 
 const OEM: [u8; 6] = *b"FERRIX";
@@ -36,10 +37,10 @@ impl Tables {
 }
 
 /// Writes all tables; returns the RSDP's address.
-pub fn write(ram: &Ram, cpus: u32, devices: usize) -> Result<u64, BootError> {
+pub fn write(ram: &Ram, cpus: u32, windows: Windows, devices: usize) -> Result<u64, BootError> {
     // The RSDP is first in memory but last to be known.
     let mut tables = Tables(vec![0; Rsdp::len()]);
-    let dsdt = tables.add(&Raw(dsdt(devices).as_slice()));
+    let dsdt = tables.add(&Raw(dsdt(windows, devices).as_slice()));
     let fadt = FADTBuilder::new(OEM, TABLE, REVISION)
         .dsdt_64(dsdt)
         .flag(Flags::HwReducedAcpi);
@@ -75,11 +76,11 @@ fn madt(cpus: u32) -> MADT {
 }
 
 /// Devices are edge-triggered, active high, as [`ferrix_machine::irq`] says.
-fn dsdt(devices: usize) -> Sdt {
+fn dsdt(windows: Windows, devices: usize) -> Sdt {
     let mut sdt = Sdt::new(*b"DSDT", DSDT_HEADER, 2, OEM, TABLE, REVISION);
     let mut body = Vec::new();
     for index in 0..devices {
-        virtio_node(index).to_aml(&mut body);
+        virtio_node(windows, index).to_aml(&mut body);
     }
     uart_node(&mut body);
     sdt.append_slice(&body);
@@ -94,18 +95,18 @@ struct VirtioNode {
     gsi: u32,
 }
 
-fn virtio_node(index: usize) -> VirtioNode {
+fn virtio_node(windows: Windows, index: usize) -> VirtioNode {
     VirtioNode {
         name: format!("_SB_.VR{index:02}"),
         uid: index as u32,
-        base: (virtio_mmio::BASE + virtio_mmio::STRIDE * index as u64) as u32,
-        gsi: virtio_mmio::FIRST_GSI + index as u32,
+        base: windows.address(index) as u32,
+        gsi: windows.gsi(index),
     }
 }
 
 impl VirtioNode {
     fn to_aml(&self, sink: &mut Vec<u8>) {
-        let window = Memory32Fixed::new(true, self.base, virtio_mmio::STRIDE as u32);
+        let window = Memory32Fixed::new(true, self.base, Windows::STRIDE as u32);
         let interrupt = Interrupt::new(true, true, false, false, self.gsi);
         let resources = ResourceTemplate::new(vec![&window, &interrupt]);
         let hid = Name::new(Path::new("_HID"), &"LNRO0005");

@@ -3,12 +3,11 @@
 use std::fmt::Write;
 
 use ferrix_machine::cmdline::{COMMAND, VIRTIO_MMIO_DEVICE, is_plain};
-use ferrix_machine::virtio_mmio::{BASE, FIRST_GSI, STRIDE};
 
-use crate::config::VmConfig;
+use crate::config::{VmConfig, Windows};
 
 /// The user's words, then the command, then the device windows.
-pub fn build(config: &VmConfig, devices: usize) -> String {
+pub fn build(config: &VmConfig) -> String {
     let mut words = Vec::new();
     if !config.append.is_empty() {
         words.push(config.append.clone());
@@ -16,13 +15,13 @@ pub fn build(config: &VmConfig, devices: usize) -> String {
     if let Some(command) = &config.command {
         words.push(format!("{COMMAND}={}", percent_encode(command)));
     }
-    for index in 0..devices {
-        let base = BASE + STRIDE * index as u64;
-        let gsi = FIRST_GSI + index as u32;
-        words.push(format!(
-            "{VIRTIO_MMIO_DEVICE}={}K@{base:#x}:{gsi}",
-            STRIDE >> 10
-        ));
+    if config.machine.announce.has_words() {
+        let windows = config.machine.model.windows();
+        words.extend((0..config.devices()).map(|index| {
+            let (base, gsi) = (windows.address(index), windows.gsi(index));
+            let size = Windows::STRIDE >> 10;
+            format!("{VIRTIO_MMIO_DEVICE}={size}K@{base:#x}:{gsi}")
+        }));
     }
     words.join(" ")
 }

@@ -7,16 +7,18 @@
 pub mod acpi;
 pub mod cmdline;
 pub mod elf;
+mod initrd;
 pub mod pvh;
 
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ferrix_machine::memory::{MMIO_HOLE_BASE, TABLES_BASE};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
 use self::elf::{Defect, KernelImage};
-use crate::config::{MemorySize, ModuleConfig, VmConfig};
+use crate::config::{MachineConfig, MemorySize, Model, ModuleConfig, VmConfig};
 use crate::memory::Ram;
 
 const PAGE: u64 = 4096;
@@ -95,17 +97,22 @@ pub(crate) fn open(what: &'static str, path: &Path) -> Result<File, BootError> {
 }
 
 /// Fills RAM with all that the kernel expects. Returns the entry state's addresses.
-pub fn load(
-    config: &VmConfig,
-    kernel: &KernelImage,
-    ram: &Ram,
-    devices: usize,
-) -> Result<pvh::Entry, BootError> {
+pub fn load(config: &VmConfig, kernel: &KernelImage, ram: &Ram) -> Result<pvh::Entry, BootError> {
+    let MachineConfig { model, announce } = config.machine;
     kernel.check_fits(config.memory)?;
     kernel.load(ram)?;
-    let modules = load_modules(&config.modules, kernel.end(), ram, config.memory)?;
-    let rsdp = acpi::write(ram, config.cpus, devices)?;
-    let command_line = cmdline::build(config, devices);
+    let modules = match model {
+        Model::Ferrix => load_modules(&config.modules, kernel.end(), ram, config.memory)?,
+        Model::Firecracker => load_initrd(&config.modules, kernel.end(), ram)?,
+    };
+    let rsdp = if announce.has_tables() {
+        acpi::write(ram, config.cpus, model.windows(), config.devices())?
+    } else {
+        0
+    };
+    // Firecracker leaves the guest to find it.
+    let rsdp = if model.is_ferrix() { rsdp } else { 0 };
+    let command_line = cmdline::build(config);
     let start_info = pvh::write(ram, &command_line, &modules, rsdp)?;
     Ok(pvh::Entry {
         instruction: kernel.entry,
@@ -146,6 +153,46 @@ fn load_modules(
         next = end.next_multiple_of(PAGE);
     }
     Ok(loaded)
+}
+
+/// Puts all modules into one initrd, at the end of RAM below the hole.
+fn load_initrd(
+    modules: &[ModuleConfig],
+    kernel_end: u64,
+    ram: &Ram,
+) -> Result<Vec<LoadedModule>, BootError> {
+    let mut contents = Vec::with_capacity(modules.len());
+    for module in modules {
+        let mut content = Vec::new();
+        let read = |source| BootError::Read {
+            what: "boot module",
+            path: module.path.clone(),
+            source,
+        };
+        let mut file = open("boot module", &module.path)?;
+        file.read_to_end(&mut content).map_err(read)?;
+        contents.push((module.args.clone(), content));
+    }
+    let archive = initrd::archive(&contents);
+    let size = archive.len() as u64;
+    let end = memory_map(ram)
+        .get(1)
+        .map_or(0, |(start, size)| start + size);
+    let base = end.saturating_sub(size) / PAGE * PAGE;
+    let path = modules.first().map(|module| module.path.clone());
+    if base < kernel_end {
+        return Err(BootError::ModuleTooLarge {
+            path: path.unwrap_or_default(),
+            size,
+            memory: MemorySize::from_bytes(end),
+        });
+    }
+    ram.write_slice(&archive, GuestAddress(base))?;
+    Ok(vec![LoadedModule {
+        base,
+        size,
+        args: String::new(),
+    }])
 }
 
 /// Reads `size` bytes of `file` into RAM.

@@ -239,6 +239,7 @@ proptest::proptest! {
 
 fn config(modules: Vec<ModuleConfig>) -> VmConfig {
     VmConfig {
+        machine: MachineConfig::default(),
         kernel: "k".into(),
         modules,
         disks: vec![],
@@ -252,7 +253,7 @@ fn config(modules: Vec<ModuleConfig>) -> VmConfig {
 
 #[test]
 fn command_line_is_separated_by_spaces_only() {
-    let line = cmdline::build(&config(vec![]), 2);
+    let line = cmdline::build(&config(vec![]));
     assert_eq!(
         line,
         "quiet command=sh%20-c%20%22exit%203%22 \
@@ -260,6 +261,45 @@ fn command_line_is_separated_by_spaces_only() {
     );
     assert_eq!(percent_encode("a/b.c_d=e,f:g-h"), "a/b.c_d=e,f:g-h");
     assert_eq!(percent_encode("ü%"), "%C3%BC%25");
+}
+
+#[test]
+fn firecracker_has_other_windows_and_no_console() {
+    let mut config = config(vec![]);
+    config.machine = "firecracker".parse().unwrap();
+    config.command = None;
+    let line = "quiet virtio_mmio.device=4K@0xc0001000:5";
+    assert_eq!(cmdline::build(&config), line);
+    config.machine = "firecracker,announce=acpi".parse().unwrap();
+    assert_eq!(cmdline::build(&config), "quiet");
+}
+
+#[test]
+fn firecracker_gets_one_initrd_at_the_end_of_ram_and_no_rsdp() {
+    let mut module = tempfile::NamedTempFile::new().unwrap();
+    module.write_all(&[7; 5000]).unwrap();
+    let mut config = config(vec![ModuleConfig {
+        path: module.path().into(),
+        args: "init -v".into(),
+    }]);
+    config.machine = "firecracker".parse().unwrap();
+    let ram = memory::allocate(config.memory).unwrap();
+    load(&config, &good().open().unwrap(), &ram).unwrap();
+    let list = read_u64(&ram, PVH_INFO_BASE + 16);
+    let (base, size) = (read_u64(&ram, list), read_u64(&ram, list + 8));
+    assert_eq!((base % 4096, (base + size).div_ceil(4096)), (0, 8192));
+    let mut magic = [0; 6];
+    ram.read_slice(&mut magic, GuestAddress(base)).unwrap();
+    assert_eq!(&magic, b"070701");
+    assert_eq!(
+        read_u64(&ram, PVH_INFO_BASE + 32),
+        0,
+        "the guest looks for it"
+    );
+    let mut signature = [0; 8];
+    ram.read_slice(&mut signature, GuestAddress(ACPI_BASE))
+        .unwrap();
+    assert_eq!(&signature, b"RSD PTR ");
 }
 
 fn read_u64(ram: &Ram, address: u64) -> u64 {
@@ -276,7 +316,7 @@ fn boot_information_is_complete() {
     };
     let config = config(vec![one.clone(), one]);
     let ram = memory::allocate(config.memory).unwrap();
-    let entry = load(&config, &good().open().unwrap(), &ram, 1).unwrap();
+    let entry = load(&config, &good().open().unwrap(), &ram).unwrap();
     assert_eq!(
         entry,
         pvh::Entry {
@@ -306,7 +346,7 @@ fn boot_information_is_complete() {
 #[test]
 fn acpi_tables_have_good_checksums() {
     let ram = memory::allocate(MemorySize::mib(32)).unwrap();
-    let rsdp = acpi::write(&ram, 4, 3).unwrap();
+    let rsdp = acpi::write(&ram, 4, Model::Ferrix.windows(), 3).unwrap();
     let xsdt = read_u64(&ram, rsdp + 24);
     let fadt = read_u64(&ram, xsdt + 36);
     let madt = read_u64(&ram, xsdt + 44);
@@ -340,7 +380,7 @@ fn a_module_that_does_not_fit_is_refused() {
         args: "big".into(),
     }]);
     let ram = memory::allocate(config.memory).unwrap();
-    let error = load(&config, &good().open().unwrap(), &ram, 0).unwrap_err();
+    let error = load(&config, &good().open().unwrap(), &ram).unwrap_err();
     assert!(
         matches!(
             error,

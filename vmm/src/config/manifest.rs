@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{
-    ConfigError, DEFAULT_MEMORY, DiskConfig, FileSystem, MemorySize, ModuleConfig, VmConfig,
+    ConfigError, DEFAULT_MEMORY, DiskConfig, FileSystem, MachineConfig, MemorySize, ModuleConfig,
+    VmConfig,
 };
 
 /// The manifest as written.
@@ -64,6 +65,7 @@ impl Manifest {
     /// Resolves paths against the manifest's folder and fills in defaults.
     pub fn into_config(self, folder: &Path) -> VmConfig {
         VmConfig {
+            machine: MachineConfig::default(),
             kernel: folder.join(self.kernel),
             modules: self
                 .modules

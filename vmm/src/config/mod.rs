@@ -1,13 +1,15 @@
 //! What machine to build: the manifest and the command line joined into one [`VmConfig`].
 
+mod machine;
 mod manifest;
 mod size;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use ferrix_machine::{memory, virtio_mmio};
+use ferrix_machine::{cmdline, memory, virtio_mmio};
 
+pub use machine::{Announce, MachineConfig, Model, Windows};
 pub use manifest::Manifest;
 pub use size::MemorySize;
 
@@ -18,11 +20,13 @@ pub const DEFAULT_MEMORY: MemorySize = MemorySize::mib(256);
 /// vCPUs that the ACPI tables and the xAPIC identifiers can number.
 pub const MAX_CPUS: u32 = 64;
 /// Console and entropy source take the windows after the disks.
-pub const FIXED_DEVICES: usize = 2;
+const FIXED_DEVICES: usize = 2;
 
 /// Everything needed to build the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VmConfig {
+    /// Which machine is presented.
+    pub machine: MachineConfig,
     /// Kernel ELF.
     pub kernel: PathBuf,
     /// Boot modules in order.
@@ -149,6 +153,7 @@ impl VmConfig {
             .into_iter()
             .collect();
         Self {
+            machine: MachineConfig::default(),
             kernel: kernel.into(),
             modules,
             disks: Vec::new(),
@@ -161,6 +166,7 @@ impl VmConfig {
     }
 
     fn apply(&mut self, options: &RunOptions) {
+        self.machine = options.machine.unwrap_or_default();
         self.cpus = options.cpus.unwrap_or(self.cpus);
         self.memory = options.memory.unwrap_or(self.memory);
         if !options.disks.is_empty() {
@@ -178,6 +184,22 @@ impl VmConfig {
             }
             self.append.push_str(more);
         }
+    }
+
+    /// Whether the terminal is on the UART, as the machine has it or the kernel's command line wants it
+    /// (`ferrix_machine::cmdline::CONSOLE`); then there is no virtio-console.
+    pub fn has_serial_terminal(&self) -> bool {
+        let words = self.append.split_ascii_whitespace();
+        let values =
+            words.filter_map(|word| word.strip_prefix(cmdline::CONSOLE)?.strip_prefix('='));
+        let name = values.last().and_then(|value| value.split(',').next());
+        !self.machine.model.is_ferrix()
+            || name.is_some_and(|name| cmdline::SERIAL_CONSOLES.contains(&name))
+    }
+
+    /// How many virtio devices the machine has: disks, console, entropy source.
+    pub fn devices(&self) -> usize {
+        self.disks.len() + FIXED_DEVICES - usize::from(self.has_serial_terminal())
     }
 
     fn check(&self) -> Result<(), ConfigError> {

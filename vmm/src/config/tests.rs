@@ -109,3 +109,22 @@ fn missing_manifest_names_file_and_remedy() {
         "{error}"
     );
 }
+
+#[test]
+fn the_last_word_says_where_the_terminal_is() {
+    let load = |append: &str, machine: Option<&str>| {
+        let options = RunOptions {
+            kernel: Some("k".into()),
+            append: vec![append.into()],
+            machine: machine.map(|name| name.parse().unwrap()),
+            ..RunOptions::default()
+        };
+        let config = VmConfig::load(&options).unwrap();
+        (config.has_serial_terminal(), config.devices())
+    };
+    assert_eq!(load("quiet", None), (false, 2));
+    assert_eq!(load("console=ttyS0,115200 quiet", None), (true, 1));
+    assert_eq!(load("console=ttyS0 console=hvc0", None), (false, 2));
+    assert_eq!(load("noconsole=serial", None), (false, 2));
+    assert_eq!(load("", Some("firecracker")), (true, 1));
+}

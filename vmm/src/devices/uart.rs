@@ -29,9 +29,10 @@ impl Uart {
     pub fn new(line: EventFd, sink: Sink) -> Self {
         Self(Mutex::new(Serial::new(Line(line), sink)))
     }
+}
 
-    /// OUT to register `offset`.
-    pub fn write(&self, offset: u16, data: &[u8]) {
+impl super::Registers for Uart {
+    fn write(&self, offset: u16, data: &[u8]) {
         let mut serial = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for &byte in data {
             if let Err(error) = serial.write(offset as u8, byte) {
@@ -40,8 +41,7 @@ impl Uart {
         }
     }
 
-    /// IN from register `offset`.
-    pub fn read(&self, offset: u16, data: &mut [u8]) {
+    fn read(&self, offset: u16, data: &mut [u8]) {
         let mut serial = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         data.fill_with(|| serial.read(offset as u8));
     }
@@ -51,6 +51,7 @@ impl Uart {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::Registers as _;
     use super::*;
 
     #[derive(Clone, Default)]

@@ -3,6 +3,8 @@
 use ferrix_machine::cpuid as leaf;
 use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, kvm_cpuid_entry2};
 
+use crate::config::Model;
+
 /// KVM's APIC timer counts at 1 GHz, whatever the host.
 const APIC_TIMER_KHZ: u32 = 1_000_000;
 const TSC_DEADLINE: u32 = 1 << 24;
@@ -21,6 +23,8 @@ pub struct Topology {
 /// What a kernel need not measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
+    /// Whose machine it looks like: only Ferrix's has the timing leaf.
+    pub model: Model,
     /// TSC frequency; 0 when unknown.
     pub tsc_khz: u32,
     /// The in-kernel APIC timer has TSC-deadline mode.
@@ -48,7 +52,10 @@ pub fn shape(
             leaves.push(entry)?;
         }
     }
-    leaves.push(timing(clocks))
+    match clocks.model {
+        Model::Ferrix => leaves.push(timing(clocks)),
+        Model::Firecracker => Ok(()),
+    }
 }
 
 fn shape_entry(entry: &mut kvm_cpuid_entry2, topology: Topology, clocks: Clocks) {
@@ -75,7 +82,7 @@ fn shape_entry(entry: &mut kvm_cpuid_entry2, topology: Topology, clocks: Clocks)
             entry.ebx = entry.ebx & !0xffff | topology.apic_id & 0xff;
             entry.ecx &= !0x7ff;
         }
-        leaf::SIGNATURE => entry.eax = leaf::TIMING,
+        leaf::SIGNATURE if clocks.model.is_ferrix() => entry.eax = leaf::TIMING,
         _ => {}
     }
 }
@@ -142,6 +149,7 @@ mod tests {
         ];
         let mut leaves = CpuId::from_entries(&given).unwrap();
         let clocks = Clocks {
+            model: Model::Ferrix,
             tsc_khz: 2_500_000,
             deadline_timer: true,
         };

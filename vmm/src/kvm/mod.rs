@@ -20,6 +20,7 @@ use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config};
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::config::Model;
 use crate::memory::Ram;
 
 const DEVICE: &str = "/dev/kvm";
@@ -141,8 +142,13 @@ impl Vm {
         })
     }
 
-    /// Creates vCPU `index` of `count`, with its CPUID set.
-    pub fn create_vcpu(&self, index: u32, count: u32) -> Result<VcpuFd, KvmError> {
+    /// Creates vCPU `index` of `count`, with its CPUID set as the machine has it.
+    pub fn create_vcpu(
+        &self,
+        index: u32,
+        count: u32,
+        model: Model,
+    ) -> Result<VcpuFd, KvmError> {
         let most = self.system.0.get_max_vcpus();
         if count as usize > most {
             return Err(KvmError::TooManyCpus { most });
@@ -161,6 +167,7 @@ impl Vm {
             cpus: count,
         };
         let clocks = cpuid::Clocks {
+            model,
             tsc_khz: vcpu.get_tsc_khz().unwrap_or(0),
             deadline_timer: self.system.0.check_extension(Cap::TscDeadlineTimer),
         };

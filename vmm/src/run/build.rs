@@ -6,26 +6,29 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use ferrix_machine::irq;
+use vmm_sys_util::eventfd::EventFd;
 
 use crate::boot;
 use crate::boot::elf::KernelImage;
 use crate::bus::Bus;
 use crate::cli::RunOptions;
-use crate::config::{FIXED_DEVICES, VmConfig};
+use crate::config::VmConfig;
 use crate::console::log_sink::LogSink;
 use crate::console::out::{Buffered, Out};
 use crate::control::Control;
-use crate::devices::Milestones;
+use crate::devices::serial::Serial;
 use crate::devices::uart::Uart;
+use crate::devices::{Milestones, Registers};
 use crate::disk::Disk;
 use crate::error::VmmError;
 use crate::gdb::{self, GdbServer, GdbTarget};
 use crate::kvm::stats::VcpuStats;
-use crate::kvm::{System, Vm, entry};
+use crate::kvm::{System, Vm, entry, event_fd};
 use crate::memory::{self, Ram};
 use crate::vcpu::{Context, DebugHook, Gate, Vcpu, Vcpus, Who};
 
 use super::plug::{Backs, Plug};
+use super::tty::streams;
 
 /// A machine that is ready to run.
 pub struct Machine {
@@ -62,16 +65,20 @@ impl Machine {
             .map(Disk::open)
             .collect::<Result<Vec<_>, _>>()?;
         let ram = memory::allocate(config.memory).map_err(VmmError::host("reserve guest RAM"))?;
-        let entry = boot::load(config, &kernel, &ram, disks.len() + FIXED_DEVICES)?;
+        let entry = boot::load(config, &kernel, &ram)?;
         let ram = Arc::new(ram);
         let vm = Vm::create(System::open()?, ram.clone())?;
 
         let log = open_log()?;
         let control = Arc::new(Control::new()?);
-        let mut plug = Plug::new(&vm, ram.clone());
-        let backs = Backs::plug(&mut plug, disks, &control)?;
+        let model = config.machine.model;
+        let mut plug = Plug::new(&vm, ram.clone(), model.windows());
+        let line = vm.interrupt_line(irq::UART_GSI)?;
+        let (uart, serial) = open_uart(config, line, &log, &control)?;
+        let backs = Backs::plug(&mut plug, disks, serial, &control)?;
         let bus = Bus {
-            uart: Uart::new(vm.interrupt_line(irq::UART_GSI)?, Box::new(log.clone())),
+            model,
+            uart,
             milestones: Milestones::new(start),
             cmos: Default::default(),
             virtio: plug.windows,
@@ -134,6 +141,21 @@ fn open_log() -> Result<LogSink, VmmError> {
         .map_err(VmmError::host("open standard error"))
 }
 
+/// The UART, and the same as a terminal if that is what it is.
+fn open_uart(
+    config: &VmConfig,
+    line: EventFd,
+    log: &LogSink,
+    control: &Arc<Control>,
+) -> Result<(Box<dyn Registers>, Option<Serial>), VmmError> {
+    if !config.has_serial_terminal() {
+        return Ok((Box::new(Uart::new(line, Box::new(log.clone()))), None));
+    }
+    let (input, out) = streams(control)?;
+    let serial = Serial::new(Box::new(line), input, out, event_fd()?);
+    Ok((Box::new(serial.clone()), Some(serial)))
+}
+
 fn create_vcpus(
     vm: &Vm,
     config: &VmConfig,
@@ -142,7 +164,7 @@ fn create_vcpus(
 ) -> Result<Vcpus, VmmError> {
     let mut all = Vec::new();
     for index in 0..config.cpus {
-        let fd = vm.create_vcpu(index, config.cpus)?;
+        let fd = vm.create_vcpu(index, config.cpus, config.machine.model)?;
         if index == 0 {
             entry::set(&fd, start)?;
         }

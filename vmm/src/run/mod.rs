@@ -5,6 +5,7 @@
 
 mod build;
 mod plug;
+mod tty;
 mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,11 +57,11 @@ impl Machine {
             .map_err(|e| VmmError::host("create the event loop")(std::io::Error::other(e)))?;
         let control = self.context.control.clone();
         let timeout = options.timeout.map(Duration::from_secs);
-        let watch = watch::Watch::new(control.clone(), signals, timeout, self.backs.window.clone())
+        let watch = watch::Watch::new(control.clone(), signals, timeout, self.backs.tty.clone())
             .map_err(VmmError::host("set the timeout"))?;
         events.add_subscriber(Arc::new(Mutex::new(watch)));
         events.add_subscriber(Arc::new(Mutex::new(LogFlusher::new(self.log.clone()))));
-        events.add_subscriber(self.backs.console.clone());
+        events.add_subscriber(self.backs.tty.subscriber());
         events.add_subscriber(self.backs.rng.clone());
         if let Some(server) = &self.gdb {
             events.add_subscriber(server.clone());
@@ -85,7 +86,7 @@ impl Machine {
     /// Stops the guest and puts out what goes without waiting.
     fn stop(&self) {
         self.vcpus.stop(&self.context);
-        self.backs.console().transmit();
+        self.backs.tty.transmit();
     }
 
     /// Puts out the rest of what the guest wrote, and ends the devices.
@@ -93,7 +94,7 @@ impl Machine {
         if let Err(error) = signals::give_back() {
             log::warn!("cannot unblock signals: {error}");
         }
-        self.backs.console().flush(patience);
+        self.backs.tty.flush(patience);
         self.context
             .bus
             .virtio

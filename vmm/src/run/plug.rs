@@ -1,17 +1,15 @@
 //! Plugs virtio devices into a machine: window, interrupt line, queue notifications, back.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use ferrix_machine::virtio_mmio;
 use virtio_bindings::virtio_mmio::VIRTIO_MMIO_QUEUE_NOTIFY;
 use vmm_sys_util::eventfd::EventFd;
 
-use crate::console::input::Input;
-use crate::console::out::{Buffered, Out};
+use crate::config::Windows;
 use crate::console::terminal;
 use crate::control::Control;
+use crate::devices::serial::Serial;
 use crate::disk::Disk;
 use crate::error::VmmError;
 use crate::kvm::{Vm, event_fd};
@@ -22,27 +20,31 @@ use crate::virtio::mmio::Transport;
 use crate::virtio::rng::{Rng, RngBack};
 use crate::virtio::{Interrupt, Slot, VirtioDevice};
 
+use super::tty::{Tty, streams};
+
 /// The next free window, line by line.
 pub struct Plug<'a> {
     vm: &'a Vm,
     ram: Arc<Ram>,
+    places: Windows,
     /// Windows in order.
     pub windows: Vec<Transport>,
 }
 
 impl<'a> Plug<'a> {
     /// No devices yet.
-    pub fn new(vm: &'a Vm, ram: Arc<Ram>) -> Self {
+    pub fn new(vm: &'a Vm, ram: Arc<Ram>, places: Windows) -> Self {
         Self {
             vm,
             ram,
+            places,
             windows: Vec::new(),
         }
     }
 
     /// The line of the device that is plugged in next.
     fn interrupt(&self) -> Result<Arc<Interrupt>, VmmError> {
-        let gsi = virtio_mmio::FIRST_GSI + self.windows.len() as u32;
+        let gsi = self.places.gsi(self.windows.len());
         Ok(Arc::new(Interrupt::new(Box::new(
             self.vm.interrupt_line(gsi)?,
         ))))
@@ -56,7 +58,7 @@ impl<'a> Plug<'a> {
         interrupt: Arc<Interrupt>,
         events: Vec<EventFd>,
     ) -> Result<(), VmmError> {
-        let base = virtio_mmio::BASE + virtio_mmio::STRIDE * self.windows.len() as u64;
+        let base = self.places.address(self.windows.len());
         for (queue, event) in events.iter().enumerate() {
             let register = base + u64::from(VIRTIO_MMIO_QUEUE_NOTIFY);
             self.vm.notify_on_write(register, queue as u32, event)?;
@@ -77,43 +79,40 @@ impl<'a> Plug<'a> {
 pub struct Backs {
     /// Disks in order.
     pub disks: Vec<Worker>,
-    /// The console, for the event loop.
-    pub console: Arc<Mutex<ConsoleBack>>,
+    /// The terminal.
+    pub tty: Tty,
     /// The entropy source, for the event loop.
     pub rng: Arc<Mutex<RngBack>>,
-    /// The console's window.
-    pub window: Arc<Window>,
 }
 
 impl Backs {
-    /// Plugs in the disks, then the console, then the entropy source.
+    /// Plugs in the disks, then the console unless the terminal is on the `uart`, then the entropy
+    /// source.
     pub fn plug(
         plug: &mut Plug<'_>,
         disks: Vec<Disk>,
+        uart: Option<Serial>,
         control: &Arc<Control>,
     ) -> Result<Self, VmmError> {
         let disks = disks
             .into_iter()
             .map(|disk| plug_disk(plug, disk))
             .collect::<Result<_, _>>()?;
-        let (console, window) = plug_console(plug, control)?;
+        let tty = match uart {
+            Some(uart) => Tty::Serial(uart),
+            None => plug_console(plug, control)?,
+        };
         let rng = plug_rng(plug)?;
         Ok(Self {
             disks,
-            console: Arc::new(Mutex::new(console)),
+            tty,
             rng: Arc::new(Mutex::new(rng)),
-            window,
         })
     }
 
     /// Starts the disks' threads.
     pub fn start(&mut self) -> io::Result<()> {
         self.disks.iter_mut().try_for_each(Worker::start)
-    }
-
-    /// The console.
-    pub fn console(&self) -> MutexGuard<'_, ConsoleBack> {
-        self.console.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,29 +137,24 @@ fn plug_disk(plug: &mut Plug<'_>, disk: Disk) -> Result<Worker, VmmError> {
     Ok(worker)
 }
 
-fn plug_console(
-    plug: &mut Plug<'_>,
-    control: &Arc<Control>,
-) -> Result<(ConsoleBack, Arc<Window>), VmmError> {
+fn plug_console(plug: &mut Plug<'_>, control: &Arc<Control>) -> Result<Tty, VmmError> {
     let (slot, interrupt) = (Slot::default(), plug.interrupt()?);
     let window = Arc::new(Window::new(terminal::window_size(), interrupt.clone()));
     let events = [event_fd()?, event_fd()?];
     let [receive, transmit] = &events;
     let notified = [clone(receive)?, clone(transmit)?];
-    let input = Input::open(io::stdin().as_fd(), control.clone())
-        .map_err(VmmError::host("open standard input"))?;
-    let out = Out::open(io::stdout().as_fd()).map_err(VmmError::host("open standard output"))?;
+    let (input, out) = streams(control)?;
     let back = ConsoleBack::new(
         slot.clone(),
         plug.ram.clone(),
         interrupt.clone(),
         notified,
         input,
-        Buffered::new(out),
+        out,
     );
     let front = Console::new(slot, window.clone());
     plug.add("console", Box::new(front), interrupt, events.into())?;
-    Ok((back, window))
+    Ok(Tty::Virtio(Arc::new(Mutex::new(back)), window))
 }
 
 fn plug_rng(plug: &mut Plug<'_>) -> Result<RngBack, VmmError> {

@@ -9,17 +9,17 @@ use event_manager::{EventOps, Events, MutEventSubscriber};
 use vmm_sys_util::epoll::EventSet;
 
 use crate::console::signals::Signals;
-use crate::console::terminal;
 use crate::control::{Control, Outcome};
 use crate::timer::Timer;
-use crate::virtio::console::Window;
+
+use super::tty::Tty;
 
 /// The event loop's ear for endings.
 pub struct Watch {
     control: Arc<Control>,
     signals: Signals,
     timeout: Option<Timer>,
-    window: Arc<Window>,
+    tty: Tty,
 }
 
 impl Watch {
@@ -28,21 +28,21 @@ impl Watch {
         control: Arc<Control>,
         signals: Signals,
         timeout: Option<Duration>,
-        window: Arc<Window>,
+        tty: Tty,
     ) -> io::Result<Self> {
         let start = |limit| Timer::new().and_then(|timer| timer.set(limit).map(|()| timer));
         Ok(Self {
             control,
             signals,
             timeout: timeout.map(start).transpose()?,
-            window,
+            tty,
         })
     }
 
     fn take_signals(&self) {
         while let Some(signal) = self.signals.next() {
             match signal {
-                libc::SIGWINCH => self.window.resize(terminal::window_size()),
+                libc::SIGWINCH => self.tty.resize(),
                 _ => self.control.end(Outcome::Signal(signal as u8)),
             }
         }

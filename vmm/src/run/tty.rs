@@ -1,0 +1,75 @@
+//! What standard input and output are connected to: virtio-console or the UART.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Subscriber;
+use crate::console::input::Input;
+use crate::console::out::{Buffered, Out, Patience};
+use crate::console::terminal;
+use crate::control::Control;
+use crate::devices::serial::{Serial, SerialBack};
+use crate::error::VmmError;
+use crate::virtio::console::{ConsoleBack, ConsoleSnapshot, Window};
+
+/// The guest's terminal.
+#[derive(Clone)]
+pub enum Tty {
+    /// On virtio-console, with the window's size.
+    Virtio(Arc<Mutex<ConsoleBack>>, Arc<Window>),
+    /// On the UART.
+    Serial(Serial),
+}
+
+/// Standard input and output.
+pub fn streams(control: &Arc<Control>) -> Result<(Input, Buffered), VmmError> {
+    let input = Input::open(io::stdin().as_fd(), control.clone())
+        .map_err(VmmError::host("open standard input"))?;
+    let out = Out::open(io::stdout().as_fd()).map_err(VmmError::host("open standard output"))?;
+    Ok((input, Buffered::new(out)))
+}
+
+fn lock(back: &Mutex<ConsoleBack>) -> MutexGuard<'_, ConsoleBack> {
+    back.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tty {
+    /// Its end in the event loop.
+    pub fn subscriber(&self) -> Subscriber {
+        match self {
+            Self::Virtio(back, _) => back.clone(),
+            Self::Serial(serial) => Arc::new(Mutex::new(SerialBack::new(serial.clone()))),
+        }
+    }
+
+    /// The user has changed the window's size.
+    pub fn resize(&self) {
+        if let Self::Virtio(_, window) = self {
+            window.resize(terminal::window_size());
+        }
+    }
+
+    /// Moves output as far as standard output takes it.
+    pub fn transmit(&self) {
+        if let Self::Virtio(back, _) = self {
+            lock(back).transmit();
+        }
+    }
+
+    /// Puts out everything as long as patience lasts. For the end.
+    pub fn flush(&self, patience: Patience) {
+        match self {
+            Self::Virtio(back, _) => lock(back).flush(patience),
+            Self::Serial(serial) => serial.flush(patience),
+        }
+    }
+
+    /// The counters now.
+    pub fn counters(&self) -> ConsoleSnapshot {
+        match self {
+            Self::Virtio(back, _) => lock(back).counters(),
+            Self::Serial(serial) => serial.counters(),
+        }
+    }
+}
