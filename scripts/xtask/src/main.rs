@@ -6,7 +6,7 @@
 //! | `boot [vmm options]` | runs the monitor on a copy of the disk |
 //! | `boot-qemu [QEMU options]` | the same in QEMU, without KVM |
 //! | `hardware-kvm COMMAND…` | runs a command in a machine with a hardware `/dev/kvm` |
-//! | `test [filter]` | all tests, one closing line |
+//! | `test [--quick] [--machine NAME] [filter]` | all tests, on every machine; a table and a closing line |
 //! | `bench` | kernel instructions per operation |
 //! | `compare-boot` | seconds to the prompt, beside Linux on the same machine |
 //! | `lint` | formatting and clippy, for host and guest |

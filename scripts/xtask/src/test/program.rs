@@ -91,7 +91,7 @@ impl Program {
     pub fn run(&self, machine: Machine) -> Result<Column> {
         let mut command = Command::new("timeout");
         let inner = machine.command(&self.path);
-        command.args(["--kill-after", "10", LIMIT]);
+        command.args(["--foreground", "--kill-after", "10", LIMIT]);
         command.arg(inner.get_program());
         for argument in inner.get_args() {
             // The variable of `--quick` stands beside that of the machine.
