@@ -11,6 +11,7 @@ mod idle;
 mod isolation;
 mod kernel;
 mod processes;
+mod q35;
 mod qemu;
 mod scheduling;
 mod terminal;
@@ -48,6 +49,7 @@ fn tests() -> ExitCode {
         gdb::trials(),
         bad_input::trials(),
         qemu::trials(),
+        q35::trials(),
     ];
     run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

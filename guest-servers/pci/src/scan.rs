@@ -23,9 +23,19 @@ impl Buses {
 /// All functions of a segment with these buses, in the order of bus, device and function.
 ///
 /// Every bus is looked at once, whatever the bridges say. Those that firmware left without a bus number
-/// (0) hide what is behind them.
+/// (0) hide what is behind them. Without a host bridge, which is the first device of the first bus, there is no
+/// PCI (Firecracker announces the empty space).
 pub fn functions(config: &impl Config, buses: RangeInclusive<u8>) -> Vec<Location> {
     let mut found = Vec::new();
+    let host_bridge = Location {
+        bus: *buses.start(),
+        device: 0,
+        function: 0,
+    };
+    let at = host_bridge;
+    if (Function { config, at }).id().is_none() {
+        return found;
+    }
     let mut seen = Buses::default();
     let mut waiting = Vec::from([*buses.start()]);
     seen.insert(*buses.start());

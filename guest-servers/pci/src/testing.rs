@@ -59,6 +59,11 @@ impl FakeFunction {
         self.words[1] |= register::HAS_CAPABILITIES;
     }
 
+    /// A host bridge.
+    pub fn host() -> FakeFunction {
+        FakeFunction::new(0x8086, 0x29c0)
+    }
+
     /// A modern virtio block device as QEMU makes it, at `base`.
     pub fn virtio(device: u16, base: u64) -> FakeFunction {
         let mut function = FakeFunction::new(0x1af4, device);

@@ -3,12 +3,13 @@ use crate::testing::{FakeFunction, FakeSegment, at};
 use proptest::prelude::*;
 
 fn plain() -> FakeFunction {
-    FakeFunction::new(0x8086, 0x29c0)
+    FakeFunction::host()
 }
 
 #[test]
 fn buses_behind_bridges_come_in_their_order() {
     let segment = FakeSegment::new([
+        (at(0, 0, 0), plain()),
         (at(0, 3, 0), FakeFunction::bridge(9)),
         (at(0, 2, 0), FakeFunction::bridge(5)),
         (at(0, 31, 0), plain()),
@@ -33,14 +34,22 @@ fn further_functions_count_only_if_the_first_says_so() {
     let mut first = plain();
     first.set_header(register::MULTI_FUNCTION);
     let segment = FakeSegment::new([
+        (at(0, 0, 0), plain()),
         (at(0, 1, 0), plain()),
         (at(0, 1, 1), plain()),
         (at(0, 2, 0), first),
         (at(0, 2, 7), plain()),
         (at(0, 3, 1), plain()),
     ]);
-    let expected = [at(0, 1, 0), at(0, 2, 0), at(0, 2, 7)];
+    let expected = [at(0, 0, 0), at(0, 1, 0), at(0, 2, 0), at(0, 2, 7)];
     assert_eq!(functions(&segment, 0..=0), expected);
+}
+
+#[test]
+fn without_a_host_bridge_nothing_more_is_read() {
+    let segment = FakeSegment::new([(at(0, 1, 0), plain())]);
+    assert_eq!(functions(&segment, 0..=255), []);
+    assert_eq!(*segment.reads.borrow(), 1);
 }
 
 proptest! {
@@ -49,9 +58,10 @@ proptest! {
     fn no_topology_goes_on_for_ever(
         bridges in proptest::collection::btree_map((any::<u8>(), 0u8..32, 0u8..2), any::<u8>(), 0..40),
     ) {
-        let segment = FakeSegment::new(bridges.iter().map(|(&(bus, device, function), &secondary)| {
+        let bridges = bridges.iter().map(|(&(bus, device, function), &secondary)| {
             (at(bus, device, function), FakeFunction::bridge(secondary))
-        }));
+        });
+        let segment = FakeSegment::new(bridges.chain([(at(0, 0, 0), FakeFunction::bridge(1))]));
         let mut found = functions(&segment, 0..=255);
         let count = found.len();
         found.dedup();

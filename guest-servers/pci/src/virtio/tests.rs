@@ -13,7 +13,10 @@ fn find(segment: &FakeSegment) -> Found {
 }
 
 fn one(function: FakeFunction) -> Found {
-    find(&FakeSegment::new([(at(0, 3, 0), function)]))
+    find(&FakeSegment::new([
+        (at(0, 0, 0), FakeFunction::host()),
+        (at(0, 3, 0), function),
+    ]))
 }
 
 fn region(base: u64, bytes: u64) -> Region {
@@ -22,7 +25,10 @@ fn region(base: u64, bytes: u64) -> Region {
 
 #[test]
 fn a_device_as_qemu_makes_it_is_described_and_ready() {
-    let segment = FakeSegment::new([(at(0, 3, 0), FakeFunction::virtio(0x1042, BASE))]);
+    let segment = FakeSegment::new([
+        (at(0, 0, 0), FakeFunction::host()),
+        (at(0, 3, 0), FakeFunction::virtio(0x1042, BASE)),
+    ]);
     let found = find(&segment);
     let device = PciDevice {
         location: at(0, 3, 0).into(),
@@ -60,6 +66,7 @@ fn types_are_in_the_device_id_or_the_subsystem() {
 fn devices_come_in_the_order_of_their_places() {
     let disk = |base| FakeFunction::virtio(0x1042, base);
     let segment = FakeSegment::new([
+        (at(0, 0, 0), FakeFunction::host()),
         (at(0, 1, 0), FakeFunction::bridge(1)),
         (at(1, 0, 0), disk(BASE)),
         (at(0, 9, 0), disk(BASE + 0x20_0000)),
@@ -148,7 +155,11 @@ fn a_list_that_loops_ends() {
 #[test]
 fn unassigned_devices_get_addresses_and_are_usable() {
     let disk = || FakeFunction::virtio(0x1042, 0);
-    let segment = FakeSegment::new([(at(0, 1, 0), disk()), (at(0, 2, 0), disk())]);
+    let segment = FakeSegment::new([
+        (at(0, 0, 0), FakeFunction::host()),
+        (at(0, 1, 0), disk()),
+        (at(0, 2, 0), disk()),
+    ]);
     let devices = find(&segment).devices;
     let tables: Vec<_> = devices.iter().map(|device| device.msix_table).collect();
     assert_eq!(tables, [0xc000_0000, 0xc000_1000]);
@@ -167,7 +178,7 @@ proptest! {
         for (index, value) in damage {
             function.words[index] = value;
         }
-        let segment = FakeSegment::new([(at(0, 3, 0), function)]);
+        let segment = FakeSegment::new([(at(0, 0, 0), FakeFunction::host()), (at(0, 3, 0), function)]);
         let found = find(&segment);
         prop_assert!(*segment.reads.borrow() < 10_000);
         let bars = [(BASE, 0x4000), (BASE + 0x10_0000, 0x1000)];
