@@ -7,7 +7,7 @@
 #[cfg(target_os = "none")]
 mod operations;
 #[cfg(target_os = "none")]
-pub use operations::{key, requeue, wait, wake, withdraw};
+pub use operations::{key, lock_and_read, requeue, wait, wake, withdraw};
 
 /// What a futex is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

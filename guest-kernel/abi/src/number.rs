@@ -54,7 +54,7 @@ pub enum Call {
     ObjectCreate = 24,
     /// (object, offset, resource) → physical address of the page (contiguous and physical objects).
     ObjectPhysical = 25,
-    /// (object) → size in bytes.
+    /// (object) → size in bytes; RDX = pages present | handles and mappings << 40.
     ObjectSize = 26,
     /// (port, badge: u32, bytes, timeout in ns or 0 for
     /// [`PAGER_TIMEOUT_NS`](crate::vm::PAGER_TIMEOUT_NS)) → object handle
@@ -69,10 +69,11 @@ pub enum Call {
     VmUnmap = 29,
     /// (process, address, length, prot) → 0; `NoMemory` where nothing is mapped.
     VmProtect = 30,
-    /// (process, address, *mut [`Region`](crate::vm::Region)) → 0: the first mapping that ends above
-    /// the address; `NotFound` beyond the last.
+    /// (process or pid + [`BY_PID`](crate::vm::BY_PID), address, *mut [`Region`](crate::vm::Region)) → 0: the first
+    /// mapping that ends above the address; `NotFound` beyond the last.
     VmQuery = 31,
-    /// (old address, old length, new length, may move: 0 or 1) → address. Anonymous private memory.
+    /// (old address, old length, new length, [`RemapFlags`](crate::vm::RemapFlags), new address) → address. Of one
+    /// mapping. Old length 0: the pages of a shared mapping from the old address on, mapped a second time.
     VmRemap = 32,
     /// (address, length) → 0. Drops the pages of private anonymous memory: they read as zero again.
     VmDiscard = 33,
@@ -235,4 +236,6 @@ pub enum Call {
     /// (process, [`MemoryLimit`](crate::process::MemoryLimit), value, 0) → the old value. Children inherit
     /// it.
     MemoryLimit = 114,
+    /// (address, length, [`Inheritance`](crate::vm::Inheritance)) → 0; `NoMemory` where nothing is mapped.
+    VmInherit = 115,
 }

@@ -14,7 +14,8 @@
 //!
 //! A touch is SIGBUS (`BUS_ADRERR`) beyond the size; where the pager fails the page; when the pager has
 //! died, or nobody can receive on the port any more; and when no answer came within the
-//! time-out: then at once for absent pages until the pager next answers for the object.
+//! time-out. Then nobody waits for absent pages, which are SIGBUS at once, for as long again or until
+//! the pager answers for the object.
 
 use bitflags::bitflags;
 use num_enum::{IntoPrimitive, TryFromPrimitive};
@@ -97,6 +98,33 @@ bitflags! {
     }
 }
 
+/// What a forked child gets of a mapping (`VmInherit`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoPrimitive, TryFromPrimitive)]
+#[repr(u8)]
+pub enum Inheritance {
+    /// Private mappings are copied, shared ones shared.
+    ByKind = 0,
+    /// Nothing.
+    None = 1,
+}
+
+bitflags! {
+    /// How `VmRemap` may move a mapping; none of these: not at all.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct RemapFlags: u32 {
+        /// Anywhere, if it cannot grow where it is.
+        const MAY_MOVE = 1 << 0;
+        /// To exactly the address given, replacing what is there.
+        const FIXED = 1 << 1;
+        /// The old mapping stays, without its pages (private anonymous memory, lengths equal).
+        const KEEP = 1 << 2;
+    }
+}
+
+/// Added to a pid where a process is asked for: the process with that pid, for who may see it (effective
+/// user 0, or its real user).
+pub const BY_PID: u64 = 1 << 32;
+
 /// One mapping, as `VmQuery` reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -107,6 +135,8 @@ pub struct Region {
     pub end: u64,
     /// Offset in the object, in bytes.
     pub offset: u64,
+    /// Id of the object, unique since boot; 0: private anonymous memory.
+    pub object: u64,
     /// [`Prot`] bits.
     pub prot: u32,
     /// [`MapFlags`] bits (`PRIVATE`, `INHERIT_*`, `GROWS_DOWN`, `LOCKED`).

@@ -6,12 +6,13 @@ use super::Key;
 use crate::arch::TrapFrame;
 use crate::mm::Sharing;
 use crate::mm::uaccess::UserPtr;
-use crate::object::Core;
 use crate::object::core_lock::lock;
 use crate::object::list::List;
+use crate::object::{Core, CoreGuard};
 use crate::process::with_current_space;
 use crate::sched::queue::InQueue;
 use crate::sched::{self, Next};
+use crate::syscall::unlocked;
 use crate::thread::{self, State, Thread, current};
 
 const BITS: u32 = 8;
@@ -36,6 +37,19 @@ pub fn key(address: u64) -> Result<Key> {
     })
 }
 
+/// Takes the core lock, and reads the word at a user address under it.
+pub fn lock_and_read(address: u64) -> Result<(CoreGuard, u32)> {
+    let word = UserPtr::<u32>::new(address);
+    loop {
+        let core = lock();
+        if let Some(value) = word.peek(&core) {
+            return Ok((core, value));
+        }
+        drop(core);
+        unlocked(|| word.read())?;
+    }
+}
+
 /// Waits while the word is `expected`, for a wake-up with a common bit.
 pub fn wait(frame: &mut TrapFrame, address: u64, expected: u32, deadline: u64, bits: u32) -> Next {
     let key = match key(address) {
@@ -43,12 +57,13 @@ pub fn wait(frame: &mut TrapFrame, address: u64, expected: u32, deadline: u64, b
         Ok(_) => return Next::error(frame, Error::Invalid),
         Err(error) => return Next::error(frame, error),
     };
-    let core = lock();
-    // A fault here is resolved in place: the handler needs no core lock.
-    let found = UserPtr::<u32>::new(address).read();
-    if found != Ok(expected) {
+    let (core, found) = match lock_and_read(address) {
+        Ok(read) => read,
+        Err(error) => return Next::error(frame, error),
+    };
+    if found != expected {
         drop(core);
-        return Next::error(frame, found.err().unwrap_or(Error::WouldBlock));
+        return Next::error(frame, Error::WouldBlock);
     }
     let caller = current();
     caller.futex.set(&core, key);

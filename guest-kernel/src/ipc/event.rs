@@ -4,7 +4,7 @@
 use ferrix_abi::ipc::Kind;
 
 use super::endpoint::InEvents;
-use super::{Endpoint, PortTimer, Session};
+use super::{Endpoint, Pager, PortTimer, Session, pager};
 use crate::irq::Irq;
 use crate::object::list::{Linked, Links};
 use crate::object::{Core, CoreCell};
@@ -22,6 +22,20 @@ pub enum Source {
     Closed(&'static Session),
     /// A caller wants its call ended.
     Cancel(&'static Thread),
+    /// A thread waits for a page.
+    Page(&'static Thread),
+    /// Nobody but its pager uses an object any more.
+    Unused(&'static Pager),
+}
+
+impl Source {
+    /// Whether there is still something to tell.
+    fn is_current(self) -> bool {
+        match self {
+            Source::Unused(pager) => pager.is_unused(),
+            _ => true,
+        }
+    }
 }
 
 /// The node of an event.
@@ -51,6 +65,11 @@ impl Event {
         }
     }
 
+    /// Whether it waits to be received.
+    pub fn is_queued(&self, core: &Core) -> bool {
+        self.queued.get(core).is_some()
+    }
+
     /// It has been taken from its queue, and nobody will receive it.
     pub(super) fn abandon(&'static self, core: &mut Core) {
         self.queued.set(core, None);
@@ -78,31 +97,41 @@ pub fn post(core: &mut Core, endpoint: &'static Endpoint, event: &'static Event,
     if event.queued.get(core).is_some() {
         return;
     }
-    event.source.set(core, Some(source));
     match endpoint.receiver_for_event(core) {
         Some(receiver) => {
             endpoint.remove_receiver(core, receiver);
             receiver.disarm(core);
-            deliver(core, event, receiver);
+            deliver(core, source, receiver);
             sched::wake(core, receiver);
         }
         None => {
+            event.source.set(core, Some(source));
             event.queued.set(core, Some(endpoint));
             endpoint.add_event(core, event);
         }
     }
 }
 
-/// Gives an event, taken from its queue or never queued, to a receiver.
-pub(super) fn deliver(core: &mut Core, event: &'static Event, receiver: &'static Thread) {
+/// Takes what an event, just out of its queue, is about, unless that is over.
+pub(super) fn take_current(core: &Core, event: &'static Event) -> Option<Source> {
     event.queued.set(core, None);
-    let Some(source) = event.source.take(core) else {
-        return;
-    };
+    event.source.take(core).filter(|source| source.is_current())
+}
+
+/// Tells a receiver what has happened.
+pub(super) fn deliver(core: &mut Core, source: Source, receiver: &'static Thread) {
+    let mut words = [0; 3];
     let (kind, pid, badge, word, token) = match source {
         Source::Irq(irq) => (Kind::NOTIFY, 0, irq.badge(core), irq.take_count(core), 0),
         Source::Timer(timer) => (Kind::NOTIFY, 0, timer.badge(core), 1, 0),
         Source::Closed(session) => (Kind::SESSION_CLOSED, 0, session.badge(core), 0, 0),
+        Source::Unused(pager) => (Kind::OBJECT_UNUSED, 0, pager.badge(core), 0, 0),
+        Source::Page(thread) => {
+            let (badge, request) = pager::request(core, thread).unwrap_or_default();
+            words = request;
+            let pid = thread.process().pid.get(core);
+            (Kind::PAGE_REQUEST, pid, badge, words[0], 0)
+        }
         Source::Cancel(caller) => {
             let (badge, token) = (caller.badge.get(core), caller.token.get(core));
             (
@@ -117,11 +146,11 @@ pub(super) fn deliver(core: &mut Core, event: &'static Event, receiver: &'static
     let frame = receiver.frame(core);
     frame.rax = kind.0 as u64;
     frame.rdi = (pid as u64) << 32 | badge as u64;
-    (frame.rsi, frame.rdx, frame.r10, frame.r8) = (word, 0, 0, 0);
+    (frame.rsi, frame.rdx, frame.r10, frame.r8) = (word, words[1], words[2], 0);
     frame.r9 = token;
     match source {
         Source::Closed(session) => session.free(core),
         Source::Timer(timer) => timer.delivered(core),
-        Source::Irq(_) | Source::Cancel(_) => {}
+        Source::Irq(_) | Source::Cancel(_) | Source::Page(_) | Source::Unused(_) => {}
     }
 }

@@ -5,6 +5,7 @@
 //! | [`endpoint`] | where senders, receivers and events meet |
 //! | `event` | notifications, closed sessions, requests to cancel |
 //! | `port`, `session`, `port_timer` | the objects |
+//! | `pager` | requests for pages, and waiting for them |
 //! | `poll` | readiness, and waiting for it |
 //! | `transfer` | LONG bytes, handles, page ranges |
 //! | `send`, `receive`, `reply` | the system calls |
@@ -20,6 +21,8 @@ pub mod endpoint;
 mod event;
 #[cfg(target_os = "none")]
 mod fast;
+#[cfg(target_os = "none")]
+mod pager;
 #[cfg(target_os = "none")]
 mod poll;
 #[cfg(target_os = "none")]
@@ -43,6 +46,11 @@ mod undo;
 pub use event::{Event, Source, post};
 #[cfg(target_os = "none")]
 pub use fast::try_hand_over;
+#[cfg(target_os = "none")]
+pub use pager::{
+    MadeBy, PageAnswer, PageWait, Pager, PagerLink, end_page_wait, page_timed_out, settle,
+    wait_for_page,
+};
 #[cfg(target_os = "none")]
 pub use poll::{PollNode, end_poll, poll};
 #[cfg(target_os = "none")]

@@ -4,6 +4,7 @@ use ferrix_abi::error::{Error, Result, encode};
 use ferrix_abi::handle::Rights;
 
 use super::Endpoint;
+use super::pager::{AtPort, Pager};
 use super::port_timer::{InPortTimers, PortTimer};
 use super::session::{InPort, Session};
 use crate::object::list::List;
@@ -32,6 +33,8 @@ pub struct Port {
     pub timers: List<PortTimer, InPortTimers>,
     /// Its sessions.
     pub sessions: List<Session, InPort>,
+    /// The paged objects whose requests come here.
+    pub pagers: List<Pager, AtPort>,
     free: CoreCell<Option<&'static Port>>,
 }
 
@@ -49,6 +52,7 @@ impl Pooled for Port {
             endpoint: Endpoint::new(),
             timers: List::new(),
             sessions: List::new(),
+            pagers: List::new(),
             free: CoreCell::new(None),
         }
     }
@@ -103,6 +107,9 @@ impl Port {
         self.link(core);
         while let Some(session) = self.sessions.first(core) {
             session.become_stale(core);
+        }
+        while let Some(pager) = self.pagers.first(core) {
+            pager.die(core);
         }
         while let Some(event) = self.endpoint.pop_event(core) {
             event.abandon(core);

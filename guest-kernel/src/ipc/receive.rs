@@ -72,8 +72,10 @@ pub(super) fn take_arrival(
     while let Some(arrival) = endpoint.arrival(core, only) {
         match arrival {
             Arrival::Event(event) => {
-                event::deliver(core, event, caller);
-                return true;
+                if let Some(source) = event::take_current(core, event) {
+                    event::deliver(core, source, caller);
+                    return true;
+                }
             }
             // A message that cannot be transferred fails at its sender; the next one is looked at.
             Arrival::Sender(sender) if take_from(core, sender, caller).is_ok() => return true,

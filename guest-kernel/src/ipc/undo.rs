@@ -49,6 +49,9 @@ pub fn server_died(core: &mut Core, server: &'static Process) {
     while let Some(session) = server.sessions.first(core) {
         session.become_stale(core);
     }
+    while let Some(pager) = server.pagers.first(core) {
+        pager.die(core);
+    }
     if !server.serves.get(core) {
         return;
     }

@@ -1,11 +1,11 @@
 //! One mapping of an address space.
 
-use alloc::sync::Arc;
+use core::ops::Range;
 
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::{MapFlags, Prot, Region};
 
-use super::object::VmObject;
+use super::object::{Mapped, VmObject};
 
 /// What the mapping shows, and what `fork` does with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct VmEntry {
     /// One past the last.
     pub end: u64,
     /// What it shows; nothing: private anonymous memory.
-    pub object: Option<Arc<VmObject>>,
+    pub object: Option<Mapped>,
     /// Offset of `start` in the object, in bytes.
     pub offset: u64,
     /// Access allowed now.
@@ -47,7 +47,7 @@ pub struct VmEntry {
     pub kind: Kind,
     /// What a child gets.
     pub inherit: Inherit,
-    /// `GROWS_DOWN` and `UNCACHED`, as requested.
+    /// `GROWS_DOWN`, `UNCACHED` and `LOCKED`.
     pub flags: MapFlags,
 }
 
@@ -60,6 +60,27 @@ impl VmEntry {
     /// Index of the object's page at `address`.
     pub fn index(&self, address: u64) -> u64 {
         (self.offset + (address - self.start)) / PAGE_SIZE
+    }
+
+    /// Whether writes to its pages must be noted in the object: its entries are writable only for
+    /// pages noted so.
+    #[inline]
+    pub fn tracks_writes(&self) -> bool {
+        match &self.object {
+            Some(object) => self.kind != Kind::Private && object.tracks_writes(),
+            None => false,
+        }
+    }
+
+    /// The addresses at which it shows pages of `range` of an object.
+    pub fn showing(&self, object: &VmObject, range: &Range<u64>) -> Option<Range<u64>> {
+        let shown = self.object.as_ref().filter(|shown| shown.is_same(object))?;
+        debug_assert!(shown.is_listed());
+        let first = self.offset / PAGE_SIZE;
+        let last = first + self.length() / PAGE_SIZE;
+        let (from, to) = (range.start.max(first), range.end.min(last));
+        let address = |page: u64| self.start + (page - first) * PAGE_SIZE;
+        (from < to).then(|| address(from)..address(to))
     }
 
     /// Splits off what lies from `at` on.
@@ -82,7 +103,7 @@ impl VmEntry {
     pub fn joins(&self, next: &VmEntry) -> bool {
         let continues = match (&self.object, &next.object) {
             (None, None) => true,
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b) && self.offset + self.length() == next.offset,
+            (Some(a), Some(b)) => a.is_same(b) && self.offset + self.length() == next.offset,
             _ => false,
         };
         self.end == next.start
@@ -103,6 +124,7 @@ impl VmEntry {
             start: self.start,
             end: self.end,
             offset: self.offset,
+            object: self.object.as_ref().map_or(0, |object| object.id()),
             prot: self.prot.bits(),
             flags: flags.bits(),
         }

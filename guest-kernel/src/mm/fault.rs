@@ -3,11 +3,16 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::layout::USER_TOP;
+use ferrix_abi::vm::PageAccess;
 
 use super::space::{Access, FaultError};
 use super::uaccess;
 use crate::arch::TrapFrame;
 use crate::exception::{FaultKind, fault_signal};
+use crate::ipc::{PageAnswer, wait_for_page};
+use crate::object::core_lock::lock;
+use crate::thread::current;
+use crate::time;
 
 /// Bits of the error code that the processor pushes.
 pub mod code {
@@ -52,6 +57,9 @@ pub fn page_fault(frame: &mut TrapFrame, address: u64, error: u64) {
     let Err(reason) = resolve(address, access) else {
         return;
     };
+    let Err(reason) = persist(frame, reason, address, access) else {
+        return;
+    };
     match uaccess::fixup(frame.rip) {
         Some(continuation) if !user => frame.rip = continuation,
         _ => fault_signal(frame, kind(reason), address, error),
@@ -65,11 +73,58 @@ fn resolve(address: u64, access: Access) -> Result<(), FaultError> {
     crate::process::with_current_space(|space| space.fault(address, access))
 }
 
+/// Waits for what is missing if that may come, and tries again.
+#[cold]
+fn persist(
+    frame: &TrapFrame,
+    first: FaultError,
+    address: u64,
+    access: Access,
+) -> Result<(), FaultError> {
+    if first != FaultError::Absent || uaccess::is_peek(frame.rip) {
+        return Err(first);
+    }
+    let start = time::cycles();
+    let result = wait_and_retry(address, access);
+    if !frame.is_user() {
+        // The kernel did not work meanwhile, though its call goes on.
+        current().waited(&lock(), time::cycles().wrapping_sub(start));
+    }
+    result
+}
+
+fn wait_and_retry(address: u64, access: Access) -> Result<(), FaultError> {
+    let mut reason = FaultError::Absent;
+    loop {
+        match reason {
+            FaultError::Absent => wait_for_pager(address, access)?,
+            _ => return Err(reason),
+        }
+        match resolve(address, access) {
+            Ok(()) => return Ok(()),
+            Err(next) => reason = next,
+        }
+    }
+}
+
+fn wait_for_pager(address: u64, access: Access) -> Result<(), FaultError> {
+    let absent = crate::process::with_current_space(|space| space.absent(address))?;
+    let access = match access {
+        Access::Read => PageAccess::Read,
+        Access::Write => PageAccess::Write,
+        Access::Execute => PageAccess::Execute,
+    };
+    match absent.map(|page| wait_for_page(&page, access)) {
+        None | Some(PageAnswer::Retry) => Ok(()),
+        Some(PageAnswer::Failed) => Err(FaultError::BeyondObject),
+    }
+}
+
 fn kind(reason: FaultError) -> FaultKind {
     match reason {
         FaultError::Unmapped => FaultKind::SegvMaperr,
         FaultError::Protection => FaultKind::SegvAccerr,
-        FaultError::BeyondObject => FaultKind::BusAdrerr,
+        FaultError::BeyondObject | FaultError::Absent => FaultKind::BusAdrerr,
         FaultError::NoMemory => FaultKind::OutOfMemory,
     }
 }

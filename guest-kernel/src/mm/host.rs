@@ -8,6 +8,27 @@ use super::buddy::Content;
 use super::page::{self, Page};
 use super::phys::{Frame, PhysAddr};
 
+/// Stands for a pager: counts who uses its object.
+#[derive(Clone, Debug, Default)]
+pub struct PagerLink(std::sync::Arc<AtomicU64>);
+
+impl PagerLink {
+    /// Somebody else than the pager begins to use the object.
+    pub fn begin_use(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// And ends.
+    pub fn end_use(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// How many use it.
+    pub fn uses(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// As in the kernel.
 pub const MAX_CPUS: usize = 32;
 /// "RAM" of the tests, in pages.

@@ -2,6 +2,7 @@
 
 pub use super::paging::{invalidate_page, load_root};
 pub use crate::arch::cpu::{MAX_CPUS, cpu_count, cpu_id};
+pub use crate::ipc::PagerLink;
 
 /// Asks a CPU to look at the shoot-down under way.
 pub fn send_shoot_down(cpu: usize) {

@@ -40,7 +40,8 @@ impl Object {
             Object::Session(session) => drop(session.references.add(core, 1)),
             Object::Process(process) => drop(process.references.add(core, 1)),
             Object::Irq(irq) => drop(irq.references.add(core, 1)),
-            Object::Memory(_) | Object::Ports(_) | Object::Resource => {}
+            Object::Memory(object) => object.begin_use(rights),
+            Object::Ports(_) | Object::Resource => {}
         }
     }
 
@@ -55,7 +56,8 @@ impl Object {
             }
             Object::Irq(irq) => irq.release(core),
             Object::Ports(grant) => grant.revoke(core),
-            Object::Memory(_) | Object::Resource => {}
+            Object::Memory(object) => object.end_use(rights),
+            Object::Resource => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use ferrix_abi::process::{ARGUMENTS_MAX, Identity, Personality};
 
 use super::waiting::Report;
-use crate::ipc::{OwnedBy, Session};
+use crate::ipc::{MadeBy, OwnedBy, Pager, Session};
 use crate::mm::AddressSpace;
 use crate::object::ids::Ids;
 use crate::object::list::{Linked, Links, List};
@@ -110,6 +110,8 @@ pub struct Process {
     pub child_cycles: CoreCell<(u64, u64)>,
     /// Sessions that it made.
     pub sessions: List<Session, OwnedBy>,
+    /// The paged objects that it made.
+    pub pagers: List<Pager, MadeBy>,
     /// Whether it has ever received a call.
     pub serves: CoreCell<bool>,
     pub(super) free: CoreCell<Option<&'static Process>>,
@@ -151,6 +153,7 @@ impl Pooled for Process {
             cycles: CoreCell::new((0, 0)),
             child_cycles: CoreCell::new((0, 0)),
             sessions: List::new(),
+            pagers: List::new(),
             serves: CoreCell::new(false),
             free: CoreCell::new(None),
         }

@@ -15,7 +15,7 @@ use crate::object::Core;
 use crate::object::core_lock::{self, CoreGuard};
 use crate::stats::INTERRUPTS;
 use crate::thread::{self, State, current, work};
-use crate::{irq, process, signal, timer};
+use crate::{ipc, irq, process, signal, timer};
 
 /// An interrupt's work that may have to wait until no lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Work {
     Timer = 1,
     /// Devices: see `deferred_gsis`.
     Device = 2,
+    /// Paged objects: see [`settle`](crate::ipc::settle).
+    Pagers = 1 << 8,
 }
 
 /// From an interrupt handler: does `now` under the core lock, or notes the work if the interrupted
@@ -53,6 +55,9 @@ fn do_deferred(core: &mut Core) {
     }
     if what & Work::Timer as u32 != 0 {
         timer::expired(core);
+    }
+    if what & Work::Pagers as u32 != 0 {
+        ipc::settle(core);
     }
 }
 

@@ -39,6 +39,8 @@ pub use entries::{
     Work, defer, defer_always, idle_loop, preempt, reschedule_ipi, user_return_work,
 };
 #[cfg(target_os = "none")]
-pub use switch::{Next, block, hand_over, next, resume, running_on, slice_expired, yield_current};
+pub use switch::{
+    Next, block, block_inside, hand_over, next, resume, running_on, slice_expired, yield_current,
+};
 #[cfg(target_os = "none")]
 pub use wake::{dequeue, lend, notify_running, place, requeue, return_loan, wake, wake_all};

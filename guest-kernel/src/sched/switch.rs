@@ -56,6 +56,13 @@ pub fn block(guard: CoreGuard, caller: &'static Thread, state: State) -> Next {
     Next::Switch(guard, next)
 }
 
+/// The current thread waits in the middle of its work in the kernel; returns when it runs again.
+pub fn block_inside(guard: CoreGuard, caller: &'static Thread, state: State) {
+    caller.state.set(&guard, state);
+    let next = next(&guard);
+    switch(guard, next);
+}
+
 /// Takes the next thread to run on this CPU out of its queue, and times its slice.
 #[inline(always)]
 pub fn next(core: &Core) -> &'static Thread {

@@ -35,7 +35,8 @@ fn make_object(kind: u64, bytes: u64, address: u64, resource: Handle) -> Result<
         return Err(Error::AccessDenied);
     }
     let object = unlocked(|| VmObject::create(kind, bytes, PhysAddr(address)))?;
-    let rights = Rights::READ | Rights::WRITE | Rights::DUP | Rights::TRANSFER;
+    let mut rights = Rights::READ | Rights::WRITE | Rights::DUP | Rights::TRANSFER;
+    rights.set(Rights::PAGER, kind == ObjectKind::Anonymous);
     let handle = process.add_handle(&mut lock(), Object::Memory(object), rights)?;
     Ok(handle.0 as u64)
 }

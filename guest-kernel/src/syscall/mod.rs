@@ -11,6 +11,7 @@ mod handle;
 mod identity;
 mod machine;
 mod memory;
+mod paging;
 mod port;
 mod process;
 mod schedule;
@@ -39,7 +40,7 @@ type Handler = fn(&mut TrapFrame) -> Next;
 
 /// Runs `f` with interrupts on: for work on memory. The core lock is not held. The time counts as
 /// the kernel's.
-fn unlocked<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+pub fn unlocked<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     let start = crate::time::cycles();
     cpu::enable_interrupts();
     let result = f();
@@ -47,7 +48,7 @@ fn unlocked<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     let spent = crate::time::cycles().wrapping_sub(start);
     let core = lock();
     let cycles = &current().system_cycles;
-    cycles.set(&core, cycles.get(&core) + spent);
+    cycles.set(&core, cycles.get(&core).wrapping_add(spent));
     result
 }
 

@@ -6,7 +6,6 @@ use ferrix_abi::layout::USER_TOP;
 use super::unlocked;
 use crate::arch::TrapFrame;
 use crate::futex;
-use crate::mm::uaccess::UserPtr;
 use crate::object::core_lock::lock;
 use crate::process;
 use crate::sched::{self, Next};
@@ -98,10 +97,15 @@ fn requeue_waiters(
     expected: u64,
 ) -> Result<u64> {
     let (from, to) = unlocked(|| Ok((futex::key(address)?, futex::key(other)?)))?;
-    let mut core = lock();
-    if expected >> 32 & 1 != 0 && UserPtr::<u32>::new(address).read()? != expected as u32 {
-        return Err(Error::WouldBlock);
-    }
+    let mut core = if expected >> 32 & 1 != 0 {
+        let (core, found) = futex::lock_and_read(address)?;
+        if found != expected as u32 {
+            return Err(Error::WouldBlock);
+        }
+        core
+    } else {
+        lock()
+    };
     let most = |count: u64| count.min(u32::MAX as u64) as u32;
     Ok(futex::requeue(&mut core, from, to, most(wake), most(requeue)) as u64)
 }

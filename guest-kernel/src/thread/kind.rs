@@ -10,7 +10,7 @@ use ferrix_abi::signal::SignalSet;
 use super::State;
 use crate::arch::thread::ArchThread;
 use crate::futex::Key;
-use crate::ipc::{Endpoint, Event, PollNode, Session};
+use crate::ipc::{Endpoint, Event, PageAnswer, PageWait, PollNode, Session};
 use crate::mm::UtcbSlot;
 use crate::object::ids::Ids;
 use crate::object::list::{Linked, Links};
@@ -89,8 +89,12 @@ pub struct Thread {
     pub(super) process: AtomicPtr<Process>,
     pub(super) siblings: Links<Thread>,
     pub(super) utcb: CoreCell<Option<UtcbSlot>>,
-    /// The request to cancel its call.
+    /// What a server is asked on its behalf: to end its call, or for the page that it waits for.
     pub cancel: Event,
+    /// The page that it waits for.
+    pub page: CoreCell<Option<PageWait>>,
+    /// How its last wait for a page ended.
+    pub page_answer: CoreCell<PageAnswer>,
     /// What arrives for this thread itself.
     pub own: Endpoint,
     /// Bounds its wait.
@@ -153,6 +157,8 @@ impl Pooled for Thread {
             siblings: Links::new(),
             utcb: CoreCell::new(None),
             cancel: Event::new(),
+            page: CoreCell::new(None),
+            page_answer: CoreCell::new(PageAnswer::Retry),
             own: Endpoint::new(),
             timer: Timer::new(),
             futex: CoreCell::new(Key::NONE),
@@ -231,6 +237,12 @@ impl Thread {
         } else {
             self.work.set(core, self.work.get(core) | work::PINNED);
         }
+    }
+
+    /// It waited for so many cycles in the middle of a system call, which counts as the kernel's work.
+    pub fn waited(&self, core: &Core, cycles: u64) {
+        let spent = self.system_cycles.get(core);
+        self.system_cycles.set(core, spent.wrapping_sub(cycles));
     }
 
     /// The work is done.

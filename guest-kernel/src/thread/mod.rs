@@ -65,6 +65,8 @@ pub enum State {
     Suspend,
     /// For a signal of a set.
     SigWait,
+    /// For a page, in the middle of the kernel's work.
+    Page,
     /// Has ended; its stack may still be in use by the switch away from it.
     Dead,
 }

@@ -72,6 +72,7 @@ pub fn unblock(core: &mut Core, thread: &'static Thread) {
         State::Reply => ipc::forget_call(core, thread),
         State::Futex => futex::withdraw(core, thread),
         State::Poll => ipc::end_poll(core, thread),
+        State::Page => ipc::end_page_wait(core, thread),
         _ => {}
     }
 }
@@ -96,7 +97,7 @@ pub fn interrupt(core: &mut Core, thread: &'static Thread) {
     match thread.state.get(core) {
         State::Send | State::Receive if !interruptible => {}
         State::Reply if interruptible => ipc::ask_to_cancel(core, thread),
-        State::Reply => {}
+        State::Reply | State::Page => {}
         state if state.is_blocked() => {
             finish(core, thread, Outcome::Result(Err(Error::Interrupted)));
         }
@@ -113,6 +114,7 @@ pub fn expired(core: &mut Core, thread: &'static Thread) {
             thread.timed_out.set(core, true);
             return ipc::ask_to_cancel(core, thread);
         }
+        State::Page => return ipc::page_timed_out(core, thread),
         state if state.is_blocked() => Outcome::Result(Err(Error::TimedOut)),
         _ => return,
     };

@@ -18,6 +18,8 @@ mod handles;
 mod maps;
 mod messages;
 mod options;
+#[expect(unsafe_code, reason = "raw memory and a pointer for the kernel")]
+mod pager;
 #[expect(unsafe_code, reason = "calls the kernel with wrong pointers")]
 mod pointers;
 #[expect(unsafe_code, reason = "children that do what ends them")]
@@ -54,6 +56,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("messages", messages::TESTS),
     ("receiving", receiving::TESTS),
     ("maps", maps::TESTS),
+    ("pager", pager::TESTS),
     ("sessions", sessions::TESTS),
     ("processes", processes::TESTS),
     ("signals", signals::TESTS),

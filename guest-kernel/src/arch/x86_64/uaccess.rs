@@ -17,10 +17,13 @@ use ferrix_abi::process::{Identity, Personality, ProcessInfo, WaitResult};
 use ferrix_abi::signal::SignalInfo;
 use ferrix_abi::vm::Region;
 
+use crate::object::Core;
+
 // `copy_user(to, from, count) -> 0`, or 1 after a fault. A `rep` instruction that faults can be
-// continued or given up at any element.
+// continued or given up at any element. `peek_user(from) -> the 32-bit value`, or -1 after a fault.
 global_asm!(
     ".global copy_user, copy_user_end, copy_user_fixup",
+    ".global peek_user, peek_user_end, peek_user_fixup",
     "copy_user:",
     "mov rcx, rdx",
     "shr rcx, 3",
@@ -34,12 +37,22 @@ global_asm!(
     "copy_user_fixup:",
     "mov eax, 1",
     "ret",
+    "peek_user:",
+    "mov eax, [rdi]",
+    "ret",
+    "peek_user_end:",
+    "peek_user_fixup:",
+    "mov rax, -1",
+    "ret",
 );
 
 unsafe extern "C" {
     fn copy_user(to: *mut u8, from: *const u8, count: usize) -> u64;
     fn copy_user_end();
     fn copy_user_fixup();
+    fn peek_user(from: *const u32) -> i64;
+    fn peek_user_end();
+    fn peek_user_fixup();
 }
 
 /// Whether supervisor access to user pages is trapped unless announced (CR4.SMAP).
@@ -52,10 +65,34 @@ pub fn set_smap() {
 
 /// Where a kernel-mode fault at `rip` continues if it cannot be resolved; `None`: a kernel bug.
 pub fn fixup(rip: u64) -> Option<u64> {
+    if is_peek(rip) {
+        return Some(peek_user_fixup as *const () as u64);
+    }
     let routine = copy_user as *const () as u64..copy_user_end as *const () as u64;
     routine
         .contains(&rip)
         .then_some(copy_user_fixup as *const () as u64)
+}
+
+/// Whether the kernel-mode fault at `rip` must not wait: the core lock is held there.
+pub fn is_peek(rip: u64) -> bool {
+    (peek_user as *const () as u64..peek_user_end as *const () as u64).contains(&rip)
+}
+
+/// Runs `f`, which accesses user memory.
+#[inline]
+fn with_user_access<R>(f: impl FnOnce() -> R) -> R {
+    let smap = SMAP.load(Relaxed);
+    if smap {
+        // SAFETY: the processor has SMAP, hence STAC; user access is open until CLAC below.
+        unsafe { asm!("stac", options(nomem, nostack)) }
+    }
+    let result = f();
+    if smap {
+        // SAFETY: as for STAC.
+        unsafe { asm!("clac", options(nomem, nostack)) }
+    }
+    result
 }
 
 /// Copies `count` bytes between a kernel buffer and user memory.
@@ -64,17 +101,8 @@ pub fn fixup(rip: u64) -> Option<u64> {
 /// 1. The user side lies below `USER_TOP`,
 /// 2. the kernel side is valid for `count` bytes.
 unsafe fn copy(to: *mut u8, from: *const u8, count: usize) -> Result<()> {
-    let smap = SMAP.load(Relaxed);
-    if smap {
-        // SAFETY: the processor has SMAP, hence STAC; user access is open until CLAC below.
-        unsafe { asm!("stac", options(nomem, nostack)) }
-    }
     // SAFETY: the kernel side is the caller's promise; faults on the user side are fixed up.
-    let failed = unsafe { copy_user(to, from, count) };
-    if smap {
-        // SAFETY: as for STAC.
-        unsafe { asm!("clac", options(nomem, nostack)) }
-    }
+    let failed = with_user_access(|| unsafe { copy_user(to, from, count) });
     if failed == 0 {
         Ok(())
     } else {
@@ -173,6 +201,17 @@ impl<T: Plain> UserPtr<T> {
         let from = core::ptr::from_ref(value).cast::<u8>();
         // SAFETY: 1. checked; 2. `value` is a `T`, without padding.
         unsafe { copy(self.address as *mut u8, from, size_of::<T>()) }
+    }
+}
+
+impl UserPtr<u32> {
+    /// Reads the value while the core lock is held; nothing if that is not possible without waiting for its
+    /// page, or at all: then [`read`](Self::read) without the lock tells, or waits.
+    pub fn peek(&self, _: &Core) -> Option<u32> {
+        check(self.address, size_of::<u32>()).ok()?;
+        // SAFETY: it lies below `USER_TOP`; faults are fixed up.
+        let value = with_user_access(|| unsafe { peek_user(self.address as *const u32) });
+        u32::try_from(value).ok()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Page faults: demand zero, copy on write, an object's pages, stack growth.
 
+use alloc::sync::Arc;
+
 use ferrix_abi::error::Error;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::{MapFlags, Prot};
@@ -7,6 +9,7 @@ use ferrix_abi::vm::{MapFlags, Prot};
 use super::{AddressSpace, Inner};
 use crate::mm::entry::{Kind, VmEntry};
 use crate::mm::frame::{self, page};
+use crate::mm::object::{Missing, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
 use crate::mm::pmap::{Pmap, Pte};
 use crate::mm::tlb::{self, Flush};
@@ -46,8 +49,10 @@ pub enum FaultError {
     Unmapped,
     /// The mapping does not allow it (`SEGV_ACCERR`).
     Protection,
-    /// Beyond the end of the object (`BUS_ADRERR`).
+    /// Beyond the end of the object, or its pager has no page (`BUS_ADRERR`).
     BeyondObject,
+    /// The object's pager has to supply the page first.
+    Absent,
     /// No page left.
     NoMemory,
 }
@@ -61,6 +66,16 @@ impl From<FaultError> for Error {
     }
 }
 
+impl From<Missing> for FaultError {
+    fn from(missing: Missing) -> FaultError {
+        match missing {
+            Missing::Beyond => FaultError::BeyondObject,
+            Missing::Absent => FaultError::Absent,
+            Missing::NoMemory => FaultError::NoMemory,
+        }
+    }
+}
+
 impl From<Error> for FaultError {
     fn from(error: Error) -> FaultError {
         match error {
@@ -70,11 +85,52 @@ impl From<Error> for FaultError {
     }
 }
 
+/// A page that a pager has to supply.
+#[derive(Clone, Debug)]
+pub struct AbsentPage {
+    /// Of this object,
+    pub object: Arc<VmObject>,
+    /// with this index.
+    pub index: u64,
+    /// So many are absent from there on.
+    pub count: u64,
+}
+
 impl AddressSpace {
     /// Makes the page at a user address accessible, or says why it cannot be.
     #[inline]
     pub fn fault(&self, address: u64, access: Access) -> Result<(), FaultError> {
         self.lock().fault(self.root, address, access)
+    }
+
+    /// What is to be asked of the pager after [`FaultError::Absent`]: the object, the page, and how many
+    /// are absent from there on. Nothing if the fault can be tried again, or fails for another reason.
+    #[cold]
+    pub fn absent(&self, address: u64) -> Result<Option<AbsentPage>, FaultError> {
+        let inner = self.lock();
+        let Some(index) = inner.map.find(address) else {
+            return Ok(None);
+        };
+        let entry = &inner.map.entries()[index];
+        let Some(object) = entry
+            .object
+            .as_ref()
+            .filter(|shown| shown.pager().is_some())
+        else {
+            return Ok(None);
+        };
+        if object.maker() == Some(self.home.id) {
+            return Err(FaultError::BeyondObject);
+        }
+        let index = entry.index(address & !(PAGE_SIZE - 1));
+        if object.has(index) {
+            return Ok(None);
+        }
+        Ok(Some(AbsentPage {
+            object: object.object().clone(),
+            index,
+            count: object.absent_run(index),
+        }))
     }
 }
 
@@ -168,6 +224,16 @@ fn change(
         Kind::Private => owned && page(pte.frame()).refs() == 1,
         Kind::Shared | Kind::Lent => true,
     };
+    if entry.tracks_writes() && !pte.has(Pte::WRITE) {
+        let prot = match (access, &entry.object) {
+            (Access::Write, Some(object)) => {
+                object.mark_dirty(entry.index(address), pte.frame())?;
+                entry.prot
+            }
+            _ => entry.prot - Prot::WRITE,
+        };
+        return Ok(pmap.set(address, pte.protected(prot))?);
+    }
     if exclusive {
         return Ok(pmap.set(address, pte.protected(entry.prot))?);
     }
@@ -198,7 +264,12 @@ fn show(pmap: &mut Pmap, entry: &VmEntry, address: u64, access: Access) -> Resul
         return Ok(());
     }
     let pte = object_pte(entry);
-    pmap.set(address, pte.with(original.address().0))?;
+    let mut shown = pte.with(original.address().0);
+    if access == Access::Write && entry.tracks_writes() {
+        object.mark_dirty(entry.index(address), original)?;
+        shown = shown.protected(entry.prot);
+    }
+    pmap.set(address, shown)?;
     if !object.is_physical() {
         let window = address & !(WINDOW - 1);
         let range = entry.start.max(window)..entry.end.min(window + WINDOW);
@@ -213,9 +284,10 @@ fn show(pmap: &mut Pmap, entry: &VmEntry, address: u64, access: Access) -> Resul
 /// The page-table entry that shows a page of the object, but for the frame.
 #[inline]
 fn object_pte(entry: &VmEntry) -> Pte {
-    let prot = match entry.kind {
-        Kind::Private => entry.prot - Prot::WRITE,
-        Kind::Shared | Kind::Lent => entry.prot,
+    let prot = if entry.kind == Kind::Private || entry.tracks_writes() {
+        entry.prot - Prot::WRITE
+    } else {
+        entry.prot
     };
     let uncached = entry.flags.contains(MapFlags::UNCACHED);
     Pte::new(Frame(0), prot).with(if uncached { Pte::UNCACHED } else { 0 })

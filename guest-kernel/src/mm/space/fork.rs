@@ -9,12 +9,12 @@ use core::ops::Range;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::vm::Prot;
+use ferrix_abi::vm::{MapFlags, Prot};
 
 use super::{AddressSpace, Inner};
 use crate::mm::entry::{Inherit, Kind, VmEntry};
 use crate::mm::frame;
-use crate::mm::object::VmObject;
+use crate::mm::object::{Home, VmObject};
 use crate::mm::phys::Frame;
 use crate::mm::pmap::{Pmap, Pte, Visitor};
 use crate::mm::tlb::{self, Flush};
@@ -24,31 +24,35 @@ impl AddressSpace {
     pub fn fork(&self) -> Result<Arc<AddressSpace>> {
         frame::ensure_reserve()?;
         let mut inner = self.lock();
-        let map = inner.map.fork(inherit)?;
-        let child = Self::from_parts(map, Pmap::new()?, inner.limit);
-        let protected = child.lock().copy_pages(&mut inner);
+        let child = Self::with_tables(Pmap::new()?, inner.limit);
+        let mut copy = child.lock();
+        copy.map = inner.map.fork(|entry| inherit(entry, &child.home))?;
+        let protected = copy.copy_pages(&mut inner);
+        drop(copy);
         if protected != Ok(Protected::Nothing) {
             tlb::flush(self.root, Flush::Pages(0, u64::MAX));
         }
         drop(inner);
         protected?;
-        Ok(Arc::new(child))
+        Ok(child)
     }
 }
 
-/// The child's entry for one of the parent's.
-fn inherit(entry: &VmEntry) -> Option<VmEntry> {
+/// The child's entry for one of the parent's. Locks are not inherited.
+fn inherit(entry: &VmEntry, child: &Home) -> Option<VmEntry> {
     if entry.inherit == Inherit::Nothing {
         return None;
     }
-    let mut child = entry.clone();
-    if entry.kind == Kind::Lent {
-        child.kind = Kind::Private;
-        child.object = None;
-        child.offset = 0;
-        child.max = Prot::all();
-    }
-    Some(child)
+    let lent = entry.kind == Kind::Lent;
+    let shown = entry.object.as_ref().filter(|_| !lent);
+    Some(VmEntry {
+        object: shown.map(|object| object.for_space(child)),
+        offset: if lent { 0 } else { entry.offset },
+        max: if lent { Prot::all() } else { entry.max },
+        kind: if lent { Kind::Private } else { entry.kind },
+        flags: entry.flags - MapFlags::LOCKED,
+        ..*entry
+    })
 }
 
 /// Whether entries of the parent lost the write bit.

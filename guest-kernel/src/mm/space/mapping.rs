@@ -12,7 +12,7 @@ use crate::mm::entry::{Inherit, Kind, VmEntry};
 use crate::mm::frame::page;
 use crate::mm::gather::Gather;
 use crate::mm::map::{Zone, check_range};
-use crate::mm::object::VmObject;
+use crate::mm::object::{Home, Mapped, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
 use crate::mm::pmap::{Pmap, Pte, Visitor};
 
@@ -37,7 +37,7 @@ pub struct MapRequest {
 
 impl MapRequest {
     /// Checks what does not depend on the address space.
-    fn entry(mut self) -> Result<VmEntry> {
+    fn entry(mut self, home: &Home) -> Result<VmEntry> {
         if self.length == 0 || !self.offset.is_multiple_of(PAGE_SIZE) {
             return Err(Error::Invalid);
         }
@@ -80,7 +80,7 @@ impl MapRequest {
             } else {
                 0
             },
-            object: self.object,
+            object: self.object.map(|object| Mapped::new(object, home)),
             prot: self.prot,
             max,
             kind,
@@ -89,7 +89,7 @@ impl MapRequest {
             } else {
                 Inherit::ByKind
             },
-            flags: self.flags & (MapFlags::GROWS_DOWN | MapFlags::UNCACHED),
+            flags: self.flags & (MapFlags::GROWS_DOWN | MapFlags::UNCACHED | MapFlags::LOCKED),
         })
     }
 }
@@ -98,7 +98,7 @@ impl AddressSpace {
     /// Maps memory; returns its address.
     pub fn map(&self, request: MapRequest) -> Result<u64> {
         let flags = request.flags;
-        let mut entry = request.entry()?;
+        let mut entry = request.entry(&self.home)?;
         let mut inner = self.lock();
         inner.check_limit(entry.length())?;
         let range = inner.place(&entry, flags, self.root)?;
@@ -141,12 +141,13 @@ impl AddressSpace {
         let Inner { map, pmap, .. } = &mut *inner;
         for entry in map.entries_mut(indices.clone()) {
             entry.prot = prot;
-            let kind = entry.kind;
+            let (kind, tracks) = (entry.kind, entry.tracks_writes());
             pmap.walk(
                 entry.start..entry.end,
                 &mut Protect {
                     prot,
                     kind,
+                    tracks,
                     gather: &mut gather,
                 },
             );
@@ -375,6 +376,8 @@ impl Pages {
 struct Protect<'a> {
     prot: Prot,
     kind: Kind,
+    /// Only entries that are writable already may be.
+    tracks: bool,
     gather: &'a mut Gather,
 }
 
@@ -384,6 +387,7 @@ impl Visitor for Protect<'_> {
         let new = match self.kind {
             Kind::Private if !owned => pte.protected(self.prot - Prot::WRITE),
             Kind::Private if page(pte.frame()).refs() > 1 => pte.protected(self.prot - Prot::WRITE),
+            _ if self.tracks && !pte.has(Pte::WRITE) => pte.protected(self.prot - Prot::WRITE),
             _ => pte.protected(self.prot),
         };
         let new = if self.prot.is_empty() && !owned {

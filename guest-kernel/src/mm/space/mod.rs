@@ -13,11 +13,15 @@
 //! | `fork` | the child's copy |
 //! | `transfer` | page ranges in messages |
 //! | `access` | reading and writing another address space, futex keys |
+//! | `shown` | an object's pages, wherever they are mapped |
+//! | `supply` | pages on their way from a pager into its object |
 
 mod access;
 mod fault;
 mod fork;
 mod mapping;
+mod shown;
+mod supply;
 mod transfer;
 
 use alloc::sync::Arc;
@@ -26,11 +30,13 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use ferrix_abi::error::Result;
 
 pub use access::Sharing;
-pub use fault::{Access, FaultError};
+pub use fault::{AbsentPage, Access, FaultError};
 pub use mapping::{MapRequest, Remap};
+pub use shown::Shown;
 
 use super::frame;
 use super::map::VmMap;
+use super::object::Home;
 use super::phys::PhysAddr;
 use super::pmap::Pmap;
 use super::tlb::{self, Flush};
@@ -65,7 +71,7 @@ pub(super) struct Inner {
 /// The memory of a process.
 #[derive(Debug)]
 pub struct AddressSpace {
-    id: u64,
+    home: Home,
     root: PhysAddr,
     inner: SpinLock<Inner>,
 }
@@ -74,33 +80,32 @@ impl AddressSpace {
     /// An empty address space: the kernel, and the information page.
     pub fn new() -> Result<Arc<AddressSpace>> {
         frame::ensure_reserve()?;
-        Ok(Arc::new(Self::from_parts(
-            VmMap::new(),
-            Pmap::new()?,
-            u64::MAX,
-        )))
+        Ok(Self::with_tables(Pmap::new()?, u64::MAX))
     }
 
-    fn from_parts(map: VmMap, pmap: Pmap, limit: u64) -> AddressSpace {
+    fn with_tables(pmap: Pmap, limit: u64) -> Arc<AddressSpace> {
         let root = pmap.root();
-        let inner = Inner {
-            map,
+        let inner = SpinLock::new(Inner {
+            map: VmMap::new(),
             pmap,
             limit,
             violations: 0,
             utcbs: Slots::default(),
-        };
+        });
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        AddressSpace {
-            id,
+        Arc::new_cyclic(|space| AddressSpace {
+            home: Home {
+                id,
+                space: space.clone(),
+            },
             root,
-            inner: SpinLock::new(inner),
-        }
+            inner,
+        })
     }
 
     /// Unique since boot.
     pub fn id(&self) -> u64 {
-        self.id
+        self.home.id
     }
 
     /// Physical address of the root table, for CR3.
@@ -127,6 +132,13 @@ impl AddressSpace {
     /// Sets how many bytes may be mapped at most; children inherit it.
     pub fn set_limit(&self, bytes: u64) {
         self.lock().limit = bytes;
+    }
+}
+
+impl Inner {
+    /// Mappings and page tables, to use both at a time.
+    fn parts(&mut self) -> (&mut VmMap, &mut Pmap) {
+        (&mut self.map, &mut self.pmap)
     }
 }
 

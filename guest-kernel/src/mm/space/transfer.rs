@@ -19,7 +19,7 @@ use crate::mm::entry::{Inherit, Kind, VmEntry};
 use crate::mm::frame::{self, page};
 use crate::mm::gather::Gather;
 use crate::mm::map::{Zone, check_range};
-use crate::mm::object::VmObject;
+use crate::mm::object::{Home, Mapped, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
 use crate::mm::pmap::{Pte, Visitor};
 
@@ -84,7 +84,7 @@ impl AddressSpace {
         if mode.0 > MapMode::COPY.0 {
             return Err(Error::Invalid);
         }
-        let pieces = self.lock().prepare(&range, mode, self.root)?;
+        let pieces = self.lock().prepare(&range, mode, self.root, &self.home)?;
         target.receive(pieces, item.length)
     }
 
@@ -94,7 +94,7 @@ impl AddressSpace {
         inner.check_limit(length)?;
         let start = inner.map.find_gap(Zone::System, length)?;
         for piece in pieces {
-            if let Err(error) = inner.add_piece(piece, start) {
+            if let Err(error) = inner.add_piece(piece, start, &self.home) {
                 inner.unmap(&(start..start + length), self.root)?;
                 return Err(error);
             }
@@ -104,8 +104,9 @@ impl AddressSpace {
 }
 
 impl Inner {
-    fn add_piece(&mut self, mut piece: Piece, start: u64) -> Result<()> {
+    fn add_piece(&mut self, mut piece: Piece, start: u64, home: &Home) -> Result<()> {
         let mut entry = piece.entry;
+        entry.object = entry.object.map(|object| object.for_space(home));
         let prot = entry.prot;
         entry.start += start;
         entry.end += start;
@@ -121,7 +122,13 @@ impl Inner {
     }
 
     /// Makes the pieces of a range, for the receiver.
-    fn prepare(&mut self, range: &Range<u64>, mode: MapMode, root: PhysAddr) -> Result<Vec<Piece>> {
+    fn prepare(
+        &mut self,
+        range: &Range<u64>,
+        mode: MapMode,
+        root: PhysAddr,
+        home: &Home,
+    ) -> Result<Vec<Piece>> {
         let sharing = mode == MapMode::SHARE_READ || mode == MapMode::SHARE_WRITE;
         self.check_transfer(range, mode)?;
         let indices = self.map.isolate(range)?;
@@ -131,7 +138,7 @@ impl Inner {
             .map_err(|_| Error::NoMemory)?;
         for index in indices {
             if sharing {
-                self.lend(index, root)?;
+                self.lend(index, root, home)?;
             }
             let pages = if sharing {
                 Owned::default()
@@ -183,11 +190,16 @@ impl Inner {
     }
 
     /// Turns a private mapping into one of an object that others can map too.
-    fn lend(&mut self, index: usize, root: PhysAddr) -> Result<()> {
+    fn lend(&mut self, index: usize, root: PhysAddr, home: &Home) -> Result<()> {
         let entry = &self.map.entries()[index];
         if entry.kind != Kind::Private {
             return Ok(());
         }
+        // What a pager has not supplied cannot be copied now: the sender touches it first.
+        if !self.is_present(index) {
+            return Err(Error::Fault);
+        }
+        let entry = &self.map.entries()[index];
         let object = VmObject::anonymous(entry.length())?;
         if let Some(original) = &entry.object {
             copy_object(original, entry, &object)?;
@@ -210,9 +222,28 @@ impl Inner {
         }
         // The entries go; the next touch shows the object's pages.
         self.pmap.walk(range, &mut Gather::new(root));
+        let lent = Mapped::new(object, home);
         let entry = &mut self.map.entries_mut(index..index + 1)[0];
-        (entry.object, entry.offset, entry.kind) = (Some(object), 0, Kind::Lent);
+        (entry.object, entry.offset, entry.kind) = (Some(lent), 0, Kind::Lent);
         Ok(())
+    }
+}
+
+impl Inner {
+    /// Whether no page of a mapping of a paged object waits for its pager.
+    fn is_present(&mut self, index: usize) -> bool {
+        let (map, pmap) = self.parts();
+        let entry = &map.entries()[index];
+        let Some(object) = entry
+            .object
+            .as_ref()
+            .filter(|shown| shown.pager().is_some())
+        else {
+            return true;
+        };
+        (entry.start..entry.end)
+            .step_by(PAGE_SIZE as usize)
+            .all(|address| !pmap.get(address).is_empty() || object.has(entry.index(address)))
     }
 }
 
