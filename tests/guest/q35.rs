@@ -3,7 +3,7 @@
 //! The kernel and the servers are the same; what differs is how devices are found (ACPI tells where configuration
 //! space is, init looks through it) and how they interrupt (by messages).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::trial::{everywhere, except, needs, on_qemu, slow};
@@ -123,13 +123,7 @@ fn uses_disk(computer: Computer, disk: &Disk, cpus: u32) -> Result<()> {
 fn disks_by_place() -> Result<()> {
     let disk = Disk::copy()?;
     let folder = ferrix_tests::disk::folder()?;
-    let image = |name: &str| -> Result<std::path::PathBuf> {
-        let path = folder.path().join(name);
-        let mut content = format!("this is {name}\n").into_bytes();
-        content.resize(1 << 20, 0);
-        std::fs::write(&path, content)?;
-        Ok(path)
-    };
+    let image = |name| file_system(folder.path(), name);
     let computer = tcg(Q35, "max", 1)?.memory("256");
     let mut guest = computer
         .device("pcie-root-port,id=bridge,addr=0x3,chassis=1,bus=pcie.0")
@@ -145,11 +139,23 @@ fn disks_by_place() -> Result<()> {
         .start()?;
     guest.expect(PROMPT, BOOT_TIME)?;
     for name in ["b", "c", "d"] {
-        let command = format!("head -n 1 /dev/vd{name}");
-        guest.check(&command, &format!("this is {name}\n"))?;
+        guest.check(&format!("mount /dev/vd{name} /mnt; cat /mnt/name"), name)?;
+        guest.check("umount /mnt", "")?;
     }
     guest.power_off(0)?;
     disk.check()
+}
+
+/// A small file system with a file that holds its name.
+fn file_system(folder: &Path, name: &str) -> Result<PathBuf> {
+    let content = folder.join(name);
+    std::fs::create_dir(&content)?;
+    std::fs::write(content.join("name"), name)?;
+    let image = folder.join(format!("{name}.img"));
+    let mut mke2fs = host::tool("mke2fs");
+    mke2fs.args(["-q", "-F", "-t", "ext2", "-b", "4096", "-d"]);
+    host::output(mke2fs.arg(&content).arg(&image).arg("1M"))?;
+    Ok(image)
 }
 
 /// Whoever takes a device's vectors away is told what it lacks.
