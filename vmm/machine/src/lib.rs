@@ -85,6 +85,12 @@ pub mod cpuid {
     /// ECX = [`FERRIX_MAGIC`] on Ferrix's own monitor only, and EDX then holds the
     /// [`FERRIX_EXIT_PORT`] bits.
     pub const TIMING: u32 = 0x4000_0010;
+    /// The feature bits that the monitor set: EAX = leaf 1 ECX, EBX = leaf 7 EBX, ECX = leaf 7 ECX,
+    /// EDX = leaf 0x8000_0001 ECX. On Ferrix's own monitor only.
+    ///
+    /// A KVM that emulates kernels shows its host's bits in those leaves instead, whatever the monitor
+    /// sets: only what both name works in a kernel.
+    pub const OFFERED: u32 = 0x4000_0011;
     /// In ECX of [`TIMING`]: this is Ferrix's monitor (`"FRRX"`).
     pub const FERRIX_MAGIC: u32 = 0x5852_5246;
     /// In EDX of [`TIMING`]: the exit port exists.

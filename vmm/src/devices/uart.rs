@@ -22,28 +22,49 @@ impl Trigger for Line {
 pub type Sink = Box<dyn Write + Send>;
 
 /// The UART, reachable from all vCPUs.
-pub struct Uart(Mutex<Serial<Line, NoEvents, Sink>>);
+pub struct Uart(Mutex<State>);
+
+struct State {
+    serial: Serial<Line, NoEvents, Sink>,
+    /// FCR bit 0, which vm-superio takes for always set.
+    fifos: bool,
+}
+
+/// Read: IIR; written: FCR.
+const IIR: u16 = 2;
+/// IIR: the FIFOs are on.
+const IIR_FIFOS: u8 = 3 << 6;
+const FCR_ENABLE: u8 = 1;
 
 impl Uart {
     /// A UART on this line and sink.
     pub fn new(line: EventFd, sink: Sink) -> Self {
-        Self(Mutex::new(Serial::new(Line(line), sink)))
+        Self(Mutex::new(State {
+            serial: Serial::new(Line(line), sink),
+            fifos: false,
+        }))
     }
 }
 
 impl super::Registers for Uart {
     fn write(&self, offset: u16, data: &[u8]) {
-        let mut serial = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for &byte in data {
-            if let Err(error) = serial.write(offset as u8, byte) {
+            if offset == IIR {
+                state.fifos = byte & FCR_ENABLE != 0;
+            }
+            if let Err(error) = state.serial.write(offset as u8, byte) {
                 log::warn!("UART: {error:?}");
             }
         }
     }
 
     fn read(&self, offset: u16, data: &mut [u8]) {
-        let mut serial = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        data.fill_with(|| serial.read(offset as u8));
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        data.fill_with(|| state.serial.read(offset as u8));
+        if offset == IIR && !state.fifos {
+            data.iter_mut().for_each(|byte| *byte &= !IIR_FIFOS);
+        }
     }
 }
 
@@ -66,6 +87,22 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn fifos_are_as_the_driver_set_them() {
+        let line = EventFd::new(libc::EFD_NONBLOCK).unwrap();
+        let uart = Uart::new(line, Box::new(Shared::default()));
+        let fifos = |uart: &Uart| {
+            let mut iir = [0];
+            uart.read(IIR, &mut iir);
+            iir[0] & IIR_FIFOS
+        };
+        assert_eq!(fifos(&uart), 0);
+        uart.write(IIR, &[0x07]);
+        assert_eq!(fifos(&uart), IIR_FIFOS);
+        uart.write(IIR, &[0]);
+        assert_eq!(fifos(&uart), 0);
     }
 
     #[test]

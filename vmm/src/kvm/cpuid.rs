@@ -1,15 +1,16 @@
 //! CPUID: what KVM supports, with the topology of this vCPU and the monitor's timing leaf.
 
+use crate::config::Model;
 use ferrix_machine::cpuid as leaf;
 use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, kvm_cpuid_entry2};
-
-use crate::config::Model;
 
 /// KVM's APIC timer counts at 1 GHz, whatever the host.
 const APIC_TIMER_KHZ: u32 = 1_000_000;
 const TSC_DEADLINE: u32 = 1 << 24;
 const HYPERVISOR: u32 = 1 << 31;
 const HTT: u32 = 1 << 28;
+const CMPXCHG16B: u32 = 1 << 13;
+const POPCNT: u32 = 1 << 23;
 
 /// Place of a vCPU: one socket, one thread a core.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +32,35 @@ pub struct Clocks {
     pub deadline_timer: bool,
 }
 
+/// Whether KVM executes a guest's kernel on the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernels {
+    /// By VT-x or SVM: what CPUID lists works.
+    Native,
+    /// Instruction by instruction: some that CPUID lists do not work (docs/kvm.md).
+    Emulated,
+}
+
+impl Kernels {
+    /// A KVM that does not support POPCNT on a processor that has it emulates kernels.
+    pub fn of(supported: &CpuId, processor_ecx: u32) -> Self {
+        let lacks = |entry: &kvm_cpuid_entry2| entry.function == 1 && entry.ecx & POPCNT == 0;
+        match processor_ecx & POPCNT != 0 && supported.as_slice().iter().any(lacks) {
+            true => Self::Emulated,
+            false => Self::Native,
+        }
+    }
+}
+
 /// Edits KVM's supported leaves in place. Fails only if there is no room for one more leaf.
 pub fn shape(
     leaves: &mut CpuId,
     topology: Topology,
     clocks: Clocks,
+    kernels: Kernels,
 ) -> Result<(), vmm_sys_util::fam::Error> {
     // Leaves 0xb and 0x1f are rebuilt.
-    leaves.retain(|entry| !matches!(entry.function, 0xb | 0x1f | leaf::TIMING));
+    leaves.retain(|entry| !matches!(entry.function, 0xb | 0x1f | leaf::TIMING | leaf::OFFERED));
     let highest = leaves
         .as_slice()
         .iter()
@@ -46,6 +68,10 @@ pub fn shape(
         .map_or(0, |e| e.eax);
     for entry in leaves.as_mut_slice() {
         shape_entry(entry, topology, clocks);
+        if entry.function == 1 && kernels == Kernels::Emulated {
+            // Supported in name, but not in the emulator.
+            entry.ecx &= !CMPXCHG16B;
+        }
     }
     if highest >= 0xb {
         for entry in extended_topology(topology) {
@@ -53,7 +79,11 @@ pub fn shape(
         }
     }
     match clocks.model {
-        Model::Ferrix => leaves.push(timing(clocks)),
+        Model::Ferrix => {
+            leaves.push(timing(clocks))?;
+            let offered = offered(leaves.as_slice());
+            leaves.push(offered)
+        }
         Model::Firecracker => Ok(()),
     }
 }
@@ -82,7 +112,7 @@ fn shape_entry(entry: &mut kvm_cpuid_entry2, topology: Topology, clocks: Clocks)
             entry.ebx = entry.ebx & !0xffff | topology.apic_id & 0xff;
             entry.ecx &= !0x7ff;
         }
-        leaf::SIGNATURE if clocks.model.is_ferrix() => entry.eax = leaf::TIMING,
+        leaf::SIGNATURE if clocks.model.is_ferrix() => entry.eax = leaf::OFFERED,
         _ => {}
     }
 }
@@ -130,6 +160,23 @@ fn timing(clocks: Clocks) -> kvm_cpuid_entry2 {
     }
 }
 
+/// The feature bits that are set, where KVM cannot replace them.
+fn offered(leaves: &[kvm_cpuid_entry2]) -> kvm_cpuid_entry2 {
+    let find = |function| {
+        leaves
+            .iter()
+            .find(|e| e.function == function && e.index == 0)
+    };
+    kvm_cpuid_entry2 {
+        function: leaf::OFFERED,
+        eax: find(1).map_or(0, |e| e.ecx),
+        ebx: find(7).map_or(0, |e| e.ebx),
+        ecx: find(7).map_or(0, |e| e.ecx),
+        edx: find(0x8000_0001).map_or(0, |e| e.ecx),
+        ..Default::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +200,8 @@ mod tests {
             tsc_khz: 2_500_000,
             deadline_timer: true,
         };
-        shape(&mut leaves, Topology { apic_id, cpus }, clocks).unwrap();
+        let topology = Topology { apic_id, cpus };
+        shape(&mut leaves, topology, clocks, Kernels::Native).unwrap();
         leaves.as_slice().to_vec()
     }
 
@@ -183,12 +231,48 @@ mod tests {
     #[test]
     fn timing_leaf_is_reachable_and_complete() {
         let leaves = shaped(0, 1);
-        assert_eq!(find(&leaves, leaf::SIGNATURE, 0).eax, leaf::TIMING);
+        assert_eq!(find(&leaves, leaf::SIGNATURE, 0).eax, leaf::OFFERED);
         let timing = find(&leaves, leaf::TIMING, 0);
         assert_eq!((timing.eax, timing.ebx), (2_500_000, 1_000_000));
         assert_eq!(
             (timing.ecx, timing.edx),
             (leaf::FERRIX_MAGIC, leaf::FERRIX_EXIT_PORT)
         );
+    }
+
+    #[test]
+    fn an_emulating_kvm_is_known_and_not_believed() {
+        let entry = |function, ebx, ecx| kvm_cpuid_entry2 {
+            function,
+            ebx,
+            ecx,
+            ..Default::default()
+        };
+        let supported = |ecx| CpuId::from_entries(&[entry(1, 0, ecx), entry(7, 5, 6)]).unwrap();
+        let (without, with) = (supported(CMPXCHG16B), supported(CMPXCHG16B | POPCNT));
+        assert_eq!(Kernels::of(&without, POPCNT), Kernels::Emulated);
+        assert_eq!(Kernels::of(&with, POPCNT), Kernels::Native);
+        assert_eq!(
+            Kernels::of(&without, 0),
+            Kernels::Native,
+            "an old processor"
+        );
+        let topology = Topology {
+            apic_id: 0,
+            cpus: 1,
+        };
+        let clocks = Clocks {
+            model: Model::Ferrix,
+            tsc_khz: 1,
+            deadline_timer: false,
+        };
+        for (kernels, left) in [(Kernels::Native, CMPXCHG16B), (Kernels::Emulated, 0)] {
+            let mut leaves = without.clone();
+            shape(&mut leaves, topology, clocks, kernels).unwrap();
+            let seen = find(leaves.as_slice(), leaf::OFFERED, 0);
+            assert_eq!(seen.eax, find(leaves.as_slice(), 1, 0).ecx);
+            assert_eq!(seen.eax & CMPXCHG16B, left);
+            assert_eq!((seen.ebx, seen.ecx), (5, 6));
+        }
     }
 }

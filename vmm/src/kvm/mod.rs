@@ -13,6 +13,7 @@ mod ram;
 #[expect(unsafe_code, reason = "KVM_GET_STATS_FD has no wrapper in kvm-ioctls")]
 pub mod stats;
 
+use std::arch::x86_64::__cpuid;
 use std::io;
 use std::sync::Arc;
 
@@ -171,7 +172,8 @@ impl Vm {
             tsc_khz: vcpu.get_tsc_khz().unwrap_or(0),
             deadline_timer: self.system.0.check_extension(Cap::TscDeadlineTimer),
         };
-        cpuid::shape(&mut leaves, topology, clocks)
+        let kernels = cpuid::Kernels::of(&leaves, __cpuid(1).ecx);
+        cpuid::shape(&mut leaves, topology, clocks, kernels)
             .map_err(|_| KvmError::Lacks("room for one more CPUID leaf"))?;
         vcpu.set_cpuid2(&leaves)
             .map_err(KvmError::ioctl("set CPUID"))?;

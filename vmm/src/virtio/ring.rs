@@ -1,6 +1,10 @@
 //! The device's loop over a ring, written once for all devices.
 
+use std::sync::atomic::Ordering;
+
+use virtio_bindings::virtio_ring::VRING_AVAIL_F_NO_INTERRUPT;
 use virtio_queue::{Queue, QueueT};
+use vm_memory::{Bytes, GuestAddress};
 
 use super::{Buffers, Interrupt};
 use crate::memory::Ram;
@@ -37,7 +41,7 @@ pub fn serve(
             };
             progress = true;
             ignore(queue.add_used(ram, head, written));
-            if queue.needs_notification(ram).unwrap_or(true) {
+            if wants_interrupt(queue, ram) {
                 interrupt.used_buffers();
             }
         }
@@ -46,6 +50,17 @@ pub fn serve(
             return;
         }
     }
+}
+
+/// Whether the driver asks for an interrupt: by `used_event`, else by `avail.flags`, which
+/// virtio-queue does not look at (specification, section 2.7.7.2).
+fn wants_interrupt(queue: &mut Queue, ram: &Ram) -> bool {
+    let wanted = queue.needs_notification(ram).unwrap_or(true);
+    if queue.event_idx_enabled() {
+        return wanted;
+    }
+    let flags = ram.load(GuestAddress(queue.avail_ring()), Ordering::Acquire);
+    flags.is_ok_and(|flags: u16| u32::from(u16::from_le(flags)) & VRING_AVAIL_F_NO_INTERRUPT == 0)
 }
 
 /// Puts back the chain that was popped last and asks to be notified.

@@ -268,3 +268,20 @@ fn the_thread_serves_notifications_until_it_is_dropped() {
     rig.worker.start().unwrap();
     drop(rig.worker);
 }
+
+#[test]
+fn a_driver_that_wants_no_interrupts_gets_none() {
+    let rig = rig(false, 0);
+    let ram = rig.driver.ram.clone();
+    let ring = rig.ring(&ram);
+    rig.header(VIRTIO_BLK_T_FLUSH, 0);
+    let parts = [Out(HEADER, 16), In(STATUS, 1)];
+    for (first, flags, edges) in [(0, 1u16, 0), (2, 0, 1)] {
+        ram.write_obj(flags, ring.avail_addr()).unwrap();
+        offer(&ring, first, &parts);
+        rig.worker.serve_now();
+        assert_eq!(rig.status(), VIRTIO_BLK_S_OK);
+        assert_eq!(rig.edges.count(), edges, "avail.flags {flags}");
+    }
+    assert_eq!(used(&ring).0, 2);
+}
