@@ -5,7 +5,8 @@ use crate::{fp, local, user};
 use ferrix_abi::signal::number::{SIGCHLD, SIGSEGV};
 use ferrix_abi::signal::{Disposition, MaskHow, SignalInfo, SignalSet};
 use ferrix_posix::actions::Action;
-use ferrix_posix::signal_frame::{self, FP_SIZE, SignalFrame};
+use ferrix_posix::fp_state::LEGACY;
+use ferrix_posix::signal_frame::{self, SignalFrame};
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_rt::sys::{process, signal, system};
 use linux_raw_sys::general::{SA_RESETHAND, SA_RESTART};
@@ -76,8 +77,9 @@ fn resolve(frame: &mut Frame, why: Errno, action: &Action) {
 
 fn push(frame: &mut Frame, action: &Action, info: &SignalInfo, mask: SignalSet) -> Result<()> {
     let alternate = local::get().alternate;
-    let place = signal_frame::place(frame, action, &alternate).ok_or(Errno::EFAULT)?;
-    user::write_bytes(place.fp, &fp::save().0)?;
+    let fp_size = fp::layout().in_frame();
+    let place = signal_frame::place(frame, action, &alternate, fp_size).ok_or(Errno::EFAULT)?;
+    user::write_bytes(place.fp, &fp::save().0[..fp_size])?;
     let built = signal_frame::build(frame, action, info, mask, &alternate, place);
     user::write(place.frame, &built)?;
     signal_frame::enter(frame, action, info.signo, place);
@@ -104,11 +106,8 @@ fn reset(number: u32) {
 pub fn sigreturn(frame: &mut Frame) -> Result<u64> {
     let saved: SignalFrame =
         user::read(frame.rsp.wrapping_sub(8)).unwrap_or_else(|_| process::exit(SIGSEGV));
-    let mut state = fp::State([0; FP_SIZE]);
-    let fp_at = saved.context.fpstate;
-    if fp_at != 0 {
-        user::read_bytes(fp_at, &mut state.0).unwrap_or_else(|_| process::exit(SIGSEGV));
-        fp::load(state);
+    if saved.context.fpstate != 0 {
+        restore_fp(saved.context.fpstate);
     }
     *frame = signal_frame::restore(&saved.context);
     local::update(|local| {
@@ -119,6 +118,18 @@ pub fn sigreturn(frame: &mut Frame) -> Result<u64> {
     });
     set_mask(saved.mask & !ferrix_posix::actions::UNBLOCKABLE);
     Ok(frame.rax)
+}
+
+/// Loads the floating-point state of a frame. One that a program made may end after its legacy part.
+fn restore_fp(at: u64) {
+    let mut state = fp::State::empty();
+    let read = [fp::layout().in_frame(), LEGACY]
+        .into_iter()
+        .find(|&size| user::read_bytes(at, &mut state.0[..size]).is_ok());
+    match read {
+        Some(read) => fp::load(state, read),
+        None => process::exit(SIGSEGV),
+    }
 }
 
 /// A fault of the personality outside the guarded copies: a bug, or a program that jumped into it.

@@ -15,6 +15,7 @@
 //! | [`slots`] | which slots of a window are in use |
 //! | [`frame`] | saved registers |
 //! | [`signal_frame`] | what lies on the stack while a signal handler runs |
+//! | [`fp_state`] | the floating-point state in it |
 //! | [`actions`] | signal dispositions |
 //! | [`attributes`] | file attributes in Linux's structures |
 //! | [`ioctls`] | which argument an `ioctl` has |
@@ -44,6 +45,8 @@ pub mod descriptors;
 pub mod elf_plan;
 #[path = "logic/errno.rs"]
 pub mod errno;
+#[path = "logic/fp_state.rs"]
+pub mod fp_state;
 #[path = "logic/frame.rs"]
 pub mod frame;
 #[path = "logic/heap_break.rs"]

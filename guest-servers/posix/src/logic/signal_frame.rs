@@ -4,20 +4,17 @@
 //! `asm/ucontext.h` (x86-64) have them.
 
 use crate::actions::Action;
+use crate::fp_state;
 use crate::frame::Frame;
 use ferrix_abi::signal::{SignalInfo, SignalSet, number};
 use linux_raw_sys::general as linux;
 
 /// Bytes below the stack pointer that a function may use without moving it.
 const RED_ZONE: u64 = 128;
-/// Bytes that FXSAVE writes.
-pub const FP_SIZE: usize = 512;
-/// Bits of MXCSR that can be set; others make FXRSTOR fault.
-pub const MXCSR_MASK: u32 = 0xffbf;
-/// Offset of MXCSR in the FXSAVE area.
-pub const MXCSR_OFFSET: usize = 24;
 /// `UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS`: the stack segment is saved.
 const UC_FLAGS: u64 = 6;
+/// `UC_FP_XSTATE`: the floating-point state is more than what FXSAVE writes.
+const UC_FP_XSTATE: u64 = 1;
 /// User code and stack segment selectors as Linux numbers them.
 const SELECTORS: u64 = 0x33 | 0x2b << 48;
 
@@ -119,10 +116,18 @@ pub struct Placement {
     pub frame: u64,
     /// The floating-point state.
     pub fp: u64,
+    /// Whether that is more than what FXSAVE writes.
+    pub extended: bool,
 }
 
-/// Chooses the stack and places the frame on it; `None` if it does not fit the alternate stack.
-pub fn place(registers: &Frame, action: &Action, alternate: &AltStack) -> Option<Placement> {
+/// Chooses the stack and places the frame on it, with `fp_size` bytes of floating-point state; `None` if it does
+/// not fit the alternate stack.
+pub fn place(
+    registers: &Frame,
+    action: &Action,
+    alternate: &AltStack,
+    fp_size: usize,
+) -> Option<Placement> {
     let wants = action.has(linux::SA_ONSTACK) && alternate.size != 0;
     let on_alternate = alternate.contains(registers.rsp);
     let top = if wants && !on_alternate {
@@ -130,11 +135,15 @@ pub fn place(registers: &Frame, action: &Action, alternate: &AltStack) -> Option
     } else {
         registers.rsp.checked_sub(RED_ZONE)?
     };
-    let fp = top.checked_sub(FP_SIZE as u64)? & !63;
+    let fp = top.checked_sub(fp_size as u64)? & !63;
     // At a function's entry the stack pointer is 8 below a multiple of 16.
     let frame = (fp.checked_sub(size_of::<SignalFrame>() as u64)? & !15).checked_sub(8)?;
     let fits = !(wants || on_alternate) || frame > alternate.base;
-    fits.then_some(Placement { frame, fp })
+    fits.then_some(Placement {
+        frame,
+        fp,
+        extended: fp_size > fp_state::LEGACY,
+    })
 }
 
 /// Builds the frame that remembers `registers` and `mask`.
@@ -148,7 +157,10 @@ pub fn build(
 ) -> SignalFrame {
     SignalFrame {
         return_address: action.restorer,
-        flags: UC_FLAGS,
+        flags: match place.extended {
+            true => UC_FLAGS | UC_FP_XSTATE,
+            false => UC_FLAGS,
+        },
         link: 0,
         stack: alternate.reported(registers.rsp),
         context: context(registers, info, mask, place.fp),

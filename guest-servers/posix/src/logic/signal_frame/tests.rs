@@ -1,5 +1,7 @@
 use super::*;
 
+const FP_SIZE: usize = fp_state::LEGACY;
+
 fn registers() -> Frame {
     Frame {
         rsp: 0x10_0000,
@@ -24,7 +26,13 @@ fn the_layout_is_linux_s() {
 
 #[test]
 fn the_frame_spares_the_red_zone_and_is_aligned() {
-    let place = place(&registers(), &Action::default(), &AltStack::default()).unwrap();
+    let place = place(
+        &registers(),
+        &Action::default(),
+        &AltStack::default(),
+        FP_SIZE,
+    )
+    .unwrap();
     assert!(place.fp + FP_SIZE as u64 <= 0x10_0000 - 128);
     assert_eq!(place.fp % 64, 0);
     assert_eq!(place.frame % 16, 8);
@@ -42,19 +50,19 @@ fn the_alternate_stack_is_used_once() {
         flags: linux::SA_ONSTACK.into(),
         ..Action::default()
     };
-    let first = place(&registers(), &action, &alternate).unwrap();
+    let first = place(&registers(), &action, &alternate, FP_SIZE).unwrap();
     assert!(alternate.contains(first.frame));
     let nested = Frame {
         rsp: first.frame,
         ..registers()
     };
-    let second = place(&nested, &action, &alternate).unwrap();
+    let second = place(&nested, &action, &alternate, FP_SIZE).unwrap();
     assert!(alternate.contains(second.frame) && second.frame < first.frame);
     let tiny = AltStack {
         size: 512,
         ..alternate
     };
-    assert_eq!(place(&registers(), &action, &tiny), None);
+    assert_eq!(place(&registers(), &action, &tiny, FP_SIZE), None);
 }
 
 #[test]
@@ -73,6 +81,7 @@ fn every_register_comes_back() {
     let spot = Placement {
         frame: 0xff_0008,
         fp: 0xff_1000,
+        extended: false,
     };
     let built = build(
         &before,
@@ -94,7 +103,16 @@ fn the_handler_gets_its_three_arguments() {
         handler: 0x40_2000,
         ..Action::default()
     };
-    enter(&mut frame, &action, 11, Placement { frame: 0x8, fp: 0 });
+    enter(
+        &mut frame,
+        &action,
+        11,
+        Placement {
+            frame: 0x8,
+            fp: 0,
+            extended: false,
+        },
+    );
     assert_eq!((frame.rip, frame.rsp, frame.rdi), (0x40_2000, 8, 11));
     assert_eq!((frame.rsi, frame.rdx, frame.rax), (8 + 312, 16, 0));
 }
