@@ -233,8 +233,7 @@ pub enum Call {
     VmResident = 112,
     /// (pid or 0, *mut [`MemoryInfo`](crate::process::MemoryInfo)) → 0.
     MemoryInfo = 113,
-    /// (process, [`MemoryLimit`](crate::process::MemoryLimit), value, 0) → the old value. Children inherit
-    /// it.
+    /// (process, [`MemoryLimit`](crate::process::MemoryLimit), value) → 0. Children inherit it.
     MemoryLimit = 114,
     /// (address, length, [`Inheritance`](crate::vm::Inheritance)) → 0; `NoMemory` where nothing is mapped.
     VmInherit = 115,

@@ -1,8 +1,10 @@
 //! The page-fault handler: from the trap to the address space, and back or to a signal.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use ferrix_abi::layout::USER_TOP;
+use ferrix_abi::error::Error;
+use ferrix_abi::layout::{PAGE_SIZE, USER_TOP};
 use ferrix_abi::vm::PageAccess;
 
 use super::space::{Access, FaultError};
@@ -107,6 +109,21 @@ fn wait_and_retry(address: u64, access: Access) -> Result<(), FaultError> {
     }
 }
 
+/// Makes the pages of a range of the running process present; waits for pagers. `NoMemory` when there is
+/// no page left or the process may have no more, `Fault` where a page cannot be had.
+pub fn touch(range: Range<u64>) -> Result<(), Error> {
+    for address in range.step_by(PAGE_SIZE as usize) {
+        loop {
+            match crate::process::with_current_space(|space| space.touch(address)) {
+                Ok(()) => break,
+                Err(FaultError::Absent) => wait_for_pager(address, Access::Read)?,
+                Err(reason) => return Err(reason.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
 fn wait_for_pager(address: u64, access: Access) -> Result<(), FaultError> {
     let absent = crate::process::with_current_space(|space| space.absent(address))?;
     let access = match access {
@@ -125,6 +142,6 @@ fn kind(reason: FaultError) -> FaultKind {
         FaultError::Unmapped => FaultKind::SegvMaperr,
         FaultError::Protection => FaultKind::SegvAccerr,
         FaultError::BeyondObject | FaultError::Absent => FaultKind::BusAdrerr,
-        FaultError::NoMemory => FaultKind::OutOfMemory,
+        FaultError::NoMemory | FaultError::Limit => FaultKind::OutOfMemory,
     }
 }

@@ -119,6 +119,22 @@ impl VmMap {
         next.is_none_or(|entry| entry.start >= range.end)
     }
 
+    /// `NoMemory` unless all of a range is mapped.
+    pub fn check_covered(&self, range: &Range<u64>) -> Result<()> {
+        let mut covered = range.start;
+        for entry in &self.entries[self.lower_bound(range.start)..] {
+            if covered >= range.end || entry.start > covered {
+                break;
+            }
+            covered = entry.end;
+        }
+        if covered < range.end {
+            Err(Error::NoMemory)
+        } else {
+            Ok(())
+        }
+    }
+
     /// A free range of `length` bytes in a zone.
     pub fn find_gap(&mut self, zone: Zone, length: u64) -> Result<u64> {
         let Range { start, end } = zone.range();

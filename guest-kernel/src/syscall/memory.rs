@@ -1,17 +1,19 @@
 //! Memory objects and mappings.
 
+use alloc::sync::Arc;
+
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
-use ferrix_abi::vm::{MapFlags, ObjectKind, Prot, Region};
+use ferrix_abi::vm::{BY_PID, MapFlags, ObjectKind, Prot, Region, RemapFlags};
 
 use super::unlocked;
 use crate::arch::TrapFrame;
 use crate::boot;
 use crate::mm::uaccess::UserPtr;
-use crate::mm::{AddressSpace, MapRequest, PhysAddr, Remap, VmObject};
+use crate::mm::{AddressSpace, MapRequest, PhysAddr, VmObject};
 use crate::object::Object;
 use crate::object::core_lock::lock;
-use crate::process::with_current_space;
+use crate::process::{by_pid, may_signal, with_current_space};
 use crate::sched::Next;
 use crate::thread::current_process;
 
@@ -55,9 +57,14 @@ pub fn object_physical(frame: &mut TrapFrame) -> Next {
 
 /// `ObjectSize`.
 pub fn object_size(frame: &mut TrapFrame) -> Next {
-    let core = lock();
-    let result = current_process().memory(&core, Handle(frame.rdi as u32));
-    Next::result(frame, result.map(|(object, _)| object.size()))
+    let found = current_process().memory(&lock(), Handle(frame.rdi as u32));
+    let result = found.map(|(object, _)| {
+        // The reference in hand is neither handle nor mapping.
+        let uses = Arc::strong_count(&object) as u64 - 1;
+        frame.rdx = object.resident_pages() | uses << 40;
+        object.size()
+    });
+    Next::result(frame, result)
 }
 
 /// Calls `f` with the address space that a process handle names, interrupts on.
@@ -68,6 +75,21 @@ fn with_space<R>(handle: Handle, f: impl FnOnce(&AddressSpace) -> Result<R>) -> 
     let core = lock();
     let process = current_process().process_named(&core, handle, Rights::WRITE)?;
     let space = process.share_space(&core).ok_or(Error::NoSuchProcess)?;
+    drop(core);
+    unlocked(|| f(&space))
+}
+
+/// As [`with_space`]; the process may also be named by its pid, by who may see it.
+fn with_seen_space<R>(process: u64, f: impl FnOnce(&AddressSpace) -> Result<R>) -> Result<R> {
+    if process & BY_PID == 0 {
+        return with_space(Handle(process as u32), f);
+    }
+    let core = lock();
+    let seen = by_pid(&core, process as u32).ok_or(Error::NoSuchProcess)?;
+    if !may_signal(&core, current_process(), seen) {
+        return Err(Error::NotPermitted);
+    }
+    let space = seen.share_space(&core).ok_or(Error::NoSuchProcess)?;
     drop(core);
     unlocked(|| f(&space))
 }
@@ -151,21 +173,21 @@ pub fn protect(frame: &mut TrapFrame) -> Next {
 pub fn query(frame: &mut TrapFrame) -> Next {
     let [process, address, target, ..] = frame.arguments();
     let target = UserPtr::<Region>::new(target);
-    let result = with_space(Handle(process as u32), |space| space.query(address))
+    let result = with_seen_space(process, |space| space.query(address))
         .and_then(|region| unlocked(|| target.write(&region)));
     Next::result(frame, result.map(|()| 0))
 }
 
 /// `VmRemap`.
 pub fn remap(frame: &mut TrapFrame) -> Next {
-    let [old, old_length, length, move_it, ..] = frame.arguments();
-    let place = match move_it {
-        0 => Remap::InPlace,
-        _ => Remap::MayMove,
-    };
-    let result = with_space(Handle::NONE, |space| {
-        space.remap(old, old_length, length, place)
-    });
+    let [old, old_length, length, how, to, ..] = frame.arguments();
+    let result = RemapFlags::from_bits(how as u32)
+        .ok_or(Error::Invalid)
+        .and_then(|how| {
+            with_space(Handle::NONE, |space| {
+                space.remap(old, old_length, length, how, to)
+            })
+        });
     Next::result(frame, result)
 }
 

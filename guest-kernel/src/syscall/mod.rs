@@ -14,6 +14,7 @@ mod memory;
 mod paging;
 mod port;
 mod process;
+mod resident;
 mod schedule;
 mod signal;
 mod table;

@@ -7,7 +7,7 @@ use super::*;
 use crate::ipc;
 
 /// One more than the highest number.
-const CALLS: usize = Call::MemoryLimit as usize + 1;
+const CALLS: usize = Call::VmInherit as usize + 1;
 
 /// Handlers by number.
 pub(super) static TABLE: [Handler; CALLS] = table(&[
@@ -42,6 +42,11 @@ pub(super) static TABLE: [Handler; CALLS] = table(&[
     (Call::VmQuery, memory::query),
     (Call::VmRemap, memory::remap),
     (Call::VmDiscard, memory::discard),
+    (Call::VmLock, resident::lock_range),
+    (Call::VmResident, resident::resident),
+    (Call::VmInherit, resident::inherit),
+    (Call::MemoryInfo, resident::info),
+    (Call::MemoryLimit, resident::limit),
     (Call::ProcessCreate, process::create),
     (Call::ProcessStart, process::start),
     (Call::PersonalitySet, process::set_personality),

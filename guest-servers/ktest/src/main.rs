@@ -16,6 +16,8 @@ mod cpu;
 mod futexes;
 mod handles;
 mod maps;
+#[expect(unsafe_code, reason = "memory that moves")]
+mod memory;
 mod messages;
 mod options;
 #[expect(unsafe_code, reason = "raw memory and a pointer for the kernel")]
@@ -56,6 +58,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("messages", messages::TESTS),
     ("receiving", receiving::TESTS),
     ("maps", maps::TESTS),
+    ("memory", memory::TESTS),
     ("pager", pager::TESTS),
     ("sessions", sessions::TESTS),
     ("processes", processes::TESTS),

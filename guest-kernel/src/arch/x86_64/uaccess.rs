@@ -13,7 +13,7 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::info::SystemStats;
 use ferrix_abi::ipc::WaitItem;
 use ferrix_abi::layout::USER_TOP;
-use ferrix_abi::process::{Identity, Personality, ProcessInfo, WaitResult};
+use ferrix_abi::process::{Identity, MemoryInfo, Personality, ProcessInfo, WaitResult};
 use ferrix_abi::signal::SignalInfo;
 use ferrix_abi::vm::Region;
 
@@ -151,6 +151,7 @@ plain!(
     Region,
     WaitItem,
     Identity,
+    MemoryInfo,
     Personality,
     ProcessInfo,
     WaitResult,

@@ -53,6 +53,8 @@ pub enum FaultError {
     BeyondObject,
     /// The object's pager has to supply the page first.
     Absent,
+    /// The process has as many pages as it may have.
+    Limit,
     /// No page left.
     NoMemory,
 }
@@ -60,7 +62,7 @@ pub enum FaultError {
 impl From<FaultError> for Error {
     fn from(error: FaultError) -> Error {
         match error {
-            FaultError::NoMemory => Error::NoMemory,
+            FaultError::NoMemory | FaultError::Limit => Error::NoMemory,
             _ => Error::Fault,
         }
     }
@@ -163,6 +165,7 @@ impl Inner {
         if entry.object.is_some() {
             return show(&mut self.pmap, entry, address, access);
         }
+        self.limits.check_resident(self.pmap.resident())?;
         let fresh = frame::alloc_zeroed().ok_or(FaultError::NoMemory)?;
         let end = entry.end;
         let pte = Pte::new(Frame(0), entry.prot).with(Pte::OWNED);
@@ -203,7 +206,7 @@ impl Inner {
             return Err(FaultError::Unmapped);
         }
         let more = entry.start - start;
-        self.check_limit(more)?;
+        self.check_more(more)?;
         self.map.grow_down(index, start);
         Ok(index)
     }

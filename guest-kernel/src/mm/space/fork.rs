@@ -24,7 +24,7 @@ impl AddressSpace {
     pub fn fork(&self) -> Result<Arc<AddressSpace>> {
         frame::ensure_reserve()?;
         let mut inner = self.lock();
-        let child = Self::with_tables(Pmap::new()?, inner.limit);
+        let child = Self::with_tables(Pmap::new()?, inner.limits.inherited());
         let mut copy = child.lock();
         copy.map = inner.map.fork(|entry| inherit(entry, &child.home))?;
         let protected = copy.copy_pages(&mut inner);

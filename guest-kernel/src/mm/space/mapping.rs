@@ -1,10 +1,11 @@
-//! Map, unmap, protect, query, remap, discard.
+//! Map, unmap, protect, query, discard, inherit.
 
 use alloc::sync::Arc;
 use core::ops::Range;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::vm::{MapFlags, Prot, Region};
 
 use super::{Access, AddressSpace, Inner};
@@ -14,7 +15,7 @@ use crate::mm::gather::Gather;
 use crate::mm::map::{Zone, check_range};
 use crate::mm::object::{Home, Mapped, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{Pmap, Pte, Visitor};
+use crate::mm::pmap::{Pte, Visitor};
 
 /// What to map (`VmMap`).
 #[derive(Clone, Debug)]
@@ -100,12 +101,16 @@ impl AddressSpace {
         let flags = request.flags;
         let mut entry = request.entry(&self.home)?;
         let mut inner = self.lock();
-        inner.check_limit(entry.length())?;
+        inner.check_more(entry.length())?;
+        if flags.contains(MapFlags::LOCKED) {
+            let pages = inner.locked_pages() + entry.length() / PAGE_SIZE;
+            inner.limits.check(MemoryLimit::Locked, pages)?;
+        }
         let range = inner.place(&entry, flags, self.root)?;
         (entry.start, entry.end) = (range.start, range.end);
         let access = entry.prot.contains(Prot::WRITE);
         inner.map.insert(entry)?;
-        if flags.contains(MapFlags::POPULATE) {
+        if flags.intersects(MapFlags::POPULATE | MapFlags::LOCKED) {
             let access = if access { Access::Write } else { Access::Read };
             // Best effort, as on Linux: what is missing comes with the faults.
             for address in range.clone().step_by(PAGE_SIZE as usize) {
@@ -163,6 +168,22 @@ impl AddressSpace {
         entry.map(VmEntry::region).ok_or(Error::NotFound)
     }
 
+    /// Says what a child gets of a range; `NoMemory` where nothing is mapped.
+    pub fn inherit(&self, address: u64, length: u64, inherit: Inherit) -> Result<()> {
+        let length = length
+            .checked_next_multiple_of(PAGE_SIZE)
+            .ok_or(Error::Invalid)?;
+        let range = check_range(address, length)?;
+        let mut inner = self.lock();
+        inner.map.check_covered(&range)?;
+        let indices = inner.map.isolate(&range)?;
+        for entry in inner.map.entries_mut(indices.clone()) {
+            entry.inherit = inherit;
+        }
+        inner.map.join(indices);
+        Ok(())
+    }
+
     /// Drops the pages of private memory: anonymous ones read as zero again, an object's show the
     /// object again. Other mappings are left alone.
     pub fn discard(&self, address: u64, length: u64) -> Result<()> {
@@ -185,65 +206,9 @@ impl AddressSpace {
         }
         Ok(())
     }
-
-    /// Changes the length of (part of) one private anonymous mapping; returns its address.
-    pub fn remap(&self, old: u64, old_length: u64, length: u64, place: Remap) -> Result<u64> {
-        let old_length = old_length
-            .checked_next_multiple_of(PAGE_SIZE)
-            .ok_or(Error::Invalid)?;
-        let length = length
-            .checked_next_multiple_of(PAGE_SIZE)
-            .ok_or(Error::Invalid)?;
-        let range = check_range(old, old_length)?;
-        check_range(old, length)?;
-        let mut inner = self.lock();
-        let index = inner.map.find(old).ok_or(Error::Fault)?;
-        let entry = &inner.map.entries()[index];
-        if entry.end < range.end {
-            return Err(Error::Fault);
-        }
-        if entry.kind != Kind::Private || entry.object.is_some() {
-            return Err(Error::Invalid);
-        }
-        if length <= old_length {
-            if length < old_length {
-                inner.unmap(&(old + length..range.end), self.root)?;
-            }
-            return Ok(old);
-        }
-        let mut grown = entry.clone();
-        grown.flags.remove(MapFlags::GROWS_DOWN);
-        inner.check_limit(length - old_length)?;
-        if inner.map.is_free(&(range.end..old + length)) {
-            (grown.start, grown.end) = (range.end, old + length);
-            inner.map.insert(grown)?;
-            return Ok(old);
-        }
-        match place {
-            Remap::InPlace => Err(Error::NoMemory),
-            Remap::MayMove => inner.move_range(&range, grown, length, self.root),
-        }
-    }
-}
-
-/// Whether `remap` may choose another address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remap {
-    /// It must grow where it is.
-    InPlace,
-    /// It may move.
-    MayMove,
 }
 
 impl Inner {
-    pub(super) fn check_limit(&mut self, more: u64) -> Result<()> {
-        if self.map.mapped().saturating_add(more) > self.limit {
-            self.violations += 1;
-            return Err(Error::NoMemory);
-        }
-        Ok(())
-    }
-
     /// Decides where an entry goes, and makes room if it replaces others.
     fn place(&mut self, entry: &VmEntry, flags: MapFlags, root: PhysAddr) -> Result<Range<u64>> {
         let length = entry.length();
@@ -304,71 +269,6 @@ impl Inner {
         } else {
             Ok(())
         }
-    }
-
-    /// Moves the pages of `range` to a gap of `length` bytes, as mapping `entry`.
-    fn move_range(
-        &mut self,
-        range: &Range<u64>,
-        mut entry: VmEntry,
-        length: u64,
-        root: PhysAddr,
-    ) -> Result<u64> {
-        let zone = if range.start >= Zone::System.range().start {
-            Zone::System
-        } else {
-            Zone::Program
-        };
-        let start = self.map.find_gap(zone, length)?;
-        (entry.start, entry.end) = (start, start + length);
-        self.map.insert(entry)?;
-        let mut pages = Pages::default();
-        self.pmap.walk(range.clone(), &mut pages);
-        let moved = pages.install(&mut self.pmap, start.wrapping_sub(range.start));
-        let done = if moved.is_ok() {
-            range.clone()
-        } else {
-            start..start + length
-        };
-        self.unmap(&done, root)?;
-        moved.map(|()| start)
-    }
-}
-
-/// The owned pages of a range, each with one more owner.
-#[derive(Default)]
-struct Pages {
-    found: alloc::vec::Vec<(u64, Pte)>,
-    failed: Option<Error>,
-}
-
-impl Visitor for Pages {
-    fn entry(&mut self, address: u64, pte: Pte) -> Pte {
-        if self.found.try_reserve(1).is_err() {
-            self.failed = Some(Error::NoMemory);
-        } else if pte.has(Pte::OWNED) {
-            page(pte.frame()).retain();
-            self.found.push((address, pte));
-        }
-        pte
-    }
-
-    fn table(&mut self, _: Frame) {}
-}
-
-impl Pages {
-    /// Enters them `distance` further on, as they are: the old place goes under the same lock.
-    fn install(self, pmap: &mut Pmap, distance: u64) -> Result<()> {
-        let mut result = self.failed.map_or(Ok(()), Err);
-        for (address, pte) in self.found {
-            if result.is_ok() {
-                result = pmap.set(address.wrapping_add(distance), pte);
-            }
-            if result.is_err() {
-                crate::mm::frame::release(pte.frame());
-            }
-        }
-        result
     }
 }
 

@@ -8,7 +8,10 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `mapping` | map, unmap, protect, query, remap, discard |
+//! | `mapping` | map, unmap, protect, query, discard, inherit |
+//! | `remap` | mappings that grow and move |
+//! | `limits` | what a process may use, and how often it wanted more |
+//! | `resident` | locked pages, and which are present |
 //! | `fault` | demand zero, copy on write, fault-around, stack growth |
 //! | `fork` | the child's copy |
 //! | `transfer` | page ranges in messages |
@@ -19,7 +22,10 @@
 mod access;
 mod fault;
 mod fork;
+mod limits;
 mod mapping;
+mod remap;
+mod resident;
 mod shown;
 mod supply;
 mod transfer;
@@ -31,7 +37,9 @@ use ferrix_abi::error::Result;
 
 pub use access::Sharing;
 pub use fault::{AbsentPage, Access, FaultError};
-pub use mapping::{MapRequest, Remap};
+pub use limits::Limits;
+pub use mapping::MapRequest;
+pub use resident::Lock;
 pub use shown::Shown;
 
 use super::frame;
@@ -53,8 +61,6 @@ pub struct Usage {
     pub mapped_bytes: u64,
     /// Pages present.
     pub resident_pages: u64,
-    /// Mappings refused because of [`AddressSpace::set_limit`].
-    pub violations: u64,
 }
 
 /// What the lock protects.
@@ -62,9 +68,7 @@ pub struct Usage {
 pub(super) struct Inner {
     pub(super) map: VmMap,
     pub(super) pmap: Pmap,
-    /// Most bytes that may be mapped.
-    limit: u64,
-    violations: u64,
+    limits: Limits,
     pub(super) utcbs: Slots,
 }
 
@@ -80,16 +84,15 @@ impl AddressSpace {
     /// An empty address space: the kernel, and the information page.
     pub fn new() -> Result<Arc<AddressSpace>> {
         frame::ensure_reserve()?;
-        Ok(Self::with_tables(Pmap::new()?, u64::MAX))
+        Ok(Self::with_tables(Pmap::new()?, Limits::none()))
     }
 
-    fn with_tables(pmap: Pmap, limit: u64) -> Arc<AddressSpace> {
+    fn with_tables(pmap: Pmap, limits: Limits) -> Arc<AddressSpace> {
         let root = pmap.root();
         let inner = SpinLock::new(Inner {
             map: VmMap::new(),
             pmap,
-            limit,
-            violations: 0,
+            limits,
             utcbs: Slots::default(),
         });
         let id = NEXT_ID.fetch_add(1, Relaxed);
@@ -125,13 +128,7 @@ impl AddressSpace {
         Usage {
             mapped_bytes: inner.map.mapped(),
             resident_pages: inner.pmap.resident(),
-            violations: inner.violations,
         }
-    }
-
-    /// Sets how many bytes may be mapped at most; children inherit it.
-    pub fn set_limit(&self, bytes: u64) {
-        self.lock().limit = bytes;
     }
 }
 

@@ -1,6 +1,7 @@
 use ferrix_abi::error::Error;
 use ferrix_abi::ipc::{MapItem, MapMode};
 use ferrix_abi::layout::{MMAP_BASE, PAGE_SIZE, STACK_TOP, UTCB_BASE};
+use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::vm::{MapFlags, Prot};
 
 use super::*;
@@ -231,11 +232,11 @@ fn a_shared_mapping_is_never_writable_and_executable() {
 fn the_limit_counts_violations() {
     let _memory = host::memory();
     let space = AddressSpace::new().unwrap();
-    space.set_limit(4 * PAGE_SIZE);
+    space.set_limit(MemoryLimit::Mapped, 4 * PAGE_SIZE);
     private(&space, 4);
     let more = request(PAGE_SIZE, RW, MapFlags::PRIVATE);
     assert_eq!(space.map(more), Err(Error::NoMemory));
-    assert_eq!(space.usage().violations, 1);
+    assert_eq!(space.memory_info().violations, [1, 0, 0]);
 }
 
 #[test]

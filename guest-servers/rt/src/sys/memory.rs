@@ -7,7 +7,7 @@ use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::process::{MemoryInfo, MemoryLimit};
-use ferrix_abi::vm::{MapFlags, ObjectKind, Prot, Region};
+use ferrix_abi::vm::{BY_PID, Inheritance, MapFlags, ObjectKind, Prot, Region, RemapFlags};
 
 /// The calling process, where a process is asked for.
 pub const SELF: Handle = Handle::NONE;
@@ -134,9 +134,9 @@ pub fn info(pid: u32) -> Result<MemoryInfo> {
     unsafe { call6(Call::MemoryInfo, args) }.map(|_| info)
 }
 
-/// Limits a process's memory; returns the old limit.
-pub fn limit(process: Handle, which: MemoryLimit, value: u64) -> Result<u64> {
-    plain(Call::MemoryLimit, [process.0.into(), which as u64, value])
+/// Limits a process's memory (`u64::MAX`: no longer).
+pub fn limit(process: Handle, which: MemoryLimit, value: u64) -> Result<()> {
+    plain(Call::MemoryLimit, [process.0.into(), which as u64, value]).map(drop)
 }
 
 /// What an object uses.
@@ -262,6 +262,15 @@ pub unsafe fn protect(process: Handle, address: u64, length: u64, prot: Prot) ->
     unsafe { call6(Call::VmProtect, args) }.map(drop)
 }
 
+/// The first mapping of the process with this pid that ends above the address.
+pub fn query_pid(pid: u32, address: u64) -> Result<Region> {
+    let mut region = Region::default();
+    let process = u64::from(pid) | BY_PID;
+    let args = [process, address, &raw mut region as u64, 0, 0, 0];
+    // SAFETY: the kernel writes one `Region` to where `region` is.
+    unsafe { call6(Call::VmQuery, args) }.map(|_| region)
+}
+
 /// The first mapping that ends above the address.
 pub fn query(process: Handle, address: u64) -> Result<Region> {
     let mut region = Region::default();
@@ -270,13 +279,19 @@ pub fn query(process: Handle, address: u64) -> Result<Region> {
     unsafe { call6(Call::VmQuery, args) }.map(|_| region)
 }
 
-/// Grows, shrinks or moves private anonymous memory; returns the address.
+/// Grows, shrinks or moves a mapping; returns the address.
 ///
 /// # Safety
 /// Rust code no longer uses what is cut off or moved away.
-pub unsafe fn remap(address: u64, old: u64, new: u64, may_move: bool) -> Result<u64> {
+pub unsafe fn remap(address: u64, old: u64, new: u64, how: RemapFlags, to: u64) -> Result<u64> {
+    let args = [address, old, new, how.bits().into(), to, 0];
     // SAFETY: the caller's condition.
-    unsafe { call6(Call::VmRemap, [address, old, new, may_move.into(), 0, 0]) }
+    unsafe { call6(Call::VmRemap, args) }
+}
+
+/// Says what a forked child gets of a range.
+pub fn inherit(address: u64, length: u64, what: Inheritance) -> Result<()> {
+    plain(Call::VmInherit, [address, length, what as u64]).map(drop)
 }
 
 /// Drops the pages of private anonymous memory; they read as zero again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ferrix_abi::ipc::{MapItem, MapMode};
 use ferrix_abi::layout::{MMAP_BASE, PAGE_SIZE};
-use ferrix_abi::vm::{MapFlags, Prot};
+use ferrix_abi::vm::{MapFlags, Prot, RemapFlags};
 use proptest::prelude::*;
 
 use super::super::*;
@@ -89,7 +89,8 @@ struct World {
     objects: Vec<Arc<VmObject>>,
     /// Values of model objects; the first ones are `objects`.
     values: BTreeMap<Source, u8>,
-    sources: usize,
+    /// Pages of each; the first ones are `objects`.
+    sources: Vec<u64>,
 }
 
 const OBJECT_PAGES: u64 = 40;
@@ -105,7 +106,20 @@ impl World {
             spaces,
             objects,
             values: BTreeMap::new(),
-            sources: 2,
+            sources: vec![OBJECT_PAGES; 2],
+        }
+    }
+
+    /// Whether there is a page: objects have ends.
+    fn is_there(&self, cell: &Cell) -> bool {
+        match cell.holds {
+            Holds::Private { value: Some(_), .. } | Holds::Private { source: None, .. } => true,
+            Holds::Private {
+                source: Some((object, index)),
+                ..
+            }
+            | Holds::Shared((object, index))
+            | Holds::Lent((object, index)) => index < self.sources[object],
         }
     }
 
@@ -186,8 +200,8 @@ impl World {
             offset: PAGE_SIZE,
         };
         assert_eq!(self.spaces[space].0.map(request), Ok(range.start));
-        let source = object.unwrap_or(self.sources);
-        self.sources += 1;
+        let source = object.unwrap_or(self.sources.len());
+        self.sources.push((range.end - range.start) / PAGE_SIZE + 1);
         for (index, page) in range.step_by(PAGE_SIZE as usize).enumerate() {
             let source = (source, index as u64 + 1);
             let holds = match (private, object) {
@@ -225,13 +239,15 @@ impl World {
     }
 
     fn write(&mut self, space: usize, address: u64, value: u8) {
-        let (system, cells) = &mut self.spaces[space];
         let page = address & !(PAGE_SIZE - 1);
+        let there = self.spaces[space].1.get(&page);
+        let there = there.is_some_and(|cell| self.is_there(cell));
+        let (system, cells) = &mut self.spaces[space];
         // Always byte 7, so that a page has one value.
         let result = system.write(page + 7, &[value]);
         let Some(cell) = cells
             .get_mut(&page)
-            .filter(|cell| cell.prot.contains(Prot::WRITE))
+            .filter(|cell| there && cell.prot.contains(Prot::WRITE))
         else {
             assert!(result.is_err());
             return;
@@ -248,7 +264,7 @@ impl World {
     fn remap(&mut self, space: usize, range: Range, length: u64) {
         let (system, cells) = &mut self.spaces[space];
         let old_length = range.end - range.start;
-        let result = system.remap(range.start, old_length, length, Remap::MayMove);
+        let result = system.remap(range.start, old_length, length, RemapFlags::MAY_MOVE, 0);
         let Ok(address) = result else {
             return;
         };
@@ -257,16 +273,22 @@ impl World {
             .map(|(page, cell)| (*page, *cell))
             .collect();
         assert_eq!(moved.len() as u64, old_length / PAGE_SIZE);
-        let prot = moved[0].1.prot;
+        let first = moved[0].1;
         cells.retain(|page, _| !range.contains(page));
-        for page in (address..address + length).step_by(PAGE_SIZE as usize) {
-            let fresh = Cell {
-                prot,
-                holds: Holds::Private {
-                    source: None,
+        for (index, page) in (address..address + length)
+            .step_by(PAGE_SIZE as usize)
+            .enumerate()
+        {
+            let at = |(object, first): Source| (object, first + index as u64);
+            let holds = match first.holds {
+                Holds::Private { source, .. } => Holds::Private {
+                    source: source.map(at),
                     value: None,
                 },
+                Holds::Shared(source) => Holds::Shared(at(source)),
+                Holds::Lent(_) => unreachable!("what is lent does not move"),
             };
+            let fresh = Cell { holds, ..first };
             assert!(cells.insert(page, fresh).is_none());
         }
         for (page, cell) in moved {
@@ -341,8 +363,8 @@ impl World {
         if !matches!(cell.holds, Holds::Private { .. }) {
             return cell;
         }
-        let source = (self.sources, 0);
-        self.sources += 1;
+        let source = (self.sources.len(), 0);
+        self.sources.push(1);
         self.values.insert(source, self.value(&cell));
         Cell {
             prot: cell.prot,
@@ -355,7 +377,7 @@ impl World {
             for (page, cell) in cells {
                 let mut byte = [0];
                 let result = space.read(page + 7, &mut byte);
-                if cell.prot.is_empty() {
+                if cell.prot.is_empty() || !self.is_there(cell) {
                     assert!(result.is_err());
                 } else {
                     assert_eq!(
