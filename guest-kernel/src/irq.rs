@@ -84,8 +84,7 @@ impl Irq {
         port: &'static Port,
         badge: u32,
     ) -> Result<(&'static Irq, Message)> {
-        let is_free =
-            |&number: &u32| number != LOG && BY_LINE[number as usize].get(core).is_none();
+        let is_free = |&number: &u32| number != LOG && BY_LINE[number as usize].get(core).is_none();
         let number = msi::numbers().find(is_free).ok_or(Error::NoMemory)?;
         let irq = Irq::connect(core, number, port, badge)?;
         Ok((irq, msi::open(number)))

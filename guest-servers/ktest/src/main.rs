@@ -13,6 +13,7 @@ extern crate alloc;
 
 #[expect(unsafe_code, reason = "registers that only assembly names")]
 mod cpu;
+mod devices;
 mod futexes;
 mod handles;
 mod maps;
@@ -69,6 +70,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("pointers", pointers::TESTS),
     ("cpu", cpu::TESTS),
     ("traps", traps::TESTS),
+    ("devices", devices::TESTS),
     ("stress", stress::TESTS),
 ];
 

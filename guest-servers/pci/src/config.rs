@@ -93,11 +93,11 @@ impl<C: Config> Function<'_, C> {
     }
 
     pub fn read16(&self, offset: u8) -> u16 {
-        (self.read32(offset) >> (offset & 2) * 8) as u16
+        (self.read32(offset) >> ((offset & 2) * 8)) as u16
     }
 
     pub fn read8(&self, offset: u8) -> u8 {
-        (self.read32(offset) >> (offset & 3) * 8) as u8
+        (self.read32(offset) >> ((offset & 3) * 8)) as u8
     }
 
     /// Vendor and device; `None` if there is no such function.

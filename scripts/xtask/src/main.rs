@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `build` | monitor, kernel, servers, programs, image |
 //! | `boot [vmm options]` | runs the monitor on a copy of the disk |
-//! | `boot-qemu [QEMU options]` | the same in QEMU, without KVM |
+//! | `boot-qemu [--machine NAME] [QEMU options]` | the same in QEMU, without KVM |
 //! | `hardware-kvm COMMAND…` | runs a command in a machine with a hardware `/dev/kvm` |
 //! | `test [--quick] [--machine NAME] [filter]` | all tests, on every machine; a table and a closing line |
 //! | `bench` | kernel instructions per operation |

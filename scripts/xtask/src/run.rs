@@ -7,10 +7,35 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use tempfile::TempDir;
 
-/// QEMU's `microvm` as the kernel likes it: devices announced on the command line.
+/// A machine of QEMU.
+struct Machine {
+    /// As `--machine` names it.
+    name: &'static str,
+    options: &'static [&'static str],
+    /// How the names of its virtio devices end.
+    bus: &'static str,
+}
+
+/// The first one is the default: devices announced on the command line. The second has them behind PCI.
+const MACHINES: &[Machine] = &[
+    Machine {
+        name: "microvm",
+        options: &[
+            "-M",
+            "microvm,acpi=off,rtc=on,x-option-roms=off",
+            "-global",
+            "virtio-mmio.force-legacy=false",
+        ],
+        bus: "device",
+    },
+    Machine {
+        name: "q35",
+        options: &["-M", "q35"],
+        bus: "pci",
+    },
+];
+
 const QEMU: &[&str] = &[
-    "-M",
-    "microvm,acpi=off,rtc=on,x-option-roms=off",
     "-cpu",
     "max",
     "-m",
@@ -19,8 +44,6 @@ const QEMU: &[&str] = &[
     "none",
     "-no-reboot",
     "-nodefaults",
-    "-global",
-    "virtio-mmio.force-legacy=false",
     "-kernel",
     "target/image/kernel",
     "-initrd",
@@ -32,12 +55,6 @@ const QEMU: &[&str] = &[
     "chardev:log",
     "-chardev",
     "stdio,id=console,signal=off",
-    "-device",
-    "virtio-serial-device",
-    "-device",
-    "virtconsole,chardev=console",
-    "-device",
-    "virtio-blk-device,drive=root",
 ];
 
 /// Runs the monitor; its status is ours.
@@ -52,17 +69,44 @@ pub fn boot(options: &[String]) -> Result<ExitCode> {
     finish(vmm.args(options), "target/release/vmm")
 }
 
-/// Runs QEMU without KVM; `poweroff` ends it (always with status 0: the machine has no way to tell one).
+/// Runs QEMU without KVM, with the machine that `--machine NAME` names; the other options are QEMU's.
+/// `poweroff` ends it (always with status 0: the machine has no way to tell one).
 pub fn boot_qemu(options: &[String]) -> Result<ExitCode> {
+    let (machine, options) = match options {
+        [option, name, rest @ ..] if option == "--machine" => (machine(name)?, rest),
+        _ => (&MACHINES[0], options),
+    };
     let (_folder, disk) = disk_copy()?;
-    finish(qemu("tcg", &disk).args(options), "qemu-system-x86_64")
+    let mut qemu = qemu_with(machine, "tcg", &disk);
+    finish(qemu.args(options), "qemu-system-x86_64")
 }
 
-/// The command that boots the default image in QEMU by an accelerator, `tcg` or `kvm`.
+fn machine(name: &str) -> Result<&'static Machine> {
+    let found = MACHINES.iter().find(|machine| machine.name == name);
+    found.with_context(|| {
+        let names: Vec<_> = MACHINES.iter().map(|machine| machine.name).collect();
+        format!("no machine `{name}`: expected {}", names.join(" or "))
+    })
+}
+
+/// The command that boots the default image in QEMU's microvm by an accelerator, `tcg` or `kvm`.
 pub fn qemu(accelerator: &str, disk: &Path) -> Command {
-    let drive = format!("id=root,format=raw,if=none,file={}", disk.display());
+    qemu_with(&MACHINES[0], accelerator, disk)
+}
+
+fn qemu_with(machine: &Machine, accelerator: &str, disk: &Path) -> Command {
+    let bus = machine.bus;
     let mut qemu = tool("qemu-system-x86_64");
+    qemu.args(machine.options);
     qemu.args(["-accel", accelerator]).args(QEMU);
+    for device in [
+        format!("virtio-serial-{bus}"),
+        "virtconsole,chardev=console".into(),
+        format!("virtio-blk-{bus},drive=root"),
+    ] {
+        qemu.args(["-device", &device]);
+    }
+    let drive = format!("id=root,format=raw,if=none,file={}", disk.display());
     qemu.args(["-drive", &drive]);
     qemu
 }
@@ -83,4 +127,25 @@ fn finish(command: &mut Command, name: &str) -> Result<ExitCode> {
         .status()
         .with_context(|| format!("running {name}"))?;
     Ok(ExitCode::from(status.code().unwrap_or(128) as u8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_have_their_own_devices() {
+        let line = |name| {
+            let command = qemu_with(machine(name).unwrap(), "tcg", Path::new("a.img"));
+            let words: Vec<_> = command
+                .get_args()
+                .map(|word| word.to_string_lossy())
+                .collect();
+            words.join(" ")
+        };
+        assert!(line("microvm").contains("virtio-blk-device,drive=root"));
+        assert!(line("q35").starts_with("-M q35 ") && line("q35").contains("virtio-serial-pci"));
+        let error = machine("pc").err().unwrap().to_string();
+        assert_eq!(error, "no machine `pc`: expected microvm or q35");
+    }
 }
