@@ -1,8 +1,8 @@
 //! The table: Linux's number to handler.
 
 use crate::call::{
-    attributes, control, descriptors, exec, futex, identity, io, memory, paths, poll, process,
-    scheduling, signals, system, threads, time, wait,
+    attributes, control, descriptors, exec, futex, identity, io, memory, memory_advice, paths,
+    poll, process, scheduling, shm, signals, system, threads, time, wait,
 };
 use crate::{deliver, server};
 use ferrix_posix::{Errno, Frame, Result};
@@ -69,8 +69,19 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_select, poll::select),
     (nr::__NR_sched_yield, scheduling::sched_yield),
     (nr::__NR_mremap, memory::mremap),
-    (nr::__NR_msync, memory::msync),
-    (nr::__NR_madvise, memory::madvise),
+    (nr::__NR_msync, memory_advice::msync),
+    (nr::__NR_madvise, memory_advice::madvise),
+    (nr::__NR_mincore, memory_advice::mincore),
+    (nr::__NR_shmget, shm::shmget),
+    (nr::__NR_shmat, shm::shmat),
+    (nr::__NR_shmctl, shm::shmctl),
+    (nr::__NR_shmdt, shm::shmdt),
+    (nr::__NR_mlock, memory_advice::mlock),
+    (nr::__NR_munlock, memory_advice::munlock),
+    (nr::__NR_mlockall, memory_advice::mlockall),
+    (nr::__NR_munlockall, memory_advice::munlockall),
+    (nr::__NR_mlock2, memory_advice::mlock2),
+    (nr::__NR_memfd_create, paths::memfd_create),
     (nr::__NR_dup, descriptors::dup),
     (nr::__NR_dup2, descriptors::dup2),
     (nr::__NR_pause, signals::pause),

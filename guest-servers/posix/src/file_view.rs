@@ -14,16 +14,22 @@ pub struct FileObject {
     pub handle: Handle,
     /// Size of the file.
     pub size: u64,
+    /// Whether it is the file itself, or a copy.
+    pub is_live: bool,
 }
 
 impl FileObject {
-    /// Asks for the object of an open file.
-    pub fn of(session: Handle) -> Result<FileObject> {
-        let answer = server::ask(session, file::GET_OBJECT, [0; 3])?;
+    /// Asks for the object of an open file; `purpose` is one of [`file::object`].
+    ///
+    /// # Errors
+    /// `ENODEV` for what has none, `EACCES` for what it was not opened for.
+    pub fn of(session: Handle, purpose: u64) -> Result<FileObject> {
+        let answer = server::ask(session, file::GET_OBJECT, [purpose, 0, 0])?;
         server::expect_handles(&answer, 1)?;
         Ok(FileObject {
             handle: utcb::received_handle(0),
             size: answer.words[0],
+            is_live: answer.words[1] & file::object::LIVE != 0,
         })
     }
 }
@@ -54,8 +60,8 @@ impl FileView {
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the mapping has that many bytes while `self` lives, and the object's pages never change: what is
-        // written to the file later goes to another object.
+        // SAFETY: the mapping has that many bytes while `self` lives, and the object's pages never change: it was
+        // asked for as a snapshot, so what is written to the file later goes to another object.
         unsafe { core::slice::from_raw_parts(self.address as *const u8, self.size as usize) }
     }
 }

@@ -33,6 +33,8 @@ extern crate std;
 
 #[path = "logic/actions.rs"]
 pub mod actions;
+#[path = "logic/attachments.rs"]
+pub mod attachments;
 #[path = "logic/attributes.rs"]
 pub mod attributes;
 #[path = "logic/children.rs"]
@@ -61,6 +63,8 @@ pub mod mapping;
 pub mod scheduling;
 #[path = "logic/script.rs"]
 pub mod script;
+#[path = "logic/shm.rs"]
+pub mod shm;
 #[path = "logic/signal_frame.rs"]
 pub mod signal_frame;
 #[path = "logic/slots.rs"]

@@ -4,7 +4,8 @@
 use crate::user::check;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::vm::{MapFlags, Prot};
+use ferrix_abi::vm::{MapFlags, Prot, Region, RemapFlags};
+use ferrix_posix::mapping::{Leave, Motion, Remap};
 use ferrix_posix::{Errno, Result};
 use ferrix_rt::sys::memory::{self, Mapping, SELF};
 use ferrix_rt::sys::process;
@@ -20,10 +21,10 @@ pub fn map(mapping: &Mapping) -> Result<u64> {
 }
 
 /// Fresh private memory at exactly an address; what is there stays: then `EEXIST`.
-pub fn map_fresh(address: u64, length: u64) -> Result<u64> {
+pub fn map_fresh(address: u64, length: u64, more: MapFlags) -> Result<u64> {
     let mut mapping = Mapping::anonymous(length, Prot::READ | Prot::WRITE);
     mapping.address = address;
-    mapping.flags |= MapFlags::NO_REPLACE;
+    mapping.flags |= MapFlags::NO_REPLACE | more;
     map(&mapping)
 }
 
@@ -63,11 +64,65 @@ pub fn protect(address: u64, length: u64, prot: Prot) -> Result<()> {
 }
 
 /// Grows, shrinks or moves.
-pub fn remap(address: u64, old: u64, new: u64, may_move: bool) -> Result<u64> {
-    check(address, old)?;
-    check(address, new.min(old).max(PAGE_SIZE))?;
-    // SAFETY: the range is the program's.
-    Ok(unsafe { memory::remap(address, old, new, may_move) }?)
+pub fn remap(what: &Remap) -> Result<u64> {
+    let Remap {
+        address, old, new, ..
+    } = *what;
+    check(address, old.max(PAGE_SIZE))?;
+    let (mut how, to) = match what.motion {
+        Motion::Stay => (RemapFlags::empty(), 0),
+        Motion::Anywhere => (RemapFlags::MAY_MOVE, 0),
+        Motion::To(to) => (RemapFlags::MAY_MOVE | RemapFlags::FIXED, to),
+    };
+    check(to, new)?;
+    how.set(RemapFlags::KEEP, what.leave == Leave::Empty);
+    // SAFETY: both ranges are the program's.
+    Ok(unsafe { memory::remap(address, old, new, how, to) }?)
+}
+
+/// The whole mapping around an address.
+pub fn whole_region(address: u64) -> Result<Region> {
+    Ok(memory::query(SELF, address)?)
+}
+
+/// The mappings of a range in ascending order, cut to it.
+pub fn regions(address: u64, length: u64) -> impl Iterator<Item = Region> {
+    let (mut from, end) = (address, address + length);
+    core::iter::from_fn(move || {
+        if from >= end {
+            return None;
+        }
+        let mut region = memory::query(SELF, from).ok()?;
+        if region.start >= end {
+            return None;
+        }
+        region.start = region.start.max(from);
+        region.end = region.end.min(end);
+        from = region.end;
+        Some(region)
+    })
+}
+
+/// The mappings of a range, each seen by `each`.
+///
+/// # Errors
+/// `ENOMEM` where nothing is mapped, after what is mapped has been seen; what `each` says.
+pub fn each_region(
+    address: u64,
+    length: u64,
+    mut each: impl FnMut(&Region) -> Result<()>,
+) -> Result<()> {
+    let (mut covered, end) = (address, address + length);
+    let mut hole = false;
+    for region in regions(address, length) {
+        hole |= region.start != covered;
+        covered = region.end;
+        each(&region)?;
+    }
+    if hole || covered != end {
+        return Err(Errno::ENOMEM);
+    }
+    Ok(())
 }
 
 /// Drops contents.

@@ -8,6 +8,7 @@ use crate::window::{WINDOWS, Windows};
 use ferrix_abi::handle::Handle;
 use ferrix_abi::process::Identity;
 use ferrix_posix::actions::Actions;
+use ferrix_posix::attachments::{self, Attachments};
 use ferrix_posix::descriptors::{Descriptor, Table};
 use ferrix_posix::heap_break::Break;
 use ferrix_posix::limits::Limits;
@@ -39,6 +40,12 @@ pub static FILES: Mutex<Files> = Mutex::new(Files {
 pub static ACTIONS: Mutex<Actions> = Mutex::new(Actions::new());
 /// The break.
 pub static BREAK: Mutex<Break> = Mutex::new(Break::new());
+/// System V segments.
+pub static ATTACHMENTS: Mutex<Attachments> = Mutex::new(Attachments::new());
+/// Their entries, which belong to who holds the lock.
+pub static SEGMENT_TABLE: attachments::Table = attachments::Table::new();
+/// Whether what is mapped later is locked in memory (`mlockall`).
+pub static LOCKING: Mutex<LockFuture> = Mutex::new(LockFuture::No);
 /// Resource limits.
 pub static LIMITS: Mutex<Limits> = Mutex::new(Limits::new());
 /// User and group ids, as the kernel has them.
@@ -53,6 +60,16 @@ pub static IDENTITY: Mutex<Identity> = Mutex::new(Identity {
 /// `init`'s port, for `reboot`.
 pub static INIT: Mutex<Handle> = Mutex::new(Handle::NONE);
 
+/// What `mlockall` said of mappings to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LockFuture {
+    /// They are as they are.
+    #[default]
+    No,
+    /// They are locked (`MCL_FUTURE`).
+    Yes,
+}
+
 /// Every lock: what `fork` and `exec` hold, so that no other thread is inside when it is left behind or ended.
 #[derive(Debug)]
 pub struct All {
@@ -62,6 +79,10 @@ pub struct All {
     pub actions: Guard<'static, Actions>,
     /// The break.
     pub heap: Guard<'static, Break>,
+    /// System V segments.
+    pub attachments: Guard<'static, Attachments>,
+    /// `mlockall`.
+    pub locking: Guard<'static, LockFuture>,
     _limits: Guard<'static, Limits>,
     _identity: Guard<'static, Identity>,
     /// Windows.
@@ -77,6 +98,8 @@ impl All {
             files: FILES.lock(),
             actions: ACTIONS.lock(),
             heap: BREAK.lock(),
+            attachments: ATTACHMENTS.lock(),
+            locking: LOCKING.lock(),
             _limits: LIMITS.lock(),
             _identity: IDENTITY.lock(),
             windows: WINDOWS.lock(),

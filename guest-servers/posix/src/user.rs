@@ -7,6 +7,7 @@ use ferrix_abi::layout::{PAGE_SIZE, SYSTEM_BASE};
 use ferrix_abi::signal::SignalSet;
 use ferrix_posix::actions::Action;
 use ferrix_posix::limits::Limit;
+use ferrix_posix::shm;
 use ferrix_posix::signal_frame::{AltStack, SignalFrame};
 use ferrix_posix::{Errno, Result};
 use linux_raw_sys::{general as linux, system};
@@ -168,7 +169,7 @@ plain! {
     u8, u32, i32, u64, [u32; 2], [i32; 2], [u64; 2], [u64; 3], [u64; 16], SignalFrame, Action, AltStack, Limit,
     linux::stat, linux::statx, linux::statfs, linux::iovec, linux::pollfd, linux::rusage,
     linux::__kernel_timespec, linux::__kernel_old_timeval, linux::__kernel_old_itimerval, linux::robust_list_head,
-    linux::flock, system::new_utsname, SystemInfo, Mask, [linux::__kernel_timespec; 2],
+    linux::flock, shm::Status, shm::Limits, shm::Usage, system::new_utsname, SystemInfo, Mask, [linux::__kernel_timespec; 2],
     [linux::__kernel_old_timeval; 2], [u8; 16],
 }
 

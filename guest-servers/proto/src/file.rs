@@ -49,6 +49,8 @@ pub mod object {
     pub const READ: u64 = 1;
     /// To change the file: then the handle also has `WRITE`. Live, or not of use.
     pub const WRITE: u64 = 2;
+    /// To see the file, and perhaps change it later: the handle has `WRITE` if the file can be written.
+    pub const SHARE: u64 = 3;
     /// In the reply: what is written to the file is seen in the object, and the other way round.
     pub const LIVE: u64 = 1;
 }

@@ -115,6 +115,13 @@ pub fn fcntl(frame: &mut Frame) -> Result<u64> {
         // Nobody keeps record locks: to ask for one fails, as POSIX has it when the system's table is full.
         linux::F_SETLK | linux::F_SETLKW => Err(Errno::ENOLCK),
         linux::F_GETLK => Err(Errno::ENOLCK),
+        linux::F_GET_SEALS => {
+            server::ask(session, file::GET_SEALS, [0; 3]).map(|answer| answer.words[0])
+        }
+        linux::F_ADD_SEALS => {
+            let seals = u64::from(argument as u32);
+            server::ask(session, file::ADD_SEALS, [seals, 0, 0]).map(|_| 0)
+        }
         _ => Err(Errno::EINVAL),
     }
 }

@@ -6,8 +6,10 @@
 use super::exec_stack::{self, Image};
 use super::names::{CWD, Payload, name};
 use super::paths::opened;
+use super::shm;
 use crate::file_view::{FileObject, FileView};
 use crate::server::{ask, received};
+use crate::state::LockFuture;
 use crate::state::{All, FILES, IDENTITY, descriptor, directory};
 use crate::{local, program, user};
 use ferrix_abi::handle::Handle;
@@ -212,7 +214,7 @@ fn load(opened: &Opened) -> Result<FileObject> {
     if !regular || !allowed {
         return Err(Errno::EACCES);
     }
-    FileObject::of(opened.session)
+    FileObject::of(opened.session, file::object::SNAPSHOT)
 }
 
 /// Runs a program, or the interpreter of a script.
@@ -277,6 +279,8 @@ fn start(frame: &mut Frame, new: &Program<'_>, level: &Level<'_>, strings: &Stri
     let mut locks = All::lock();
     commit(stack)?;
     close_on_exec(&mut locks);
+    shm::detach_all(&mut locks.attachments);
+    *locks.locking = LockFuture::No;
     if replace(new, bottom..top).is_err() {
         // The old program is gone and the new one cannot be: as on Linux, SIGKILL.
         process::exit(SIGKILL);
@@ -295,9 +299,11 @@ fn start(frame: &mut Frame, new: &Program<'_>, level: &Level<'_>, strings: &Stri
 /// Maps the new stack at whichever of the two places is free; its end.
 fn map_stack(stack_pointer: u64) -> Result<u64> {
     let [likely, other] = exec_stack::places(stack_pointer);
-    match program::map_fresh(likely - STACK_SIZE, STACK_SIZE) {
+    match program::map_fresh(likely - STACK_SIZE, STACK_SIZE, MapFlags::empty()) {
         Ok(_) => Ok(likely),
-        Err(_) => program::map_fresh(other - STACK_SIZE, STACK_SIZE).map(|_| other),
+        Err(_) => {
+            program::map_fresh(other - STACK_SIZE, STACK_SIZE, MapFlags::empty()).map(|_| other)
+        }
     }
 }
 

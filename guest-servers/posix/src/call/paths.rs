@@ -7,14 +7,20 @@ use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{LONG_MAX, Tag};
 use ferrix_posix::descriptors::{Descriptor, OnExec};
 use ferrix_posix::{Errno, Frame, Result};
-use ferrix_proto::file::kind;
+use ferrix_proto::file::{kind, seal};
 use ferrix_proto::path;
 use ferrix_rt::client::Answer;
 use ferrix_rt::sys::utcb;
 use linux_raw_sys::general::{
-    AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_PATH, O_TRUNC,
-    O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFMT,
+    self as linux, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NONBLOCK,
+    O_PATH, O_TRUNC, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFMT,
 };
+
+/// Longest name of a memory file, which has no other use than `/proc`.
+const MEMFD_NAME_MAX: u64 = 249;
+/// `linux/memfd.h`, newer than linux-raw-sys.
+const MFD_NOEXEC_SEAL: u32 = 8;
+const MFD_EXEC: u32 = 16;
 
 fn masked(mode: u64) -> u64 {
     mode & 0o7777 & !u64::from(FILES.lock().umask)
@@ -292,8 +298,34 @@ fn make_pipe(place: u64, flags: u64) -> Result<u64> {
     Ok(0)
 }
 
+/// `memfd_create`: a file in memory without a name.
+pub fn memfd_create(frame: &mut Frame) -> Result<u64> {
+    let [name, flags, ..] = frame.args();
+    let known = linux::MFD_CLOEXEC | linux::MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
+    let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
+    let both = MFD_NOEXEC_SEAL | MFD_EXEC;
+    if flags & !known != 0 || flags & both == both {
+        return Err(Errno::EINVAL);
+    }
+    match user::string_length(name, MEMFD_NAME_MAX) {
+        Ok(_) => {}
+        Err(Errno::ENAMETOOLONG) => return Err(Errno::EINVAL),
+        Err(errno) => return Err(errno),
+    }
+    let seals = match flags & (linux::MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) {
+        0 => seal::SEAL,
+        bits if bits & MFD_NOEXEC_SEAL != 0 => seal::EXEC,
+        _ => 0,
+    };
+    let root = FILES.lock().root;
+    let answer = server::ask(root, path::MAKE_UNNAMED, [seals.into(), 0, 0])?;
+    let (handle, kind) = opened(&answer)?;
+    let on_exec = OnExec::from_bit(flags.into(), linux::MFD_CLOEXEC);
+    install(Descriptor::new(handle.0, kind, on_exec), 0)
+}
+
 pub fn mount(frame: &mut Frame) -> Result<u64> {
-    let [source, target, kind, flags, ..] = frame.args();
+    let [source, target, kind, flags, options, _] = frame.args();
     let start = name(CWD, target)?.start;
     let mut payload = Payload::new();
     let source_length = if source == 0 {
@@ -307,14 +339,16 @@ pub fn mount(frame: &mut Frame) -> Result<u64> {
     } else {
         payload.push_string(kind)?
     };
-    payload
-        .send(
-            start,
-            path::MOUNT,
-            [flags, source_length | kind_length << 32],
-            0,
-        )
-        .map(|_| 0)
+    let options_length = if options == 0 {
+        0
+    } else {
+        payload.push_string(options)?
+    };
+    let words = [
+        u64::from(flags as u32) | options_length << 32,
+        source_length | kind_length << 32,
+    ];
+    payload.send(start, path::MOUNT, words, 0).map(|_| 0)
 }
 
 pub fn umount2(frame: &mut Frame) -> Result<u64> {

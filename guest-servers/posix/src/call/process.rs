@@ -1,7 +1,7 @@
 //! Making and ending processes: `fork`, `vfork`, `clone`, `exit`.
 
-use super::threads;
-use crate::state::All;
+use super::{shm, threads};
+use crate::state::{All, LockFuture};
 use crate::{local, program, stacks, user};
 use ferrix_abi::signal::number::SIGCHLD;
 use ferrix_posix::{Errno, Frame, Result};
@@ -21,6 +21,8 @@ fn fork_process() -> Result<Option<u32>> {
     let child = program::fork(&mut locks)?;
     if child.is_none() {
         locks.windows.forget();
+        shm::count_again(&locks);
+        *locks.locking = LockFuture::No;
         locks.stacks.only_caller();
         local::update(|local| (local.clear_tid, local.robust_list) = (0, 0));
     }

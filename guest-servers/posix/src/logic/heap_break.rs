@@ -32,7 +32,7 @@ pub enum Step {
         /// Bytes.
         length: u64,
     },
-    /// The break stays: the address is below the start.
+    /// The break stays: the address is below the start, or too far above.
     Refuse,
 }
 
@@ -61,9 +61,10 @@ impl Break {
         self.end
     }
 
-    /// What moving the break to `end` needs.
-    pub fn plan(&self, end: u64) -> Step {
-        if end < self.start || end > u64::MAX - STEP {
+    /// What moving the break to `end` needs, with at most `limit` bytes (`RLIMIT_DATA`).
+    pub fn plan(&self, end: u64, limit: u64) -> Step {
+        let grows = end > self.end;
+        if end < self.start || end > u64::MAX - STEP || grows && end - self.start > limit {
             return Step::Refuse;
         }
         let address = self.mapped;
@@ -101,7 +102,7 @@ mod tests {
     fn small_growth_needs_one_mapping() {
         let mut heap = Break::at(0x40_1234);
         assert_eq!(heap.end(), 0x40_2000);
-        let step = heap.plan(0x40_2000 + 10);
+        let step = heap.plan(0x40_2000 + 10, u64::MAX);
         assert_eq!(
             step,
             Step::Map {
@@ -110,9 +111,16 @@ mod tests {
             }
         );
         heap.commit(0x40_2000 + 10, step);
-        assert_eq!(heap.plan(0x40_2000 + STEP), Step::None);
-        assert_eq!(heap.plan(0x1000), Step::Refuse);
-        assert_eq!(heap.plan(u64::MAX), Step::Refuse);
+        assert_eq!(heap.plan(0x40_2000 + STEP, u64::MAX), Step::None);
+        assert_eq!(heap.plan(0x40_2000 + STEP, STEP), Step::None);
+        assert_eq!(heap.plan(0x40_2000 + STEP, STEP - 1), Step::Refuse);
+        assert_eq!(
+            heap.plan(0x40_2000 + 5, 0),
+            Step::None,
+            "shrinking is always allowed"
+        );
+        assert_eq!(heap.plan(0x1000, u64::MAX), Step::Refuse);
+        assert_eq!(heap.plan(u64::MAX, u64::MAX), Step::Refuse);
     }
 
     proptest::proptest! {
@@ -121,7 +129,7 @@ mod tests {
             let mut heap = Break::at(0x40_0000);
             for end in ends {
                 let end = 0x40_0000 + end;
-                let step = heap.plan(end);
+                let step = heap.plan(end, u64::MAX);
                 heap.commit(end, step);
                 proptest::prop_assert_eq!(heap.end(), end);
                 proptest::prop_assert!(heap.mapped >= end && heap.mapped.is_multiple_of(PAGE_SIZE));

@@ -6,6 +6,8 @@ use linux_raw_sys::general as linux;
 
 /// Bytes of a main thread's stack.
 pub const STACK_SIZE: u64 = 8 << 20;
+/// Bytes that a process may lock unless told otherwise (Linux's default).
+pub const LOCKED_MAX: u64 = 8 << 20;
 /// No limit (`RLIM64_INFINITY`).
 pub const INFINITY: u64 = u64::MAX;
 
@@ -60,6 +62,12 @@ impl Limits {
         Ok(())
     }
 
+    /// What holds for a resource.
+    pub fn soft(&self, resource: u32) -> u64 {
+        self.get(resource.into())
+            .map_or(INFINITY, |limit| limit.soft)
+    }
+
     /// One past the highest descriptor.
     pub fn descriptors(&self) -> u64 {
         self.get(linux::RLIMIT_NOFILE.into())
@@ -84,6 +92,7 @@ fn default(resource: u32) -> Limit {
             soft: STACK_SIZE,
             hard: INFINITY,
         },
+        linux::RLIMIT_MEMLOCK => both(LOCKED_MAX),
         linux::RLIMIT_CORE | linux::RLIMIT_RTPRIO | linux::RLIMIT_NICE => both(0),
         linux::RLIMIT_NPROC => both(ferrix_abi::layout::MAX_THREADS),
         _ => both(INFINITY),

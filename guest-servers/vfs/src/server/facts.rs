@@ -5,9 +5,11 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use ferrix_abi::info::SystemStats;
-use ferrix_abi::process::ProcessInfo;
+use ferrix_abi::process::{Identity, MemoryInfo, ProcessInfo};
+use ferrix_abi::vm::Region;
+use ferrix_proto::shm::Segment;
 use ferrix_rt::clock;
-use ferrix_rt::sys::{process, system};
+use ferrix_rt::sys::{memory, process, system};
 use ferrix_vfs::pseudo::proc::Source;
 
 /// The source behind `/proc`.
@@ -29,6 +31,33 @@ impl Source for Facts {
 
     fn next_process(&self, previous: u32) -> Option<ProcessInfo> {
         process::next(previous).ok()
+    }
+
+    fn regions(&self, pid: u32) -> Vec<Region> {
+        let mut from = 0;
+        let next = || {
+            let region = memory::query_pid(pid, from).ok()?;
+            from = region.end;
+            Some(region)
+        };
+        core::iter::from_fn(next).collect()
+    }
+
+    fn memory(&self, pid: u32) -> MemoryInfo {
+        memory::info(pid).unwrap_or_default()
+    }
+
+    fn identity(&self, pid: u32) -> Identity {
+        process::identity(pid).unwrap_or_default()
+    }
+
+    fn shared_pages(&self) -> u64 {
+        self.shared.memory_pages.get()
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        let segments = self.shared.segments.borrow();
+        segments.iter().map(|(segment, _)| segment).collect()
     }
 
     fn statistics(&self) -> SystemStats {

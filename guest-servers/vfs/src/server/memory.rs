@@ -14,6 +14,7 @@ use ferrix_rt::sys::system;
 use ferrix_vfs::Node;
 use ferrix_vfs::errno::{EINVAL, Result};
 use ferrix_vfs::filesystem::Filesystem;
+use ferrix_vfs::mounts::Mount;
 use ferrix_vfs::permissions::Credentials;
 use ferrix_vfs::tmpfs::Tmpfs;
 use ferrix_vfs::tmpfs::options::Options;
@@ -70,6 +71,29 @@ impl Vfs {
             read_only: false,
         };
         self.add_mount(plan).map(drop)
+    }
+
+    /// Counts what files in memory use, if a file of `/proc` is about to tell it.
+    pub(super) fn count_memory(&mut self, opened: Node) {
+        let kind = |mount: &mut Mount| mount.filesystem.type_name();
+        if !self
+            .tree
+            .mounts
+            .get(opened.mount)
+            .is_ok_and(|mount| kind(mount) == "proc")
+        {
+            return;
+        }
+        let mut pages = 0;
+        for index in self.tree.mounts.innermost_first() {
+            if let Ok(mount) = self.tree.mounts.get(index)
+                && kind(mount) == "tmpfs"
+                && let Ok(info) = mount.filesystem.info()
+            {
+                pages += info.blocks.saturating_sub(info.blocks_free);
+            }
+        }
+        self.shared.memory_pages.set(pages);
     }
 
     /// A regular file without a name, open once.

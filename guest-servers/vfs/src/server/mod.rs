@@ -116,6 +116,8 @@ struct Shared {
     mounts: RefCell<alloc::string::String>,
     unknown_calls: RefCell<BTreeMap<u64, u64>>,
     segments: RefCell<Segments>,
+    /// Pages of all files in memory, when `/proc` was last asked.
+    memory_pages: Cell<u64>,
 }
 
 /// The server.

@@ -176,6 +176,7 @@ impl Vfs {
         if kind == Kind::Fifo {
             return self.open_fifo(request, node, flags);
         }
+        self.count_memory(node);
         let filesystem = &mut self.tree.mounts.get(node.mount)?.filesystem;
         if kind == Kind::Directory {
             let hold = Hold::of(filesystem.open(node.inode, flags));

@@ -4,7 +4,7 @@ use super::{Object, Vfs};
 use ferrix_abi::handle::Rights;
 use ferrix_abi::ipc::LONG_MAX;
 use ferrix_proto::attributes::{Attributes, Change};
-use ferrix_proto::file::{object, position};
+use ferrix_proto::file::{object, position, seal};
 use ferrix_proto::request::Place;
 use ferrix_rt::service::{Outcome, Reply, Request};
 use ferrix_vfs::errno::{EACCES, EBADF, EINVAL, ENODEV, ENXIO, EPERM, Result};
@@ -153,8 +153,9 @@ impl Vfs {
         let file = self.held_only(request.badge, ENODEV)?;
         let share = match request.words[0] {
             object::SNAPSHOT => Share::Snapshot,
-            object::READ => Share::Read,
             object::WRITE => Share::Write,
+            object::SHARE if file.writable() && !self.is_sealed(file)? => Share::Write,
+            object::READ | object::SHARE => Share::Read,
             _ => return Err(EINVAL),
         };
         if !file.readable() || share == Share::Write && !file.writable() {
@@ -173,6 +174,12 @@ impl Vfs {
         } else {
             reply.with_copied_handle(found.handle, rights)
         }))
+    }
+
+    /// Whether seals forbid mappings that write.
+    fn is_sealed(&mut self, file: Open) -> Result<bool> {
+        let seals = self.filesystem(file.node)?.seals(file.node.inode)?;
+        Ok(seals & (seal::WRITE | seal::FUTURE_WRITE) != 0)
     }
 
     /// `fcntl(F_GET_SEALS)`.

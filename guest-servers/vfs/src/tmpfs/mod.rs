@@ -324,14 +324,14 @@ impl<S: Store> Filesystem for Tmpfs<S> {
             u64::MAX => machine,
             limit => limit,
         };
-        let free = blocks.min(machine).saturating_sub(self.used);
+        let available = blocks.min(machine).saturating_sub(self.used);
         let files = self.inodes.len() as u64;
         Ok(FilesystemInfo {
             magic: MAGIC,
             block_size: PAGE,
             blocks,
-            blocks_free: free,
-            blocks_available: free,
+            blocks_free: blocks.saturating_sub(self.used),
+            blocks_available: available,
             files: self.options.inodes,
             files_free: self.options.inodes.saturating_sub(files),
             name_max: 255,

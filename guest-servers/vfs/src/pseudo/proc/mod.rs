@@ -3,6 +3,7 @@
 //! The text is made when a file is opened. Inode = pid << 16 | file, with pid 0 for the files of the
 //! whole system; numbers below are indexes into the two tables.
 
+mod maps;
 mod process;
 mod system;
 
@@ -15,8 +16,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use ferrix_abi::info::SystemStats;
-use ferrix_abi::process::ProcessInfo;
+use ferrix_abi::process::{Identity, MemoryInfo, ProcessInfo};
+use ferrix_abi::vm::Region;
 use ferrix_proto::attributes::{Attributes, FilesystemInfo};
+use ferrix_proto::shm::Segment;
 use linux_raw_sys::general as linux;
 
 /// Where the text comes from.
@@ -35,6 +38,16 @@ pub trait Source {
     fn boot_time(&self) -> u64;
     /// The kernel's command line.
     fn command_line(&self) -> String;
+    /// The mappings of a process, ascending.
+    fn regions(&self, pid: u32) -> Vec<Region>;
+    /// What a process's memory is.
+    fn memory(&self, pid: u32) -> MemoryInfo;
+    /// User and group ids of a process.
+    fn identity(&self, pid: u32) -> Identity;
+    /// Pages of files in memory and shared segments.
+    fn shared_pages(&self) -> u64;
+    /// System V shared memory segments.
+    fn segments(&self) -> Vec<Segment>;
     /// The mount table, in the format of `/proc/mounts`.
     fn mounts(&self) -> String;
     /// Linux system calls that were asked for and are not implemented: number and count.
@@ -54,6 +67,8 @@ const ROOT: u64 = 1;
 const FERRIX: u64 = 2;
 /// Inode of `/proc/self`.
 const SELF: u64 = 3;
+/// Inode of `/proc/sysvipc`.
+const SYSVIPC: u64 = 4;
 /// Inodes of the files of the whole system start here.
 const SYSTEM_FILES: u64 = 16;
 /// Index of the directory itself among the inodes of a process.
@@ -67,7 +82,8 @@ pub struct Proc {
 /// What an inode number means.
 enum Inode {
     Root,
-    Ferrix,
+    /// A directory of system files, by its name.
+    Directory(&'static str),
     SelfLink,
     System(&'static system::File),
     Process(ProcessInfo),
@@ -91,7 +107,8 @@ impl Proc {
         let (pid, file) = ((number >> 16) as u32, number & 0xffff);
         match (pid, file) {
             (0, ROOT) => Ok(Inode::Root),
-            (0, FERRIX) => Ok(Inode::Ferrix),
+            (0, FERRIX) => Ok(Inode::Directory("ferrix")),
+            (0, SYSVIPC) => Ok(Inode::Directory("sysvipc")),
             (0, SELF) => Ok(Inode::SelfLink),
             (0, file) => {
                 let index = file.checked_sub(SYSTEM_FILES).ok_or(ENOENT)?;
@@ -120,6 +137,7 @@ impl Proc {
                 let fixed = [
                     named(FERRIX, DIRECTORY, "ferrix"),
                     named(SELF, LINK, "self"),
+                    named(SYSVIPC, DIRECTORY, "sysvipc"),
                 ];
                 let processes = self
                     .processes()
@@ -130,7 +148,7 @@ impl Proc {
                     .chain(processes)
                     .collect())
             }
-            Inode::Ferrix => Ok(in_directory("ferrix").collect()),
+            Inode::Directory(name) => Ok(in_directory(name).collect()),
             Inode::Process(info) => {
                 let files = process::FILES.iter().zip(process_inode(info.pid) + 1..);
                 Ok(files
@@ -186,7 +204,7 @@ impl Filesystem for Proc {
 
     fn attributes(&mut self, number: u64) -> Result<Attributes> {
         let (mode, uid) = match self.inode(number)? {
-            Inode::Root | Inode::Ferrix => (DIRECTORY, 0),
+            Inode::Root | Inode::Directory(_) => (DIRECTORY, 0),
             Inode::Process(info) => (DIRECTORY, info.uid),
             Inode::SelfLink => (LINK, 0),
             Inode::System(_) => (FILE, 0),

@@ -1,11 +1,13 @@
 //! `/proc/PID`: one process.
 
-use super::Source;
+use super::{Source, maps};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write;
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::process::{ProcessInfo, state};
+use ferrix_abi::process::{MemoryLimit, ProcessInfo, state};
+use ferrix_abi::vm::Region;
 
 /// Clock ticks a second, the unit of times in `stat` (`sysconf(_SC_CLK_TCK)`).
 const TICK_NS: u64 = 10_000_000;
@@ -24,7 +26,7 @@ pub const FILES: &[File] = &[
     },
     File {
         name: "status",
-        text: |info, _| status(info).into_bytes(),
+        text: |info, source| status(info, source).into_bytes(),
     },
     File {
         name: "cmdline",
@@ -36,13 +38,26 @@ pub const FILES: &[File] = &[
     },
     File {
         name: "statm",
-        text: |info, _| statm(info).into_bytes(),
+        text: |info, source| statm(info, source).into_bytes(),
+    },
+    File {
+        name: "maps",
+        text: |info, source| maps::text(&regions(info, source)).into_bytes(),
     },
     File {
         name: "mounts",
         text: |_, source| source.mounts().into_bytes(),
     },
 ];
+
+/// The mappings that a process shows.
+fn regions(info: &ProcessInfo, source: &dyn Source) -> Vec<Region> {
+    let all = source.regions(info.pid);
+    match info.has_personality {
+        0 => all,
+        _ => maps::of_program(all),
+    }
+}
 
 fn arguments(info: &ProcessInfo) -> &[u8] {
     if info.state == state::ZOMBIE {
@@ -84,35 +99,81 @@ fn stat(info: &ProcessInfo) -> String {
     )
 }
 
-/// proc(5), `/proc/[pid]/status`.
-fn status(info: &ProcessInfo) -> String {
-    let kib = |bytes: u64| bytes / 1024;
+const fn state_name(letter: u8) -> &'static str {
+    match letter {
+        state::RUNNING => "running",
+        state::STOPPED => "stopped",
+        state::ZOMBIE => "zombie",
+        _ => "sleeping",
+    }
+}
+
+/// proc(5), `/proc/[pid]/status`: the fields that Ferrix has, and a few of its own.
+fn status(info: &ProcessInfo, source: &dyn Source) -> String {
     let kind = if info.has_personality != 0 {
         "linux"
     } else {
         "server"
     };
-    format!(
-        "Name:\t{}\nState:\t{}\nTgid:\t{pid}\nPid:\t{pid}\nPPid:\t{}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n\
-         VmSize:\t{:8} kB\nVmRSS:\t{:8} kB\nThreads:\t{}\nHandles:\t{}\nPriority:\t{}\nCpu:\t{}\nKind:\t{kind}\n",
+    let ids = source.identity(info.pid);
+    let mut text = format!(
+        "Name:\t{}\nState:\t{} ({})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{}\nTracerPid:\t0\n\
+         Uid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\n",
         command(info),
         char::from(info.state),
+        state_name(info.state),
         info.parent,
-        kib(info.virtual_bytes),
-        kib(info.resident_pages * PAGE_SIZE),
-        info.threads,
-        info.handles,
-        info.priority,
-        info.cpu,
+        ids.ruid,
+        ids.euid,
+        ids.suid,
+        ids.euid,
+        ids.rgid,
+        ids.egid,
+        ids.sgid,
+        ids.egid,
         pid = info.pid,
-        uid = info.uid,
-    )
+    );
+    memory(&mut text, info, source);
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "Threads:\t{}\nHandles:\t{}\nPriority:\t{}\nCpu:\t{}\nKind:\t{kind}\n",
+        info.threads, info.handles, info.priority, info.cpu,
+    );
+    text
 }
 
-fn statm(info: &ProcessInfo) -> String {
+/// The lines about memory, which a zombie has none of.
+fn memory(text: &mut String, info: &ProcessInfo, source: &dyn Source) {
+    if info.state == state::ZOMBIE {
+        return;
+    }
+    let sums = maps::sums(&regions(info, source));
+    let locked = source.memory(info.pid).used[MemoryLimit::Locked as usize] * PAGE_SIZE;
+    let rows = [
+        ("VmSize", sums.all),
+        ("VmLck", locked),
+        ("VmPin", 0),
+        ("VmRSS", info.resident_pages * PAGE_SIZE),
+        ("VmData", sums.data),
+        ("VmStk", sums.stack),
+        ("VmExe", sums.text),
+        ("VmLib", 0),
+        ("VmSwap", 0),
+    ];
+    for (name, bytes) in rows {
+        let _ = writeln!(text, "{name}:\t{:8} kB", bytes / 1024);
+    }
+}
+
+/// proc(5), `/proc/[pid]/statm`, in pages.
+fn statm(info: &ProcessInfo, source: &dyn Source) -> String {
+    let sums = maps::sums(&regions(info, source));
     format!(
-        "{} {} 0 0 0 0 0\n",
-        info.virtual_bytes / PAGE_SIZE,
-        info.resident_pages
+        "{} {} 0 {} 0 {} 0\n",
+        sums.all / PAGE_SIZE,
+        info.resident_pages,
+        sums.text / PAGE_SIZE,
+        (sums.data + sums.stack) / PAGE_SIZE,
     )
 }

@@ -12,7 +12,7 @@ const TICK_NS: u64 = 10_000_000;
 
 /// A file.
 pub struct File {
-    /// `""` for `/proc`, `"ferrix"` for `/proc/ferrix`.
+    /// `""` for `/proc`, `"ferrix"` for `/proc/ferrix`, `"sysvipc"` likewise.
     pub directory: &'static str,
     pub name: &'static str,
     pub text: fn(&dyn Source) -> String,
@@ -52,24 +52,73 @@ pub const FILES: &[File] = &[
         String::from("nodev\tproc\nnodev\tdevtmpfs\nnodev\ttmpfs\n\text2\n")
     }),
     file("cpuinfo", cpuinfo),
+    File {
+        directory: "sysvipc",
+        name: "shm",
+        text: segments,
+    },
     ferrix("enosys", unknown_calls),
     ferrix("kernel", kernel),
 ];
 
+/// proc(5), `/proc/meminfo`. There is no swap; what the file servers cache is their memory.
 fn meminfo(source: &dyn Source) -> String {
     let stats = source.statistics();
-    let kib = |pages: u64| pages * PAGE_SIZE / 1024;
-    format!(
-        "MemTotal:       {:8} kB\nMemFree:        {:8} kB\nMemAvailable:   {:8} kB\nBuffers:        {:8} kB\n\
-         Cached:         {:8} kB\nSlab:           {:8} kB\nPageTables:     {:8} kB\n",
-        kib(stats.total_pages),
-        kib(stats.free_pages),
-        kib(stats.free_pages),
-        0,
-        0,
-        kib(stats.kernel_pages),
-        kib(stats.table_pages),
-    )
+    let shared = source.shared_pages();
+    let used = stats.total_pages.saturating_sub(stats.free_pages);
+    let programs = used.saturating_sub(stats.kernel_pages + stats.table_pages + shared);
+    let rows = [
+        ("MemTotal", stats.total_pages),
+        ("MemFree", stats.free_pages),
+        ("MemAvailable", stats.free_pages),
+        ("Buffers", 0),
+        ("Cached", shared),
+        ("SwapCached", 0),
+        ("SwapTotal", 0),
+        ("SwapFree", 0),
+        ("AnonPages", programs),
+        ("Shmem", shared),
+        ("Slab", stats.kernel_pages),
+        ("PageTables", stats.table_pages),
+    ];
+    rows.iter().fold(String::new(), |mut text, (name, pages)| {
+        let label = format!("{name}:");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{label:<15} {:8} kB", pages * PAGE_SIZE / 1024);
+        text
+    })
+}
+
+/// proc(5), `/proc/sysvipc/shm`.
+fn segments(source: &dyn Source) -> String {
+    let mut text = String::from(
+        "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      \
+         atime      dtime      ctime                   rss                  swap\n",
+    );
+    for segment in source.segments() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:10} {:10}  {:4o} {:21} {:5} {:5}  {:5} {:5} {:5} {:5} {:5} {:10} {:10} {:10} {:21} {:21}",
+            segment.key as i32,
+            segment.id,
+            segment.mode,
+            segment.size,
+            segment.creator,
+            segment.last,
+            segment.attachments,
+            segment.uid,
+            segment.gid,
+            segment.creator_uid,
+            segment.creator_gid,
+            segment.attached,
+            segment.detached,
+            segment.changed,
+            segment.resident * PAGE_SIZE,
+            0,
+        );
+    }
+    text
 }
 
 fn uptime(source: &dyn Source) -> String {

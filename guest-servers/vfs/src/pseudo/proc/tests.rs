@@ -1,6 +1,8 @@
 use super::*;
 use crate::dirent::records;
+use ferrix_abi::layout::{STACK_TOP, SYSTEM_BASE};
 use ferrix_abi::process::ARGUMENTS_MAX;
+use ferrix_abi::vm::MapFlags;
 use std::string::ToString;
 
 struct Fixed;
@@ -58,6 +60,46 @@ impl Source for Fixed {
     fn command_line(&self) -> String {
         "quiet".to_string()
     }
+    fn regions(&self, _pid: u32) -> Vec<Region> {
+        let region = |start, end, prot, flags, object| Region {
+            start,
+            end,
+            offset: 0x2000,
+            object,
+            prot,
+            flags,
+        };
+        let private = MapFlags::PRIVATE.bits();
+        vec![
+            region(0x40_0000, 0x40_2000, 5, 0, 7),
+            region(0x40_2000, 0x40_5000, 3, private, 0),
+            region(STACK_TOP - 0x4000, STACK_TOP, 3, private, 0),
+            region(SYSTEM_BASE, SYSTEM_BASE + 0x1000, 5, 0, 9),
+        ]
+    }
+    fn memory(&self, _pid: u32) -> MemoryInfo {
+        MemoryInfo {
+            used: [0, 0, 3],
+            ..MemoryInfo::default()
+        }
+    }
+    fn identity(&self, _pid: u32) -> Identity {
+        Identity {
+            euid: 5,
+            ..Identity::default()
+        }
+    }
+    fn shared_pages(&self) -> u64 {
+        1
+    }
+    fn segments(&self) -> Vec<Segment> {
+        vec![Segment {
+            id: 5,
+            size: 4096,
+            mode: 0o600,
+            ..Segment::default()
+        }]
+    }
     fn mounts(&self) -> String {
         "/dev/vda / ext2 rw 0 0\n".to_string()
     }
@@ -93,11 +135,19 @@ fn processes_have_their_files() {
     );
     assert_eq!(read(&["12", "cmdline"]).unwrap(), "/bin/cat\0/etc/motd");
     assert_eq!(read(&["12", "comm"]).unwrap(), "cat\n");
-    assert!(
-        read(&["12", "status"])
-            .unwrap()
-            .contains("VmSize:\t       8 kB")
-    );
+    let status = read(&["12", "status"]).unwrap();
+    for line in [
+        "State:\tS (sleeping)\n",
+        "Uid:\t0\t5\t0\t5\n",
+        "VmSize:\t      36 kB\n",
+        "VmLck:\t      12 kB\n",
+        "VmData:\t      12 kB\n",
+        "VmStk:\t      16 kB\n",
+        "VmExe:\t       8 kB\n",
+    ] {
+        assert!(status.contains(line), "{line:?} in {status}");
+    }
+    assert_eq!(read(&["12", "statm"]).unwrap(), "9 1 0 2 0 7 0\n");
     assert_eq!(read(&["13", "stat"]), Err(ENOENT));
     assert_eq!(read(&["0", "stat"]), Err(ENOENT));
 }
@@ -108,7 +158,7 @@ fn the_system_has_its_files() {
     assert!(
         read(&["meminfo"])
             .unwrap()
-            .starts_with("MemTotal:             16 kB\nMemFree:               8 kB")
+            .starts_with("MemTotal:             16 kB\nMemFree:               8 kB\n")
     );
     assert_eq!(read(&["ferrix", "enosys"]).unwrap(), "335 2\n");
     assert!(
@@ -120,15 +170,36 @@ fn the_system_has_its_files() {
 }
 
 #[test]
+fn mappings_as_lines() {
+    let maps = read(&["12", "maps"]).unwrap();
+    let lines: Vec<&str> = maps.lines().collect();
+    assert_eq!(lines.len(), 3, "the personality is not shown");
+    assert_eq!(lines[0], "00400000-00402000 r-xs 00002000 00:00 7 ");
+    assert_eq!(lines[1].find("[heap]"), Some(73));
+    assert!(lines[2].ends_with(" [stack]"));
+}
+
+#[test]
+fn segments_are_listed() {
+    let text = read(&["sysvipc", "shm"]).unwrap();
+    let line = text.lines().nth(1).unwrap();
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(
+        (fields.len(), &fields[..4]),
+        (16, &["0", "5", "600", "4096"][..])
+    );
+}
+
+#[test]
 fn every_listed_name_can_be_looked_up() {
     let mut proc = Proc::new(Box::new(Fixed));
-    for directory in [ROOT, FERRIX, process_inode(12)] {
+    for (directory, least) in [(ROOT, 4), (FERRIX, 2), (SYSVIPC, 1), (process_inode(12), 4)] {
         let listed = proc.read_directory(directory, 0, 4096).unwrap();
         for record in records(&listed).skip(2) {
             let found = proc.lookup(directory, record.name).unwrap();
             assert_eq!(found.inode, record.inode);
         }
-        assert!(records(&listed).count() > 3);
+        assert!(records(&listed).count() >= least + 2);
     }
     assert_eq!(proc.read_link(SELF).unwrap(), b"12");
 }
