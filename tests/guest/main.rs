@@ -6,14 +6,17 @@
 mod bad_input;
 mod boot;
 mod disk;
+mod firecracker;
 mod gdb;
 mod idle;
 mod isolation;
 mod kernel;
+mod power;
 mod processes;
 mod q35;
 mod qemu;
 mod scheduling;
+mod serial;
 mod terminal;
 mod trial;
 
@@ -49,6 +52,9 @@ fn tests() -> ExitCode {
         gdb::trials(),
         bad_input::trials(),
         qemu::trials(),
+        serial::trials(),
+        power::trials(),
+        firecracker::trials(),
         q35::trials(),
     ];
     run(&arguments, trials.into_iter().flatten().collect()).exit_code()

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::firecracker;
+
 /// The project's root.
 pub fn root() -> PathBuf {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -60,6 +62,8 @@ pub enum Need {
     Gdb,
     /// The emulator for x86-64.
     Qemu,
+    /// The Firecracker monitor, in the PATH or where `FIRECRACKER` says.
+    Firecracker,
     /// Mount namespaces of one's own, and control over capabilities.
     Namespaces,
 }
@@ -76,6 +80,12 @@ impl Need {
                 .map(|error| format!("/dev/kvm: {error}")),
             Self::Gdb => lacking_tool("gdb", "gdb"),
             Self::Qemu => lacking_tool("qemu-system-x86_64", "qemu-system-x86"),
+            Self::Firecracker => {
+                let mut probe = Command::new(firecracker::program());
+                let found = probe.arg("--version").stdout(Stdio::null()).status();
+                let works = found.is_ok_and(|status| status.success());
+                (!works).then(|| "firecracker is not in the PATH, nor in $FIRECRACKER".into())
+            }
             Self::Namespaces => {
                 let mut probe = in_namespace("true");
                 let refused = output(probe.arg("true")).err();

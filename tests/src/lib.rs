@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 pub mod disk;
+pub mod firecracker;
 pub mod guest;
 pub mod host;
 pub mod machine;
@@ -21,5 +22,5 @@ mod wiring;
 pub use disk::Disk;
 pub use guest::{Ending, Guest, PROMPT};
 pub use machine::Machine;
-pub use options::{Firmware, Options, Payload};
+pub use options::{Console, Firmware, Options, Payload};
 pub use wiring::Wiring;

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::host;
 use crate::machine::Machine;
-use crate::options::{Options, Payload};
+use crate::options::{Console, Options, Payload};
 
 /// Nothing runs longer, even if the test that started it is gone.
 const LIFE_TIME: Duration = Duration::from_secs(300);
@@ -35,6 +35,9 @@ fn arguments(options: &Options) -> Vec<String> {
     }
     for words in &options.append {
         add("--append", words.clone());
+    }
+    if options.console == Console::Serial {
+        add("--append", "console=ttyS0".into());
     }
     if let Some(command) = &options.command {
         add("--command", command.clone());

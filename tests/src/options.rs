@@ -20,6 +20,15 @@ pub enum Firmware {
     CommandLine,
 }
 
+/// What the guest's terminal is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// virtio-console; the UART has the kernel's log.
+    Virtio,
+    /// The UART, with the kernel's log between the output; there is no virtio-console.
+    Serial,
+}
+
 /// A guest before its start: one CPU, 256 MiB, the default image, no disk.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -31,6 +40,7 @@ pub struct Options {
     pub(crate) command: Option<String>,
     pub(crate) append: Vec<String>,
     pub(crate) firmware: Firmware,
+    pub(crate) console: Console,
     pub(crate) monitor: Vec<String>,
     pub(crate) qemu: Vec<String>,
 }
@@ -45,6 +55,7 @@ impl Default for Options {
             command: None,
             append: Vec::new(),
             firmware: Firmware::Acpi,
+            console: Console::Virtio,
             monitor: Vec::new(),
             qemu: Vec::new(),
         }
@@ -98,6 +109,11 @@ impl Options {
     /// How QEMU describes the machine.
     pub fn firmware(self, firmware: Firmware) -> Self {
         Self { firmware, ..self }
+    }
+
+    /// What the terminal is on.
+    pub fn console(self, console: Console) -> Self {
+        Self { console, ..self }
     }
 
     /// Options of `vmm run` that other machines do not have.

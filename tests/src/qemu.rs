@@ -7,7 +7,7 @@ use anyhow::Result;
 use ferrix_machine::cmdline;
 
 use crate::host;
-use crate::options::{Firmware, Options, Payload};
+use crate::options::{Console, Firmware, Options, Payload};
 
 /// Where a write of the guest ends QEMU.
 const EXIT_PORT: u16 = 0xf4;
@@ -57,12 +57,7 @@ fn arguments(options: &Options) -> Vec<String> {
         ["-display", "none"],
         ["-global", "virtio-mmio.force-legacy=false"],
         ["-device", &port],
-        // The kernel's log goes to standard error, the console to standard output.
-        ["-chardev", "file,id=log,path=/dev/stderr"],
-        ["-serial", "chardev:log"],
         ["-chardev", "stdio,id=console,signal=off"],
-        ["-device", "virtio-serial-device"],
-        ["-device", "virtconsole,chardev=console"],
         ["-append", &line],
     ]
     .concat()
@@ -70,11 +65,29 @@ fn arguments(options: &Options) -> Vec<String> {
     .map(String::from)
     .collect();
     arguments.extend(["-no-reboot".into(), "-nodefaults".into()]);
+    arguments.extend(console(options.console).iter().map(ToString::to_string));
     for (index, disk) in options.disks.iter().enumerate() {
         arguments.extend(drive(index, disk));
     }
     arguments.extend(options.qemu.iter().cloned());
     arguments
+}
+
+/// With virtio-console the kernel's log goes to standard error.
+fn console(console: Console) -> &'static [&'static str] {
+    match console {
+        Console::Virtio => &[
+            "-chardev",
+            "file,id=log,path=/dev/stderr",
+            "-serial",
+            "chardev:log",
+            "-device",
+            "virtio-serial-device",
+            "-device",
+            "virtconsole,chardev=console",
+        ],
+        Console::Serial => &["-serial", "chardev:console"],
+    }
 }
 
 fn drive(index: usize, disk: &str) -> [String; 4] {

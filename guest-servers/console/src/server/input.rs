@@ -1,7 +1,8 @@
 //! Input on its way from the device to the line discipline.
 //!
 //! The discipline takes no more than its readers leave room for; the rest is held here and, beyond
-//! one look at the device, in the device, whose other end then waits.
+//! one look at the device, in the device, whose other end then waits. Whoever makes room calls
+//! [`Server::pump`].
 
 use super::Server;
 use ferrix_console::discipline::Event;
@@ -20,6 +21,11 @@ impl Server {
             log!("console", "interrupt: {error:?}");
         }
         self.pump();
+    }
+
+    /// Whether there is input that the discipline had no room for.
+    pub(super) fn input_waits(&self) -> bool {
+        !self.held.is_empty() || self.input == Input::More
     }
 
     /// Takes input for as long as there is some and there is room; whether there was any.

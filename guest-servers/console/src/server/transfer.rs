@@ -50,6 +50,9 @@ impl Server {
         }
         match self.terminal.read(wanted(request)) {
             Readiness::Bytes(bytes) => {
+                if self.input_waits() {
+                    self.pump();
+                }
                 let reply = request.answer_bytes(&self.connections, &bytes)?;
                 self.tell_readiness();
                 Ok(Some(reply))
