@@ -11,6 +11,7 @@ mod gdb;
 mod idle;
 mod isolation;
 mod kernel;
+mod memory;
 mod power;
 mod processes;
 mod q35;
@@ -48,6 +49,7 @@ fn tests() -> ExitCode {
         scheduling::trials(),
         isolation::trials(),
         kernel::trials(),
+        memory::trials(),
         idle::trials(),
         gdb::trials(),
         bad_input::trials(),

@@ -213,6 +213,12 @@ pub static TOOLS: &[Tool] = &[
         "what is in directories",
     ),
     tool(
+        "memcheck",
+        util::memcheck::run,
+        "memcheck [NAME]...",
+        "check the system's memory calls",
+    ),
+    tool(
         "mkdir",
         util::files::mkdir,
         "mkdir [-p] [-m MODE] DIRECTORY...",
@@ -227,7 +233,7 @@ pub static TOOLS: &[Tool] = &[
     tool(
         "mount",
         util::disk::mount,
-        "mount [-t TYPE] [-o ro|rw] [DEVICE DIRECTORY]",
+        "mount [-t TYPE] [-o ro|rw|OPTION,...] [DEVICE DIRECTORY]",
         "attach a file system",
     ),
     tool(

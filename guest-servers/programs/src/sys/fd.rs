@@ -46,6 +46,15 @@ impl Fd {
     }
 }
 
+/// `lseek` with any `SEEK_*`; `std` knows no holes.
+pub fn seek(fd: RawFd, offset: i64, whence: i32) -> io::Result<i64> {
+    // SAFETY: lseek takes any numbers.
+    match unsafe { libc::lseek(fd, offset, whence) } {
+        -1 => Err(io::Error::last_os_error()),
+        at => Ok(at),
+    }
+}
+
 impl Read for Fd {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // SAFETY: the pointer and the length are one live buffer's.

@@ -16,22 +16,29 @@ pub enum Access {
     ReadWrite,
 }
 
-/// Attaches the file system of type `kind` on `device` at `target`.
-pub fn mount(device: &OsStr, target: &OsStr, kind: &OsStr, access: Access) -> io::Result<()> {
+/// Attaches the file system of type `kind` on `device` at `target`, with the type's own options.
+pub fn mount(
+    device: &OsStr,
+    target: &OsStr,
+    kind: &OsStr,
+    access: Access,
+    options: &str,
+) -> io::Result<()> {
     let (device, target, kind) = (c_string(device)?, c_string(target)?, c_string(kind)?);
+    let options = c_string(options)?;
     let flags = if access == Access::ReadOnly {
         libc::MS_RDONLY
     } else {
         0
     };
-    // SAFETY: three strings that outlive the call, and no data.
+    // SAFETY: four strings that outlive the call.
     check(unsafe {
         libc::mount(
             device.as_ptr(),
             target.as_ptr(),
             kind.as_ptr(),
             flags,
-            ptr::null(),
+            options.as_ptr().cast(),
         )
     })
     .map(drop)

@@ -14,7 +14,7 @@ use crate::text::human;
 /// The kernel's list of what is mounted.
 const MOUNTS: &str = "/proc/mounts";
 
-/// `mount`, `mount [-t TYPE] [-o ro|rw] DEVICE DIRECTORY`
+/// `mount`, `mount [-t TYPE] [-o ro|rw|OPTION,...] DEVICE DIRECTORY`: other options are the file system's.
 pub fn mount(cx: &mut Cx) -> Outcome {
     let opts = cx.options("t:o:r")?;
     let (device, target) = match opts.operands.as_slice() {
@@ -31,6 +31,7 @@ pub fn mount(cx: &mut Cx) -> Outcome {
     } else {
         Access::ReadWrite
     };
+    let mut others = Vec::new();
     for option in opts
         .values('o')
         .flat_map(|list| list.to_str().unwrap_or("?").split(','))
@@ -38,15 +39,11 @@ pub fn mount(cx: &mut Cx) -> Outcome {
         match option {
             "ro" => access = Access::ReadOnly,
             "rw" => access = Access::ReadWrite,
-            other => {
-                return Err(Fail::usage(format!(
-                    "-o {other}: only ro and rw are understood"
-                )));
-            }
+            other => others.push(other),
         }
     }
     let kind = opts.value('t').unwrap_or(OsStr::new("ext2"));
-    attach(device, target, kind, access).map_err(|why| {
+    attach(device, target, kind, access, &others.join(",")).map_err(|why| {
         Fail::on(
             format!("{} on {}", device.display(), target.display()),
             &why,

@@ -22,6 +22,7 @@ pub mod kill;
 pub mod launch;
 mod listing;
 pub mod ls;
+pub mod memcheck;
 pub mod printf;
 mod regex;
 pub mod seq;

@@ -1,6 +1,7 @@
 //! The built binary, run as its programs.
 
 mod interactive;
+mod memory;
 mod sandbox;
 mod shell;
 mod utilities;

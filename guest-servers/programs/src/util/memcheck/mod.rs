@@ -1,0 +1,88 @@
+//! `memcheck [NAME]...`: what POSIX and Linux say of memory, call by call. It runs on Linux too, where every check
+//! must hold as well.
+
+mod advice;
+mod files;
+mod locks;
+mod mapping;
+mod remap;
+mod segments;
+
+use std::fmt::Debug;
+use std::io::{self, Write};
+
+use crate::cx::{Cx, Fail, Outcome};
+
+/// A check: what is wrong, if anything.
+type Check = fn() -> Result<(), Wrong>;
+
+/// What is wrong.
+#[derive(Debug)]
+pub struct Wrong(String);
+
+impl From<io::Error> for Wrong {
+    fn from(error: io::Error) -> Wrong {
+        Wrong(format!("unexpected error: {error}"))
+    }
+}
+
+const GROUPS: &[&[(&str, Check)]] = &[
+    mapping::CHECKS,
+    remap::CHECKS,
+    advice::CHECKS,
+    locks::CHECKS,
+    files::CHECKS,
+    segments::CHECKS,
+];
+
+/// Two values must be equal.
+pub fn same<T: PartialEq + Debug>(what: &str, is: T, should: T) -> Result<(), Wrong> {
+    if is == should {
+        return Ok(());
+    }
+    Err(Wrong(format!("{what}: is {is:?}, should be {should:?}")))
+}
+
+/// A call must fail with this error.
+pub fn fails<T: Debug>(what: &str, result: io::Result<T>, errno: i32) -> Result<(), Wrong> {
+    let is = result.map_err(|error| error.raw_os_error().unwrap_or(0));
+    match is {
+        Err(number) if number == errno => Ok(()),
+        Err(number) => Err(Wrong(format!(
+            "{what}: fails with {}, should with {}",
+            io::Error::from_raw_os_error(number),
+            io::Error::from_raw_os_error(errno)
+        ))),
+        Ok(value) => Err(Wrong(format!(
+            "{what}: gives {value:?}, should fail with {}",
+            io::Error::from_raw_os_error(errno)
+        ))),
+    }
+}
+
+/// `memcheck [NAME]...`: the checks whose names begin so; all without a name.
+pub fn run(cx: &mut Cx) -> Outcome {
+    let opts = cx.options("")?;
+    let wanted: Vec<String> = opts
+        .operands
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let mut count = 0;
+    for (name, check) in GROUPS.iter().flat_map(|group| group.iter()) {
+        let chosen = wanted.is_empty() || wanted.iter().any(|prefix| name.starts_with(prefix));
+        if !chosen {
+            continue;
+        }
+        count += 1;
+        match check() {
+            Ok(()) => writeln!(cx.out, "{name} ok")?,
+            Err(Wrong(what)) => cx.complain(&format!("{name}: {what}")),
+        }
+        cx.out.flush()?;
+    }
+    if count == 0 {
+        return Err(Fail::usage("no check has such a name"));
+    }
+    Ok(cx.status())
+}
