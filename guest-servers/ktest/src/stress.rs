@@ -3,6 +3,7 @@
 use ferrix_abi::Error;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{FOREVER, Kind, LONG_MAX, MapMode, Tag};
+use ferrix_abi::sched::{NORMAL_DEFAULT, Policy};
 use ferrix_abi::signal::number::{SIGCONT, SIGKILL, SIGSTOP};
 use ferrix_rt::sys::{ipc, process, thread, utcb};
 use ferrix_rt::{clock, log};
@@ -189,7 +190,8 @@ fn send_ranges(port: Handle, random: &mut Random) -> Outcome {
     Ok(())
 }
 
-/// Processes that wait in every way, ended at any moment.
+/// Processes that wait in every way, ended at any moment. They want more than a slow host has: with a lower
+/// priority than their parent's they cannot keep it from going on.
 fn timers_and_kills() -> Outcome {
     each_round(|random| {
         let mut waiting = [0; 24];
@@ -208,6 +210,7 @@ fn timers_and_kills() -> Outcome {
 }
 
 fn wait_somehow(how: u64, pause: u64) -> Outcome {
+    thread::set_scheduling(0, Policy::Other, NORMAL_DEFAULT, Handle::NONE)?;
     let port = ipc::port_create()?;
     let session = ipc::session_create(port, 1, 0)?;
     let word = core::sync::atomic::AtomicU32::new(0);

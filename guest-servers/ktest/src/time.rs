@@ -31,22 +31,34 @@ fn sleep() -> Outcome {
     Ok(())
 }
 
+/// On one CPU. They are told when to wake only when all of them are there, however long that took.
 fn sleepers_wake_in_order() -> Outcome {
     let port = ipc::port_create()?;
-    let start = after_ms(30);
     let mut sleepers = [0; 5];
-    for (number, sleeper) in sleepers.iter_mut().enumerate() {
-        // Started in another order than they wake in.
+    for pid in &mut sleepers {
+        *pid = spawn(|| sleeper(port))?;
+    }
+    let mut waiting = [0; 5];
+    for token in &mut waiting {
+        *token = ipc::receive(port, Tag::SHORT)?.token;
+    }
+    let start = after_ms(1000);
+    for (number, token) in waiting.into_iter().enumerate() {
+        // In another order than they wake in.
         let turn = (number * 3 % 5) as u64;
-        *sleeper = spawn(|| {
-            thread::sleep_until(start + turn * 10_000_000)?;
-            Ok(ipc::send(port, Tag::SHORT, [turn, 0, 0, 0])?)
-        })?;
+        ipc::reply(token, Tag::SHORT, [start + turn * 10_000_000, turn, 0, 0])?;
     }
     for turn in 0..5 {
         equal(ipc::receive(port, Tag::SHORT)?.words[0], turn)?;
     }
     sleepers.into_iter().try_for_each(succeeded)
+}
+
+fn sleeper(port: Handle) -> Outcome {
+    thread::set_affinity(0, 1)?;
+    let [deadline, turn, ..] = ipc::call(port, Tag::SHORT, [0; 4])?.words;
+    thread::sleep_until(deadline)?;
+    Ok(ipc::send(port, Tag::SHORT, [turn, 0, 0, 0])?)
 }
 
 /// Also from CPU to CPU.
