@@ -28,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
             works(Q35, "qemu64", 2)
         })),
         on_qemu("q35::microvm_with_pci", NO_PCI, || works(MICROVM, "max", 2)),
+        on_qemu("q35::i440fx", NO_PCI, || works("pc", "max", 2)),
         on_qemu("q35::disks_by_place", NO_PCI, disks_by_place),
         on_qemu("q35::device_without_vectors", NO_PCI, without_vectors),
         on_qemu("q35::memory_above_4_gib", NO_PCI, memory_above_4_gib),

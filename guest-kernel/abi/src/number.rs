@@ -217,6 +217,10 @@ pub enum Call {
     /// device that interrupts by writing the data (32 bits) to the physical address (MSI, MSI-X).
     /// Edge-triggered; `NoMemory` when there is no vector left.
     MsiBind = 104,
+    /// (register: bus << 16 | device << 11 | function << 8 | offset, 0 to read or 1 to write, value: u32,
+    /// resource) → what was read. PCI configuration space by ports, 32 bits at a time; needs
+    /// `Rights::PHYSICAL`. `NotFound` on a machine without.
+    PciConfig = 105,
 
     /// (text, length) → 0. Appends to the kernel's log.
     Log = 108,

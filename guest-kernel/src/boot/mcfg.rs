@@ -64,9 +64,9 @@ fn base_address(dsdt: &[u8]) -> Option<(u64, u8, u8)> {
     let name = b"_CBA";
     let after = dsdt.get(find(dsdt, name)? + name.len()..)?;
     let value = after.strip_prefix(&METHOD_RETURNS).unwrap_or(after);
-    let ecam = match value.first()? {
-        &DWORD => number(value, 1, 4),
-        &QWORD => number(value, 1, 8),
+    let ecam = match *value.first()? {
+        DWORD => number(value, 1, 4),
+        QWORD => number(value, 1, 8),
         _ => 0,
     };
     (ecam != 0).then_some((ecam, 0, u8::MAX))

@@ -7,6 +7,7 @@ use ferrix_abi::machine::RESTART;
 
 use super::unlocked;
 use crate::arch::msi::Message;
+use crate::arch::pci::{self, Access};
 use crate::arch::{TrapFrame, power};
 use crate::irq::Irq;
 use crate::mm::uaccess::{UserPtr, UserSlice};
@@ -80,6 +81,19 @@ fn message(
     let rights = Rights::WRITE | Rights::DUP | Rights::TRANSFER;
     let handle = process.share_handle(core, Object::Irq(irq), rights)?;
     Ok((handle, message))
+}
+
+/// `PciConfig`.
+pub fn pci_config(frame: &mut TrapFrame) -> Next {
+    let [register, write, value, resource, ..] = frame.arguments();
+    let access = match write {
+        0 => Access::Read,
+        _ => Access::Write(value as u32),
+    };
+    let result = current_process()
+        .check_resource(&lock(), Handle(resource as u32), Rights::PHYSICAL)
+        .and_then(|()| pci::access(register as u32, access).ok_or(Error::NotFound));
+    Next::result(frame, result.map(u64::from))
 }
 
 /// `IrqAck`.

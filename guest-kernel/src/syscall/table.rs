@@ -88,6 +88,7 @@ pub(super) static TABLE: [Handler; CALLS] = table(&[
     (Call::IrqBind, machine::bind_irq),
     (Call::IrqAck, machine::acknowledge_irq),
     (Call::MsiBind, machine::bind_message),
+    (Call::PciConfig, machine::pci_config),
     (Call::PortsGrant, machine::grant_ports),
     (Call::LogTake, machine::take_log),
     (Call::Log, machine::log),

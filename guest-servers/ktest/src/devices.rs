@@ -66,6 +66,8 @@ fn messages_want_the_right() -> Outcome {
     let none = ipc::duplicate(resource(), ferrix_abi::handle::Rights::DUP)?;
     let port = ipc::port_create()?;
     fails(system::msi_bind(port, 1, none), Error::NotPermitted)?;
+    fails(system::pci_read(0, none), Error::NotPermitted)?;
+    fails(system::pci_write(0, 0, none), Error::NotPermitted)?;
     fails(
         system::msi_bind(Handle(9999), 1, resource()),
         Error::BadHandle,

@@ -96,6 +96,20 @@ pub unsafe fn out32(port: u16, value: u32) {
     }
 }
 
+/// Reads 32 bits from an I/O port.
+///
+/// # Safety
+/// As [`out8`].
+#[inline]
+pub unsafe fn in32(port: u16) -> u32 {
+    let value;
+    // SAFETY: by the caller's promise.
+    unsafe {
+        asm!("in eax, dx", in("dx") port, out("eax") value, options(nostack, preserves_flags))
+    }
+    value
+}
+
 /// Reads a byte from an I/O port.
 ///
 /// # Safety

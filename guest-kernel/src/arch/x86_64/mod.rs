@@ -8,7 +8,7 @@
 //! | [`cpu`], [`segment`], [`features`] | a CPU's own data, GDT and TSS, CPUID |
 //! | [`apic`], [`ioapic`], [`msi`], [`vector`] | interrupt controllers, and messages to them |
 //! | [`nmi`], [`machine_check`] | what the machine reports of itself |
-//! | [`ports`] | I/O ports in user mode |
+//! | [`ports`], [`pci`] | I/O ports in user mode; PCI configuration space by ports |
 //! | [`power`], [`instructions`], [`msr`] | ends, instructions, register numbers |
 //! | [`upcalls`] | what all this calls in the core |
 //!
@@ -26,6 +26,7 @@ mod machine_check;
 pub mod msi;
 mod msr;
 mod nmi;
+pub mod pci;
 pub mod ports;
 pub mod power;
 mod requirements;

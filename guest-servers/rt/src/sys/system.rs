@@ -40,6 +40,18 @@ pub fn msi_bind(port: Handle, badge: u32, resource: Handle) -> Result<(Handle, M
     Ok((handle(irq), message))
 }
 
+/// Reads a register of PCI configuration space by ports (bus << 16 | device << 11 | function << 8 | offset).
+pub fn pci_read(register: u32, resource: Handle) -> Result<u32> {
+    let args = [register.into(), 0, 0, resource.0.into()];
+    plain(Call::PciConfig, args).map(|value| value as u32)
+}
+
+/// Writes one.
+pub fn pci_write(register: u32, value: u32, resource: Handle) -> Result<()> {
+    let args = [register.into(), 1, value.into(), resource.0.into()];
+    plain(Call::PciConfig, args).map(drop)
+}
+
 /// Unmasks the line after the device was served.
 pub fn irq_ack(irq: Handle) -> Result<()> {
     plain(Call::IrqAck, [irq.0.into()]).map(drop)
