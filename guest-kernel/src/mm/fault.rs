@@ -7,13 +7,14 @@ use ferrix_abi::error::Error;
 use ferrix_abi::layout::{PAGE_SIZE, USER_TOP};
 use ferrix_abi::vm::PageAccess;
 
+use super::oom::{self, Relief};
 use super::space::{Access, FaultError};
 use super::uaccess;
 use crate::arch::TrapFrame;
 use crate::exception::{FaultKind, fault_signal};
 use crate::ipc::{PageAnswer, wait_for_page};
 use crate::object::core_lock::lock;
-use crate::thread::current;
+use crate::thread::{current, is_killed};
 use crate::time;
 
 /// Bits of the error code that the processor pushes.
@@ -63,7 +64,11 @@ pub fn page_fault(frame: &mut TrapFrame, address: u64, error: u64) {
         return;
     };
     match uaccess::fixup(frame.rip) {
-        Some(continuation) if !user => frame.rip = continuation,
+        Some(continuation) if !user => {
+            // What the copy routine then returns.
+            frame.rax = uaccess::outcome(reason.into());
+            frame.rip = continuation;
+        }
         _ => fault_signal(frame, kind(reason), address, error),
     }
 }
@@ -83,11 +88,12 @@ fn persist(
     address: u64,
     access: Access,
 ) -> Result<(), FaultError> {
-    if first != FaultError::Absent || uaccess::is_peek(frame.rip) {
+    let may_come = matches!(first, FaultError::Absent | FaultError::NoMemory);
+    if !may_come || uaccess::is_peek(frame.rip) {
         return Err(first);
     }
     let start = time::cycles();
-    let result = wait_and_retry(address, access);
+    let result = wait_and_retry(first, address, access);
     if !frame.is_user() {
         // The kernel did not work meanwhile, though its call goes on.
         current().waited(&lock(), time::cycles().wrapping_sub(start));
@@ -95,11 +101,12 @@ fn persist(
     result
 }
 
-fn wait_and_retry(address: u64, access: Access) -> Result<(), FaultError> {
-    let mut reason = FaultError::Absent;
+fn wait_and_retry(first: FaultError, address: u64, access: Access) -> Result<(), FaultError> {
+    let mut reason = first;
     loop {
         match reason {
             FaultError::Absent => wait_for_pager(address, access)?,
+            FaultError::NoMemory if oom::wait_for_memory() == Relief::TryAgain => {}
             _ => return Err(reason),
         }
         match resolve(address, access) {
@@ -114,9 +121,13 @@ fn wait_and_retry(address: u64, access: Access) -> Result<(), FaultError> {
 pub fn touch(range: Range<u64>) -> Result<(), Error> {
     for address in range.step_by(PAGE_SIZE as usize) {
         loop {
+            if is_killed() {
+                return Err(Error::Interrupted);
+            }
             match crate::process::with_current_space(|space| space.touch(address)) {
                 Ok(()) => break,
                 Err(FaultError::Absent) => wait_for_pager(address, Access::Read)?,
+                Err(FaultError::NoMemory) if oom::wait_for_memory() == Relief::TryAgain => {}
                 Err(reason) => return Err(reason.into()),
             }
         }

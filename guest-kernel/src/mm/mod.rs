@@ -6,7 +6,7 @@
 //! | kernel's own | [`slab`], [`heap`], [`kstack`], [`window`] |
 //! | hardware | [`pmap`] (page tables), [`tlb`], [`gather`] |
 //! | address spaces | [`object`], [`map`] and [`entry`] (intervals), [`space`], [`utcb`], [`info`] |
-//! | entry points | [`fault`], [`uaccess`], [`tlb_ipi`] |
+//! | entry points | [`fault`], [`oom`], [`uaccess`], [`tlb_ipi`] |
 //!
 //! Lock order: address space → object → slabs → frames; the shoot-down's sender lock comes after
 //! the address space. Two address spaces are locked together only while one is still being made.
@@ -48,6 +48,8 @@ pub mod window;
 pub mod fault;
 #[cfg(target_os = "none")]
 mod hw;
+#[cfg(target_os = "none")]
+pub mod oom;
 #[cfg(target_os = "none")]
 #[expect(unsafe_code, reason = "instructions")]
 #[path = "../arch/x86_64/paging.rs"]

@@ -6,7 +6,7 @@ use super::kind::{InitPid, Life, PIDS, Process};
 use super::waiting::Report;
 use crate::arch::cpu;
 use crate::ipc;
-use crate::mm::tlb;
+use crate::mm::{oom, tlb};
 use crate::object::core_lock::lock;
 use crate::object::table::HandleTable;
 use crate::object::{Core, CoreGuard, Object};
@@ -96,6 +96,7 @@ pub fn finish(guard: CoreGuard, process: &'static Process, last: &'static Thread
     release_space(space);
     cpu::disable_interrupts();
     let mut core = lock();
+    oom::memory_freed(&core);
     become_zombie(&mut core, process);
     core
 }

@@ -44,6 +44,14 @@ pub fn kill(core: &mut Core, thread: &'static Thread) {
     }
 }
 
+/// Whether the current thread is to end: long work in the kernel stops. Interrupts may be on.
+pub fn is_killed() -> bool {
+    let state = cpu::interrupts_save_and_disable();
+    let killed = current().work.get(&lock()) & work::KILL != 0;
+    cpu::interrupts_restore(state);
+    killed
+}
+
 /// Ends the current thread.
 pub fn end_current() -> ! {
     let thread = current();

@@ -28,7 +28,7 @@ pub use context::{current, current_process, flow};
 #[cfg(target_os = "none")]
 pub use create::{ANY_CPU, Start, create, fork_current, idle};
 #[cfg(target_os = "none")]
-pub use end::{dismiss, end_current, kill, live, reap};
+pub use end::{dismiss, end_current, is_killed, kill, live, reap};
 #[cfg(target_os = "none")]
 pub use kind::{InProcess, THREADS, TIDS, Thread, by_tid, work};
 #[cfg(target_os = "none")]
@@ -67,6 +67,8 @@ pub enum State {
     SigWait,
     /// For a page, in the middle of the kernel's work.
     Page,
+    /// For memory, in the middle of the kernel's work.
+    Memory,
     /// Has ended; its stack may still be in use by the switch away from it.
     Dead,
 }

@@ -6,6 +6,7 @@ use ferrix_abi::ipc::Tag;
 use super::State;
 use super::kind::{Thread, work};
 use crate::arch::TrapFrame;
+use crate::mm::oom;
 use crate::object::{Core, CoreGuard};
 use crate::sched::{self, Next};
 use crate::timer::{self, Owner};
@@ -73,6 +74,7 @@ pub fn unblock(core: &mut Core, thread: &'static Thread) {
         State::Futex => futex::withdraw(core, thread),
         State::Poll => ipc::end_poll(core, thread),
         State::Page => ipc::end_page_wait(core, thread),
+        State::Memory => oom::withdraw(core, thread),
         _ => {}
     }
 }
@@ -97,7 +99,7 @@ pub fn interrupt(core: &mut Core, thread: &'static Thread) {
     match thread.state.get(core) {
         State::Send | State::Receive if !interruptible => {}
         State::Reply if interruptible => ipc::ask_to_cancel(core, thread),
-        State::Reply | State::Page => {}
+        State::Reply | State::Page | State::Memory => {}
         state if state.is_blocked() => {
             finish(core, thread, Outcome::Result(Err(Error::Interrupted)));
         }
@@ -115,6 +117,7 @@ pub fn expired(core: &mut Core, thread: &'static Thread) {
             return ipc::ask_to_cancel(core, thread);
         }
         State::Page => return ipc::page_timed_out(core, thread),
+        State::Memory => return oom::look_again(core, thread),
         state if state.is_blocked() => Outcome::Result(Err(Error::TimedOut)),
         _ => return,
     };

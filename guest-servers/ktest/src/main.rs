@@ -14,6 +14,7 @@ extern crate alloc;
 #[expect(unsafe_code, reason = "registers that only assembly names")]
 mod cpu;
 mod devices;
+mod exhaustion;
 mod futexes;
 mod handles;
 mod maps;
@@ -72,6 +73,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("traps", traps::TESTS),
     ("devices", devices::TESTS),
     ("stress", stress::TESTS),
+    ("exhaustion", exhaustion::TESTS),
 ];
 
 fn run() -> ! {

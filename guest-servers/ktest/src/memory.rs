@@ -1,11 +1,12 @@
 //! Mappings that move, locked and resident pages, limits.
 
-use ferrix_abi::Error;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::signal::number::{SIGKILL, SIGSEGV};
 use ferrix_abi::vm::{Inheritance, MapFlags, Prot, RemapFlags};
+use ferrix_abi::{Call, Error};
 use ferrix_rt::sys::memory::{self, Mapping, SELF, map_anywhere};
+use ferrix_rt::sys::raw::call6;
 use ferrix_rt::sys::utcb;
 
 use crate::support::*;
@@ -186,10 +187,17 @@ fn resident_pages_are_limited() -> Outcome {
         // A system call fails; a touch of the program's own ends it.
         fails(memory::lock(pages.address, pages.length), Error::NoMemory)?;
         equal(memory::info(0)?.violations[1], 1)?;
+        fails(write_info(pages.address + 60 * PAGE_SIZE), Error::NoMemory)?;
         (0..64).for_each(|page| pages.write(page, 1));
         Ok(())
     })?;
     equal(status_of(pid)?, SIGKILL)
+}
+
+/// Lets the kernel write to an address.
+fn write_info(address: u64) -> Result<u64, Error> {
+    // SAFETY: the memory is a test's, used by raw accesses only.
+    unsafe { call6(Call::ProcessNext, [0, address, 0, 0, 0, 0]) }
 }
 
 fn mappings_of_others_can_be_seen() -> Outcome {

@@ -19,7 +19,7 @@ use ferrix_abi::vm::Region;
 
 use crate::object::Core;
 
-// `copy_user(to, from, count) -> 0`, or 1 after a fault. A `rep` instruction that faults can be
+// `copy_user(to, from, count) -> 0`, or what the fault's handler left in RAX. A `rep` instruction that faults can be
 // continued or given up at any element. `peek_user(from) -> the 32-bit value`, or -1 after a fault.
 global_asm!(
     ".global copy_user, copy_user_end, copy_user_fixup",
@@ -35,7 +35,6 @@ global_asm!(
     "ret",
     "copy_user_end:",
     "copy_user_fixup:",
-    "mov eax, 1",
     "ret",
     "peek_user:",
     "mov eax, [rdi]",
@@ -103,10 +102,21 @@ fn with_user_access<R>(f: impl FnOnce() -> R) -> R {
 unsafe fn copy(to: *mut u8, from: *const u8, count: usize) -> Result<()> {
     // SAFETY: the kernel side is the caller's promise; faults on the user side are fixed up.
     let failed = with_user_access(|| unsafe { copy_user(to, from, count) });
-    if failed == 0 {
-        Ok(())
-    } else {
-        Err(Error::Fault)
+    match failed {
+        0 => Ok(()),
+        NO_MEMORY => Err(Error::NoMemory),
+        _ => Err(Error::Fault),
+    }
+}
+
+/// What `copy_user` returns when there was no memory for a page.
+const NO_MEMORY: u64 = 2;
+
+/// What `copy_user` returns after a fault with this error.
+pub fn outcome(error: Error) -> u64 {
+    match error {
+        Error::NoMemory => NO_MEMORY,
+        _ => 1,
     }
 }
 

@@ -1,0 +1,139 @@
+//! When no page can be had: one process is killed, and who needs the page waits for its memory.
+//!
+//! The rule: of all processes but init and the servers (those that have ever received a call), the one with
+//! the most pages present; of several, the youngest. It is killed with a line in the log. There is one
+//! victim at a time; if its memory is not enough, the next one follows. A thread that waits holds no lock
+//! and tries again when a process has given its memory back, so the system goes on with whoever is
+//! left. When nobody can be killed the touch fails: the process that made it is killed, or its system call
+//! gets `NoMemory`.
+
+use ferrix_abi::signal::number::SIGKILL;
+
+use super::frame;
+use crate::arch::cpu;
+use crate::object::core_lock::lock;
+use crate::object::list::List;
+use crate::object::{Core, CoreCell};
+use crate::process::{self, InitPid, Life, PIDS, Process};
+use crate::sched;
+use crate::sched::queue::InQueue;
+use crate::thread::{self, State, Thread, current, work};
+use crate::time;
+
+/// What became of a wish for memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relief {
+    /// Some may be free now.
+    TryAgain,
+    /// There is none to be had, or the thread itself is to end.
+    None,
+}
+
+/// Threads that wait for memory.
+static WAITERS: List<Thread, InQueue> = List::new();
+/// The process killed last: its id, and when it started.
+static VICTIM: CoreCell<(u32, u64)> = CoreCell::new((0, 0));
+
+/// Frames beyond the kernel's reserve that are enough to go on.
+const ENOUGH: u64 = 16;
+/// A victim's memory that goes elsewhere is noticed after this time, in nanoseconds.
+const PATIENCE_NS: u64 = 20_000_000;
+
+/// The running thread, which holds no lock, needs a page and there is none: waits for one.
+pub fn wait_for_memory() -> Relief {
+    let state = cpu::interrupts_save_and_disable();
+    let relief = relieve();
+    cpu::interrupts_restore(state);
+    relief
+}
+
+fn relieve() -> Relief {
+    let mut core = lock();
+    let caller = current();
+    if frame::statistics().0 >= frame::RESERVE + ENOUGH {
+        return Relief::TryAgain;
+    }
+    if !is_dying(&core) {
+        let Some(victim) = choose(&core) else {
+            return Relief::None;
+        };
+        kill(&mut core, victim);
+    }
+    if caller.work.get(&core) & work::KILL != 0 {
+        return Relief::None;
+    }
+    WAITERS.push_back(&core, caller);
+    thread::bound(&core, caller, time::now_ns() + PATIENCE_NS);
+    sched::block_inside(core, caller, State::Memory);
+    let killed = current().work.get(&lock()) & work::KILL != 0;
+    if killed {
+        Relief::None
+    } else {
+        Relief::TryAgain
+    }
+}
+
+/// Whether the last victim still has its memory.
+fn is_dying(core: &Core) -> bool {
+    let (pid, start_ns) = VICTIM.get(core);
+    PIDS.get(core, pid).is_some_and(|process| {
+        process.start_ns.get(core) == start_ns && process.life.get(core) == Life::Ending
+    })
+}
+
+/// The victim by the rule.
+fn choose(core: &Core) -> Option<&'static Process> {
+    let mut previous = 0;
+    let mut most = (0, 0);
+    let mut victim = None;
+    while let Some((pid, process)) = PIDS.next_used(core, previous) {
+        previous = pid;
+        let exempt = pid == InitPid::PID
+            || process.serves.get(core)
+            || process.life.get(core) != Life::Alive;
+        let Some(space) = process.space(core).filter(|_| !exempt) else {
+            continue;
+        };
+        let pages = space.usage().resident_pages;
+        // The younger of equals has started later.
+        let weight = (pages, process.start_ns.get(core));
+        if pages != 0 && weight > most {
+            (most, victim) = (weight, Some(process));
+        }
+    }
+    victim
+}
+
+fn kill(core: &mut Core, victim: &'static Process) {
+    let pid = victim.pid.get(core);
+    let pages = victim
+        .space(core)
+        .map_or(0, |space| space.usage().resident_pages);
+    let text = victim.arguments.get(core);
+    let name = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    log!(
+        "out of memory: killed pid {pid} ({}), which has {pages} pages",
+        core::str::from_utf8(name).unwrap_or("?")
+    );
+    VICTIM.set(core, (pid, victim.start_ns.get(core)));
+    process::kill(core, victim, SIGKILL);
+}
+
+/// A process has given its memory back.
+pub fn memory_freed(core: &Core) {
+    while let Some(thread) = WAITERS.first(core) {
+        look_again(core, thread);
+    }
+}
+
+/// A thread that waits for memory tries again.
+pub fn look_again(core: &Core, thread: &'static Thread) {
+    withdraw(core, thread);
+    thread.disarm(core);
+    sched::wake(core, thread);
+}
+
+/// A thread waits for memory no longer.
+pub fn withdraw(core: &Core, thread: &'static Thread) {
+    WAITERS.remove(core, thread);
+}

@@ -1,0 +1,127 @@
+//! No memory left: who goes, and who goes on.
+//!
+//! Zeroing pages is dear where the kernel is emulated. So most of memory is put aside first, untouched; this
+//! comes last, because it is not known to be zero afterwards.
+
+use core::sync::atomic::Ordering::SeqCst;
+
+use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::signal::number::SIGKILL;
+use ferrix_abi::vm::Prot;
+use ferrix_rt::sys::memory::{self, Mapping, map_anywhere};
+use ferrix_rt::sys::system;
+
+use crate::support::*;
+
+pub const TESTS: &[Test] = &[("memory_is_out", memory_is_out)];
+
+/// What is left for those who eat, in pages.
+const LEFT: u64 = 1200;
+
+/// Puts memory aside until so many pages are free; it comes back with the process's end.
+fn put_aside(left: u64) -> Outcome {
+    for pages in [1024, 64, 4] {
+        while system::statistics()?.free_pages > left + pages {
+            memory::object_contiguous(pages * PAGE_SIZE, resource())?;
+        }
+    }
+    Ok(())
+}
+
+/// Fills so many pages of an object that nobody maps.
+fn hide(pages: u64) -> Outcome {
+    let length = pages * PAGE_SIZE;
+    let object = memory::object_create(length)?;
+    let whole = Mapping::shared(object, length, Prot::READ | Prot::WRITE);
+    let view = Pages {
+        address: map_anywhere(&whole)?,
+        length,
+    };
+    eat(view)?;
+    view.unmap()
+}
+
+/// Writes to every page.
+fn eat(pages: Pages) -> Outcome {
+    for page in 0..pages.length / PAGE_SIZE {
+        pages.write(page, page);
+    }
+    Ok(())
+}
+
+fn more_than_all() -> Result<Pages, Failure> {
+    Pages::new(2 * LEFT)
+}
+
+/// One after the other, because what was put aside is not untouched afterwards.
+fn memory_is_out() -> Outcome {
+    put_aside(LEFT)?;
+    the_largest_goes()?;
+    who_waits_can_be_killed()?;
+    fork_bomb()
+}
+
+/// Two that eat, one of them in a system call: both go, one after the other, and nobody else does.
+fn the_largest_goes() -> Outcome {
+    let before = system::statistics()?.free_pages;
+    let (small, go_on) = (Pages::new(100)?, Pages::shared(1)?);
+    eat(small)?;
+    let bystander = spawn(|| {
+        eat(small)?;
+        while go_on.futex().load(SeqCst) == 0 {
+            wait_while(go_on.futex(), 0);
+        }
+        let more = Pages::new(500)?;
+        eat(more)?;
+        equal(more.read(499), 499)
+    })?;
+    let eaters = [
+        spawn(|| eat(more_than_all()?))?,
+        spawn(|| {
+            let pages = more_than_all()?;
+            Ok(memory::lock(pages.address, pages.length)?)
+        })?,
+    ];
+    for eater in eaters {
+        equal(status_of(eater)?, SIGKILL)?;
+    }
+    go_on.futex().store(1, SeqCst);
+    wake_all(go_on.futex())?;
+    succeeded(bystander)?;
+    let after = system::statistics()?.free_pages;
+    holds(after + 300 > before, "the memory is back")
+}
+
+fn who_waits_can_be_killed() -> Outcome {
+    let eaters = [
+        spawn(|| eat(more_than_all()?))?,
+        spawn(|| eat(more_than_all()?))?,
+    ];
+    sleep_ms(20);
+    for eater in eaters {
+        kill(eater as i32, SIGKILL)?;
+        equal(status_of(eater)?, SIGKILL)?;
+    }
+    Ok(())
+}
+
+/// Processes until there is no memory for one more: an error, and nobody is harmed.
+fn fork_bomb() -> Outcome {
+    hide(system::statistics()?.free_pages - 600)?;
+    let stop = Pages::shared(1)?;
+    let mut children = 0;
+    let child = || {
+        while stop.futex().load(SeqCst) == 0 {
+            wait_while(stop.futex(), 0);
+        }
+        Ok(())
+    };
+    while children < 200 && spawn(child).is_ok() {
+        children += 1;
+    }
+    holds(children > 10, "some are possible")?;
+    holds(children < 200, "but not all")?;
+    stop.futex().store(1, SeqCst);
+    wake_all(stop.futex())?;
+    Ok(())
+}
