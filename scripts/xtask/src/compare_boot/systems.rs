@@ -111,16 +111,17 @@ fn vmm_linux(linux: &Linux) -> Command {
     vmm
 }
 
-/// Without timers and interrupt controllers that a KVM guest does not need. Emulated, Linux needs them,
-/// and cannot find out how fast the time-stamp counter is.
+/// Without timers and interrupt controllers that a KVM guest does not need, but with the clock, for which
+/// Debian's kernel would wait for seconds. Emulated, Linux needs them all, and cannot find out how fast the
+/// time-stamp counter is.
 fn microvm(accelerator: &str, kernel: &Path, linux: &Linux) -> Command {
     let (machine, options) = match accelerator {
         "kvm" => (
-            "microvm,rtc=off,pit=off,pic=off,x-option-roms=off",
+            "microvm,rtc=on,pit=off,pic=off,x-option-roms=off",
             LINUX_OPTIONS.to_owned(),
         ),
         _ => (
-            "microvm,rtc=off,x-option-roms=off",
+            "microvm,rtc=on,x-option-roms=off",
             format!("{LINUX_OPTIONS} tsc_early_khz={}", kilohertz()),
         ),
     };
