@@ -5,6 +5,10 @@
 
 mod bad_input;
 mod boot;
+mod cpu_events;
+mod cpu_models;
+mod cpu_qmp;
+mod cpu_ways;
 mod disk;
 mod firecracker;
 mod gdb;
@@ -58,6 +62,9 @@ fn tests() -> ExitCode {
         power::trials(),
         firecracker::trials(),
         q35::trials(),
+        cpu_ways::trials(),
+        cpu_events::trials(),
+        cpu_models::trials(),
     ];
     run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

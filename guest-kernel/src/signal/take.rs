@@ -5,7 +5,7 @@ use ferrix_abi::signal::{SignalInfo, SignalSet, SignalSlot};
 
 use super::action::UNBLOCKABLE;
 use super::send::{interrupts, settle, take};
-use crate::arch::TrapFrame;
+use crate::arch::{TrapFrame, take_back_system_call};
 use crate::object::Core;
 use crate::thread::{Thread, work};
 
@@ -52,6 +52,7 @@ pub fn deliver(core: &mut Core, thread: &'static Thread, frame: &mut TrapFrame) 
     if !interrupts(core, thread) {
         return settle(core, thread);
     }
+    take_back_system_call(frame);
     if is_inside(&personality, frame.rip) {
         thread.set_signal_pending(core, 1);
         thread.add_work(core, work::TOLD);

@@ -22,6 +22,7 @@ mod register {
     pub const ICR: u32 = 0x30;
     pub const ICR_HIGH: u32 = 0x31;
     pub const LVT_TIMER: u32 = 0x32;
+    pub const LVT_LINT1: u32 = 0x36;
     pub const TIMER_INITIAL: u32 = 0x38;
     pub const TIMER_CURRENT: u32 = 0x39;
     pub const TIMER_DIVIDE: u32 = 0x3e;
@@ -37,6 +38,7 @@ const DIVIDE_1: u64 = 0xb;
 
 const ICR_PENDING: u64 = 1 << 12;
 const ICR_ASSERT: u32 = 1 << 14;
+/// Also in a local vector table's entry.
 const ICR_NMI: u32 = 4 << 8;
 const ICR_INIT: u32 = 5 << 8;
 const ICR_STARTUP: u32 = 6 << 8;
@@ -104,6 +106,8 @@ pub(super) fn init_cpu() {
         SOFTWARE_ENABLE | vector::SPURIOUS as u64,
     );
     write(register::TPR, 0);
+    // Where PCs have the NMI line.
+    write(register::LVT_LINT1, ICR_NMI as u64);
     let id = read(register::ID) as u32;
     let id = if WINDOW.load(Relaxed) == 0 {
         id

@@ -38,6 +38,7 @@ pub mod thread;
 mod upcalls;
 pub mod vector;
 
+pub use entry::take_back_system_call;
 pub use features::{Features, crystal_tsc_khz, features, hypervisor_frequencies};
 pub use frame::{TrapFrame, USER_RFLAGS_MASK};
 pub use msr::{KVM_SYSTEM_TIME_NEW, KVM_WALL_CLOCK_NEW};

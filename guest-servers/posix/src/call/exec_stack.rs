@@ -3,7 +3,7 @@
 use super::exec::{Level, Strings, Text};
 use super::time::CLOCK_TICKS;
 use crate::state::IDENTITY;
-use crate::{random, user};
+use crate::{fp, random, user};
 use ferrix_abi::layout::{PAGE_SIZE, STACK_TOP};
 use ferrix_posix::elf_plan::{HEADER_ENTRY_SIZE, Plan};
 use ferrix_posix::limits::STACK_SIZE;
@@ -17,8 +17,8 @@ use linux_raw_sys::auxvec::{
 
 /// Entries of the auxiliary vector.
 const AUXILIARY: usize = 18;
-/// Bytes of stack that a signal handler needs at least: the frame with its floating-point state, and some.
-const SIGNAL_STACK: u64 = 2048;
+/// Bytes of stack that a signal handler needs at least, besides the floating-point state.
+const SIGNAL_STACK: u64 = 1536;
 /// The second place for a stack ends so far below the first.
 const APART: u64 = 4 * STACK_SIZE;
 
@@ -209,7 +209,10 @@ impl Image<'_> {
             (AT_CLKTCK, CLOCK_TICKS),
             (AT_RANDOM, layout.random),
             (AT_EXECFN, name),
-            (AT_MINSIGSTKSZ, SIGNAL_STACK),
+            (
+                AT_MINSIGSTKSZ,
+                SIGNAL_STACK + fp::layout().in_frame() as u64,
+            ),
             (AT_NULL, 0),
         ];
         for (index, (key, value)) in entries.into_iter().enumerate() {

@@ -24,6 +24,7 @@ mod trap;
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::TrapFrame;
 use super::features::{Features, features};
 use super::instructions::wrmsr;
 use super::segment::{KERNEL_CS, SYSRET_BASE};
@@ -45,6 +46,15 @@ pub fn bases_by_instruction() -> bool {
 /// Whether SYSCALL arrives as a fetch fault.
 pub fn syscall_is_fetch_fault() -> bool {
     FETCH_FAULT.load(Relaxed)
+}
+
+/// Takes back a SYSCALL that has not arrived: where it arrives as a fetch fault, an interrupt may come first, with RIP
+/// at the kernel's entry. The instruction is then executed again.
+pub fn take_back_system_call(frame: &mut TrapFrame) {
+    const LENGTH: u64 = 2;
+    if syscall_is_fetch_fault() && frame.rip == syscall::entry as *const () as u64 {
+        frame.rip = frame.rcx.wrapping_sub(LENGTH);
+    }
 }
 
 /// Where a parked thread continues.
