@@ -68,16 +68,34 @@ fn no_leak() -> Result<()> {
     // The first rounds, and the first look, fill the caches that stay.
     run_loop(&mut guest, 20)?;
     counters(&mut guest)?;
-    let before = counters(&mut guest)?;
-    run_loop(&mut guest, 200)?;
-    let mut after = Counters::new();
+    let mut before = counters(&mut guest)?;
+    let mut after = after_loop(&mut guest, &before)?;
+    let mut one_less = before.clone();
+    one_less
+        .entry("free_pages".into())
+        .and_modify(|free| *free -= 1);
+    if after == one_less {
+        // A cache of the kernel took a page; a leak takes one again.
+        before = after;
+        after = after_loop(&mut guest, &before)?;
+    }
+    if after != before {
+        return Err(guest.wrong(format!("before: {before:?}\nafter:  {after:?}")));
+    }
+    guest.power_off(0).map(drop)
+}
+
+/// The counters behind the loop, which get some time to be as `before`.
+fn after_loop(guest: &mut Guest, before: &Counters) -> Result<Counters> {
+    run_loop(guest, 150)?;
+    let mut now = Counters::new();
     for _ in 0..LOOKS {
-        after = counters(&mut guest)?;
-        if after == before {
-            return guest.power_off(0).map(drop);
+        now = counters(guest)?;
+        if now == *before {
+            break;
         }
     }
-    Err(guest.wrong(format!("before: {before:?}\nafter:  {after:?}")))
+    Ok(now)
 }
 
 fn run_loop(guest: &mut Guest, rounds: u32) -> Result<()> {
