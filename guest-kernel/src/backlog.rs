@@ -96,7 +96,9 @@ mod tests {
     use super::*;
 
     fn add(backlog: &mut Backlog, text: &str) {
-        backlog.add(|sink| drop(sink.write_str(text)));
+        backlog.add(|sink| {
+            let _ = sink.write_str(text);
+        });
     }
 
     fn take(backlog: &mut Backlog, most: usize) -> String {
@@ -127,8 +129,8 @@ mod tests {
             });
         }
         let kept = take(&mut backlog, SIZE);
-        assert!(kept.len() % line.len() == 0 && kept.replace(line, "").is_empty());
-        let note = format!("ferrix: 7 messages of the log were lost\n");
+        assert!(kept.len().is_multiple_of(line.len()) && kept.replace(line, "").is_empty());
+        let note = "ferrix: 7 messages of the log were lost\n";
         assert_eq!(take(&mut backlog, SIZE), note);
         add(&mut backlog, "next\n");
         assert_eq!(take(&mut backlog, SIZE), "next\n");

@@ -5,6 +5,7 @@
 //! | `build` | monitor, kernel, servers, programs, image |
 //! | `boot [vmm options]` | runs the monitor on a copy of the disk |
 //! | `boot-qemu [--machine NAME] [QEMU options]` | the same in QEMU, without KVM |
+//! | `boot-firecracker [Firecracker's options]` | the same by Firecracker |
 //! | `hardware-kvm COMMAND…` | runs a command in a machine with a hardware `/dev/kvm` |
 //! | `test [--quick] [--machine NAME] [filter]` | all tests, on every machine; a table and a closing line |
 //! | `bench` | kernel instructions per operation |
@@ -16,6 +17,7 @@ mod bench;
 mod build;
 mod compare_boot;
 mod docs;
+mod firecracker;
 mod hardware_kvm;
 mod image;
 mod lint;
@@ -45,6 +47,7 @@ fn dispatch() -> Result<ExitCode> {
         "build" => build::all().map(|()| ExitCode::SUCCESS),
         "boot" => run::boot(&rest),
         "boot-qemu" => run::boot_qemu(&rest),
+        "boot-firecracker" => firecracker::boot(&rest),
         "hardware-kvm" => Ok(hardware_kvm::main(&rest)),
         "test" => test::all(&rest),
         "bench" => bench::all().map(|()| ExitCode::SUCCESS),
@@ -52,7 +55,7 @@ fn dispatch() -> Result<ExitCode> {
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
         other => {
             bail!(
-                "unknown command `{other}`: expected build, boot, boot-qemu, hardware-kvm, test, bench, compare-boot or lint"
+                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, compare-boot or lint"
             )
         }
     }

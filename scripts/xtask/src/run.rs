@@ -112,7 +112,7 @@ fn qemu_with(machine: &Machine, accelerator: &str, disk: &Path) -> Command {
 }
 
 /// A copy of the root disk in a folder that goes when the value is dropped.
-fn disk_copy() -> Result<(TempDir, PathBuf)> {
+pub fn disk_copy() -> Result<(TempDir, PathBuf)> {
     let folder = tempfile::Builder::new()
         .prefix("boot-")
         .tempdir_in("target");
@@ -122,7 +122,8 @@ fn disk_copy() -> Result<(TempDir, PathBuf)> {
     Ok((folder, disk))
 }
 
-fn finish(command: &mut Command, name: &str) -> Result<ExitCode> {
+/// Runs a command to its end; its status is ours.
+pub fn finish(command: &mut Command, name: &str) -> Result<ExitCode> {
     let status = command
         .status()
         .with_context(|| format!("running {name}"))?;

@@ -190,9 +190,9 @@ impl VmConfig {
     /// (`ferrix_machine::cmdline::CONSOLE`); then there is no virtio-console.
     pub fn has_serial_terminal(&self) -> bool {
         let words = self.append.split_ascii_whitespace();
-        let values =
+        let mut values =
             words.filter_map(|word| word.strip_prefix(cmdline::CONSOLE)?.strip_prefix('='));
-        let name = values.last().and_then(|value| value.split(',').next());
+        let name = values.next_back().and_then(|value| value.split(',').next());
         !self.machine.model.is_ferrix()
             || name.is_some_and(|name| cmdline::SERIAL_CONSOLES.contains(&name))
     }

@@ -1,5 +1,6 @@
 //! What the terminal is on: a virtio-console, or a UART.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use ferrix_abi::handle::Handle;
@@ -39,7 +40,7 @@ pub struct Device {
 }
 
 enum Kind {
-    Virtio(Console),
+    Virtio(Box<Console>),
     Serial(Uart<PortRegisters>),
 }
 
@@ -101,7 +102,7 @@ impl Device {
         let console = Console::start(transport, memory).map_err(|error| format!("{error}"))?;
         let irq = bind_interrupt(device, port, IRQ, resource).map_err(kernel)?;
         Ok(Some(Device {
-            kind: Kind::Virtio(console),
+            kind: Kind::Virtio(Box::new(console)),
             irq,
         }))
     }
