@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod boot;
+mod checks;
 mod cpu_events;
 mod cpu_models;
 mod cpu_qmp;
@@ -53,6 +54,7 @@ fn tests() -> ExitCode {
         scheduling::trials(),
         isolation::trials(),
         kernel::trials(),
+        checks::trials(),
         memory::trials(),
         idle::trials(),
         gdb::trials(),

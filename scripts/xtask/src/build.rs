@@ -16,6 +16,7 @@ pub const GUEST: &[(&str, &str)] = &[
     ("posix", "posix/guest"),
     ("bench", "bench/guest"),
     ("ktest", "ktest/guest"),
+    ("vmm-checks", "vmm-checks/guest"),
 ];
 
 /// Boot modules of the default image.
@@ -95,7 +96,7 @@ fn modules() -> Result<()> {
             run(tool("strip").arg("-o").arg(&target).arg(&source))?;
         }
     }
-    for alone in ["bench", "ktest"] {
+    for alone in ["bench", "ktest", "vmm-checks"] {
         copy_if_newer(&from.join(alone), &to.join(alone))?;
     }
     copy_if_newer(Path::new("images/servers.manifest"), &to.join("manifest"))?;
