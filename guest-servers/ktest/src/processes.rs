@@ -254,7 +254,7 @@ fn kill_error(pid: u32) -> Result<(), Error> {
 }
 
 fn unknown_calls() -> Outcome {
-    for number in [6, 7, 112, 200, 255] {
+    for number in [6, 7, 150, 200, 255] {
         let mut registers = Registers {
             rax: number,
             ..Default::default()
