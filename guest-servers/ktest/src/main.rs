@@ -26,6 +26,8 @@ mod options;
 mod pager;
 #[expect(unsafe_code, reason = "calls the kernel with wrong pointers")]
 mod pointers;
+#[expect(unsafe_code, reason = "port instructions")]
+mod ports;
 #[expect(unsafe_code, reason = "children that do what ends them")]
 mod processes;
 mod receiving;
@@ -72,6 +74,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("cpu", cpu::TESTS),
     ("traps", traps::TESTS),
     ("devices", devices::TESTS),
+    ("ports", ports::TESTS),
     ("stress", stress::TESTS),
     ("exhaustion", exhaustion::TESTS),
 ];

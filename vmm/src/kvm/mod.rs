@@ -144,12 +144,7 @@ impl Vm {
     }
 
     /// Creates vCPU `index` of `count`, with its CPUID set as the machine has it.
-    pub fn create_vcpu(
-        &self,
-        index: u32,
-        count: u32,
-        model: Model,
-    ) -> Result<VcpuFd, KvmError> {
+    pub fn create_vcpu(&self, index: u32, count: u32, model: Model) -> Result<VcpuFd, KvmError> {
         let most = self.system.0.get_max_vcpus();
         if count as usize > most {
             return Err(KvmError::TooManyCpus { most });
