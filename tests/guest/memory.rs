@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::trial::everywhere;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ferrix_tests::{Disk, Guest, Options};
 use libtest_mimic::Trial;
 
@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         ("memory::locks", "lock"),
         ("memory::files", "file"),
         ("memory::memfd", "memfd"),
+        ("memory::disk_files", "disk"),
         ("memory::segments", "shm"),
     ];
     let checks = checks.map(|(name, groups)| everywhere(name, move || checked(groups)));
@@ -26,6 +27,10 @@ pub fn trials() -> Vec<Trial> {
         everywhere("memory::tmpfs", tmpfs),
         everywhere("memory::programs_in_memory", programs_in_memory),
         everywhere("memory::proc", proc),
+        everywhere(
+            "memory::mapped_bytes_reach_the_disk",
+            mapped_bytes_reach_the_disk,
+        ),
     ];
     checks.into_iter().chain(others).collect()
 }
@@ -102,6 +107,37 @@ fn programs_in_memory() -> Result<()> {
         "script ran\n",
     )?;
     guest.power_off(0).map(drop)
+}
+
+/// By `msync`, by time, and by the file's last use, however the machine ends.
+fn mapped_bytes_reach_the_disk() -> Result<()> {
+    let disk = Disk::copy()?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
+    guest.check(
+        "cd /home; for f in a b c; do echo old text > $f; done; sync; cd /",
+        "",
+    )?;
+    guest.check(
+        "mapwrite -n /home/b TIME; mapwrite -n /home/c END; cat /home/b",
+        "TIMEtext\n",
+    )?;
+    guest.check("sleep 12", "")?;
+    guest.check("mapwrite /home/a SYNC; cat /home/a", "SYNCtext\n")?;
+    // As by a power cut.
+    drop(guest);
+    for (path, text) in [
+        ("/home/a", "SYNCtext\n"),
+        ("/home/b", "TIMEtext\n"),
+        ("/home/c", "END text\n"),
+    ] {
+        let found = disk.dump(path)?;
+        ensure!(
+            found == text.as_bytes(),
+            "{path} holds {}",
+            String::from_utf8_lossy(&found)
+        );
+    }
+    Ok(())
 }
 
 fn proc() -> Result<()> {

@@ -213,6 +213,12 @@ pub static TOOLS: &[Tool] = &[
         "what is in directories",
     ),
     tool(
+        "mapwrite",
+        util::memcheck::mapwrite,
+        "mapwrite [-n] FILE TEXT",
+        "write to a file through a mapping",
+    ),
+    tool(
         "memcheck",
         util::memcheck::run,
         "memcheck [NAME]...",

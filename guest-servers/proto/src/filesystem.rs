@@ -38,6 +38,10 @@ pub const INFO: u16 = FILESYSTEM_BASE + 13;
 /// Makes everything durable.
 pub const SYNC: u16 = FILESYSTEM_BASE + 14;
 
+/// Word 1 = the kernel's number of a memory object ([`Region::object`](ferrix_abi::vm::Region)): if it is a file's, what
+/// was written through mappings of it is made durable.
+pub const SYNC_OBJECT: u16 = FILESYSTEM_BASE + 15;
+
 /// Flags of [`MOUNT`].
 pub mod mount {
     /// Read-only.

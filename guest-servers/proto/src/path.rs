@@ -57,6 +57,9 @@ pub const MAKE_ROOT: u16 = PATH_BASE + 18;
 /// handle 0, open for reading and writing.
 pub const MAKE_UNNAMED: u16 = PATH_BASE + 19;
 
+/// As [`filesystem::SYNC_OBJECT`](crate::filesystem::SYNC_OBJECT), asked of every file system (`msync`).
+pub const SYNC_OBJECT: u16 = PATH_BASE + 20;
+
 /// How a path's last component is looked up.
 pub mod lookup {
     /// Do not follow a symbolic link in the last place.

@@ -38,11 +38,15 @@ pub mod entry;
 mod heap;
 #[cfg(feature = "server")]
 pub mod log;
+#[expect(unsafe_code, reason = "memory that is moved away page by page")]
+pub mod pager;
 #[cfg(feature = "driver")]
 #[expect(unsafe_code, reason = "port instructions")]
 pub mod ports;
 #[cfg(feature = "server")]
 pub mod service;
+#[cfg(feature = "server")]
+pub mod views;
 
 pub use ferrix_abi as abi;
 pub use ferrix_proto as proto;

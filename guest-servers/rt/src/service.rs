@@ -202,6 +202,11 @@ pub trait Service {
     fn notified(&mut self, _badge: u32, _count: u64) {}
     /// A caller that is still waiting wants its call ended: answer it now.
     fn cancelled(&mut self, _caller: Caller) {}
+    /// Somebody waits for page `page` of the paged object with this badge; from there on `count` are absent.
+    /// Answered by `ObjectSupply` or `ObjectFail`.
+    fn page_wanted(&mut self, _badge: u32, _page: u64, _count: u64) {}
+    /// Nobody maps or names the paged object with this badge any more.
+    fn object_unused(&mut self, _badge: u32) {}
     /// The reply could not be delivered because the caller is gone.
     fn undelivered(&mut self, _request: &Request) {}
     /// The windows of this server's clients.
@@ -264,6 +269,15 @@ fn dispatch(service: &mut dyn Service, received: &ipc::Received) -> Option<(Requ
         }
         Kind::CANCEL => {
             service.cancelled(caller);
+            None
+        }
+        Kind::PAGE_REQUEST => {
+            let [page, count, ..] = received.words;
+            service.page_wanted(received.badge, page, count);
+            None
+        }
+        Kind::OBJECT_UNUSED => {
+            service.object_unused(received.badge);
             None
         }
         _ => None,

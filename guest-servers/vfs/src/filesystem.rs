@@ -188,6 +188,10 @@ pub trait Filesystem {
     fn sync(&mut self) -> Result<()> {
         Ok(())
     }
+    /// Makes durable what was written through mappings of the memory object with this number, if it is a file's.
+    fn sync_object(&mut self, _object: u64) -> Result<()> {
+        Ok(())
+    }
     /// Writes everything back and lets go of the device; busy files stop only a polite unmount.
     fn unmount(&mut self, _force: Force) -> Result<()> {
         Ok(())

@@ -1,7 +1,7 @@
 //! What programs ask on an open file.
 
 use super::convert::{attributes, errno, info, now, set_attr};
-use super::service::{OpenFile, Server};
+use super::service::{OpenFile, Server, write};
 use ferrix_abi::ipc::LONG_MAX;
 use ferrix_proto::attributes::{Attributes, Change, Plain};
 use ferrix_proto::file::position;
@@ -25,10 +25,11 @@ impl Server {
         let reply = if request.head.place() == Place::INLINE {
             let mut bytes = [0; LONG_MAX];
             let wanted = length.min(LONG_MAX);
-            let read = self
-                .mounted(file.mount)?
+            let (mounted, live) = self.with_live(file.mount)?;
+            let read = mounted
                 .read(file.ino, at, &mut bytes[..wanted])
                 .map_err(errno)?;
+            live.overlay((file.mount, file.ino), at, &mut bytes[..read])?;
             Reply::inline(&bytes[..read])
         } else {
             // The window's pages are the destination: one copy, from the cache.
@@ -59,9 +60,8 @@ impl Server {
         };
         let written = if request.head.place() == Place::INLINE {
             let (bytes, length) = request.inline()?;
-            self.mounted(file.mount)?
-                .write(file.ino, at, &bytes[..length], now())
-                .map_err(errno)?
+            let (mounted, live) = self.with_live(file.mount)?;
+            write(mounted, live, &file, at, &bytes[..length])?
         } else {
             self.write_from_window(request, &file, at)?
         };
@@ -131,6 +131,9 @@ impl Server {
         self.mounted(file.mount)?
             .setattr(file.ino, &set_attr(change, &to), now())
             .map_err(errno)?;
+        if change.contains(Change::SIZE) {
+            self.live.resized((file.mount, file.ino), to.size)?;
+        }
         self.objects.forget(file.mount, file.ino);
         self.changed();
         Ok(Some(Reply::value(0)))
@@ -138,6 +141,7 @@ impl Server {
 
     pub(super) fn sync_file(&mut self, request: &Request) -> Outcome {
         let OpenFile { mount, ino, .. } = *self.file_of(request)?;
+        self.flush(mount, ino)?;
         self.mounted(mount)?.fsync(ino).map_err(errno)?;
         Ok(Some(Reply::value(0)))
     }

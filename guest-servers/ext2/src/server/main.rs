@@ -6,7 +6,8 @@
 //! | `service.rs` | mounts, open files, dispatch |
 //! | `names.rs` | what `vfs` asks: names and attributes |
 //! | `files.rs` | what programs ask on an open file |
-//! | `objects.rs` | file contents as memory objects, for `exec` and `mmap` |
+//! | `objects.rs` | file contents as memory objects, for `exec` |
+//! | `live.rs` | files that programs map: their pages are supplied and written back |
 //! | `convert.rs` | the library's types as the protocol's |
 
 #![no_std]
@@ -18,6 +19,7 @@ extern crate alloc;
 mod convert;
 mod disk;
 mod files;
+mod live;
 mod names;
 mod objects;
 mod service;

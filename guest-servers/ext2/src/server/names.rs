@@ -54,6 +54,7 @@ impl Server {
             .setattr(ino, &set_attr(change, &to), now())
             .map_err(errno)?;
         if change.contains(Change::SIZE) {
+            self.live.resized((index, ino), to.size)?;
             self.objects.forget(index, ino);
         }
         self.changed();
@@ -202,7 +203,20 @@ impl Server {
         Ok(Some(Reply::inline(info(&mounted.statfs()).to_bytes())))
     }
 
+    /// `msync(2)`: the object is perhaps a file of this mount.
+    pub(super) fn sync_object(&mut self, request: &Request) -> Outcome {
+        let (index, _) = self.mount_of(request)?;
+        let found = self.live.by_id(request.words[0]);
+        if let Some((mount, ino)) = found.filter(|(mount, _)| *mount == index) {
+            self.flush(mount, ino)?;
+            self.mounted(mount)?.fsync(ino).map_err(errno)?;
+        }
+        Ok(Some(Reply::value(0)))
+    }
+
     pub(super) fn sync(&mut self, request: &Request) -> Outcome {
+        let (index, _) = self.mount_of(request)?;
+        self.flush_mount(index)?;
         let (_, mounted) = self.mount_of(request)?;
         mounted.sync().map_err(errno)?;
         Ok(Some(Reply::value(0)))

@@ -1,20 +1,22 @@
-//! File contents as memory objects, for `exec` and `mmap`.
+//! File contents as memory objects, for `exec`.
 //!
 //! An object is filled once and handed out to everyone who asks while the file does not change, so the
 //! programs that run from one file share its pages. A change of the file forgets the object: who has it
 //! keeps the old contents, who asks again gets the new.
 
 use super::convert::errno;
-use super::service::Server;
+use super::live::Purpose;
+use super::service::{OpenFile, Server};
 use alloc::vec::Vec;
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::MapFlags;
 use ferrix_ext2::Ino;
+use ferrix_proto::file::object;
 use ferrix_rt::service::{Errno, Outcome, Reply, Request};
 use ferrix_rt::sys::{ipc, memory};
 use ferrix_rt::window::Window;
-use linux_raw_sys::errno::EACCES;
+use linux_raw_sys::errno::{EACCES, EINVAL};
 
 /// Most bytes of file contents kept for those who may ask again.
 const KEPT_BYTES: u64 = 32 << 20;
@@ -87,6 +89,11 @@ impl Server {
         if !Server::readable(&file) {
             return Err(EACCES as Errno);
         }
+        match request.words[0] {
+            object::SNAPSHOT => {}
+            purpose => return self.get_live(file, purpose),
+        }
+        self.flush(file.mount, file.ino)?;
         let object = match self.objects.find(file.mount, file.ino) {
             Some(object) => object,
             None => {
@@ -101,6 +108,27 @@ impl Server {
                 .with_words([object.size, 0, 0])
                 .with_copied_handle(object.handle, rights),
         ))
+    }
+
+    /// The object through which a program sees the file itself.
+    fn get_live(&mut self, file: OpenFile, purpose: u64) -> Outcome {
+        let writable = Server::writable(&file);
+        let purpose = match purpose {
+            object::READ => Purpose::Read,
+            object::SHARE if !writable => Purpose::Read,
+            object::SHARE | object::WRITE if writable => Purpose::Write,
+            object::WRITE => return Err(EACCES as Errno),
+            _ => return Err(EINVAL as Errno),
+        };
+        let (mounted, live) = self.with_live(file.mount)?;
+        let (handle, size) = live.object((file.mount, file.ino), mounted, purpose)?;
+        let mut rights = Rights::READ | Rights::DUP | Rights::TRANSFER;
+        if purpose == Purpose::Write {
+            rights |= Rights::WRITE;
+            self.changed();
+        }
+        let reply = Reply::value(0).with_words([size, object::LIVE, 0]);
+        Ok(Some(reply.with_copied_handle(handle, rights)))
     }
 
     fn fill(&mut self, mount: usize, ino: Ino) -> Result<Object, Errno> {

@@ -2,6 +2,7 @@
 
 use super::convert::{errno, now};
 use super::disk::Disk;
+use super::live::Live;
 use super::objects::Objects;
 use alloc::vec::Vec;
 use ferrix_abi::handle::Handle;
@@ -53,6 +54,8 @@ pub struct Server {
     pub windows: Connections,
     /// File contents handed out as objects.
     pub objects: Objects,
+    /// Files that programs map.
+    pub live: Live,
     timer_armed: bool,
 }
 
@@ -66,6 +69,7 @@ impl Server {
             sessions: Vec::new(),
             windows,
             objects,
+            live: Live::new(port),
             timer_armed: false,
         }
     }
@@ -109,11 +113,12 @@ impl Server {
             .get_mut(file.mount)
             .and_then(Option::as_mut)
             .ok_or(EINVAL as Errno)?;
-        window
-            .with(request.words[2], length, |buffer| {
-                mounted.read(file.ino, at, buffer)
-            })?
-            .map_err(errno)
+        let live = &mut self.live;
+        window.with(request.words[2], length, |buffer| {
+            let read = mounted.read(file.ino, at, buffer).map_err(errno)?;
+            live.overlay((file.mount, file.ino), at, &mut buffer[..read])?;
+            Ok(read)
+        })?
     }
 
     /// Writes a file straight from the caller's window.
@@ -132,11 +137,35 @@ impl Server {
             .get_mut(file.mount)
             .and_then(Option::as_mut)
             .ok_or(EINVAL as Errno)?;
-        window
-            .with(request.words[2], length, |bytes| {
-                mounted.write(file.ino, at, bytes, now())
-            })?
-            .map_err(errno)
+        let live = &mut self.live;
+        window.with(request.words[2], length, |bytes| {
+            write(mounted, live, file, at, bytes)
+        })?
+    }
+
+    /// The mount and the mapped files, for work on both.
+    pub fn with_live(&mut self, mount: usize) -> Result<(&mut Ext2<Disk>, &mut Live), Errno> {
+        let mounted = self.mounts.get_mut(mount).and_then(Option::as_mut);
+        Ok((mounted.ok_or(EINVAL as Errno)?, &mut self.live))
+    }
+
+    /// Writes back what programs wrote through mappings of a file.
+    pub fn flush(&mut self, mount: usize, ino: Ino) -> Result<(), Errno> {
+        let (mounted, live) = self.with_live(mount)?;
+        if live.flush((mount, ino), mounted)? {
+            self.objects.forget(mount, ino);
+        }
+        Ok(())
+    }
+
+    /// The same for all files of a mount.
+    pub fn flush_mount(&mut self, mount: usize) -> Result<(), Errno> {
+        let (mounted, live) = self.with_live(mount)?;
+        let (changed, result) = live.flush_mount(mount, mounted);
+        for ino in changed {
+            self.objects.forget(mount, ino);
+        }
+        result
     }
 
     fn session(&mut self, badge: u32) -> Option<&mut Session> {
@@ -222,10 +251,15 @@ impl Server {
         let (index, _) = self.mount_of(request)?;
         let is_open =
             |session: &Session| matches!(session, Session::File(file) if file.mount == index);
-        if !forced && self.sessions.iter().flatten().any(is_open) {
+        let busy = self.sessions.iter().flatten().any(is_open) || self.live.is_mapped(index);
+        if !forced && busy {
             return Err(linux_raw_sys::errno::EBUSY as Errno);
         }
+        // What fails was logged, and is lost with the mount.
+        let _ = self.flush_mount(index);
         self.objects.forget_mount(index);
+        let (mounted, live) = self.with_live(index)?;
+        live.forget_mount(index, mounted);
         for slot in &mut self.sessions {
             if let Some(file) = slot
                 .take_if(|session| is_open(session))
@@ -243,6 +277,13 @@ impl Server {
 
     fn write_back(&mut self) {
         self.timer_armed = false;
+        for mount in 0..self.mounts.len() {
+            // What fails was logged, and is tried again.
+            let _ = self.flush_mount(mount);
+        }
+        if self.live.may_change() {
+            self.changed();
+        }
         for mounted in self.mounts.iter_mut().flatten() {
             if let Err(error) = mounted.sync() {
                 log!("ext2", "writing back: {error}");
@@ -278,6 +319,7 @@ impl Service for Server {
             filesystem::READ_DIRECTORY => self.read_directory(request),
             filesystem::INFO => self.info(request),
             filesystem::SYNC => self.sync(request),
+            filesystem::SYNC_OBJECT => self.sync_object(request),
             file::READ => self.read(request),
             file::WRITE => self.write(request),
             file::SEEK => self.seek(request),
@@ -312,12 +354,49 @@ impl Service for Server {
 
     fn notified(&mut self, badge: u32, _count: u64) {
         if badge == TIMER {
-            self.write_back();
             let _ = ipc::port_timer(self.port, TIMER, FOREVER);
+            self.write_back();
+        }
+    }
+
+    fn page_wanted(&mut self, badge: u32, page: u64, count: u64) {
+        let Some(mount) = self.live.mount_of(badge) else {
+            return;
+        };
+        if let Ok((mounted, live)) = self.with_live(mount) {
+            live.supply(badge, page, count, mounted);
+        }
+    }
+
+    fn object_unused(&mut self, badge: u32) {
+        let Some(mount) = self.live.mount_of(badge) else {
+            return;
+        };
+        if let Ok((mounted, live)) = self.with_live(mount)
+            && let Some(ino) = live.unused(badge, mounted)
+        {
+            self.objects.forget(mount, ino);
+            self.changed();
         }
     }
 
     fn connections(&mut self) -> &mut Connections {
         &mut self.windows
     }
+}
+
+/// Writes to a file, and to those of its pages that are mapped.
+pub fn write(
+    mounted: &mut Ext2<Disk>,
+    live: &mut Live,
+    file: &OpenFile,
+    at: u64,
+    bytes: &[u8],
+) -> Result<usize, Errno> {
+    let written = mounted.write(file.ino, at, bytes, now()).map_err(errno)?;
+    if live.is_mapped(file.mount) {
+        let size = mounted.getattr(file.ino).map_err(errno)?.size;
+        live.written((file.mount, file.ino), at, &bytes[..written], size)?;
+    }
+    Ok(written)
 }

@@ -1,7 +1,8 @@
 //! What a program says and asks of its pages: `madvise`, `msync`, `mincore`, `mlock` and its relatives.
 
 use crate::program;
-use crate::state::{IDENTITY, LIMITS, LOCKING, LockFuture};
+use crate::server;
+use crate::state::{FILES, IDENTITY, LIMITS, LOCKING, LockFuture};
 use crate::user;
 use ferrix_abi::layout::{PAGE_SIZE, STACK_TOP, USER_BASE};
 use ferrix_abi::process::MemoryLimit;
@@ -9,6 +10,7 @@ use ferrix_abi::vm::{MapFlags, Prot, Region};
 use ferrix_posix::limits::INFINITY;
 use ferrix_posix::mapping::{self, Advice};
 use ferrix_posix::{Errno, Frame, Result};
+use ferrix_proto::path;
 use ferrix_rt::sys::memory::{self, SELF};
 use linux_raw_sys::general as linux;
 
@@ -66,7 +68,8 @@ fn populate(region: &Region, access: Prot) -> Result<()> {
     Ok(())
 }
 
-/// Files in memory need no writing back, and others cannot be mapped for writing: the arguments are all there is.
+/// With `MS_SYNC` whoever holds the file writes back what mappings changed; otherwise that happens by itself after
+/// a while. (All mappings of a file see each other's changes at once: nothing is ever invalid.)
 pub fn msync(frame: &mut Frame) -> Result<u64> {
     let [address, length, flags, ..] = frame.args();
     let flags = mapping::sync_flags(flags)?;
@@ -80,6 +83,10 @@ pub fn msync(frame: &mut Frame) -> Result<u64> {
     program::each_region(address, length, |region| {
         if flags & linux::MS_INVALIDATE != 0 && has(region, MapFlags::LOCKED) {
             return Err(Errno::EBUSY);
+        }
+        if flags & linux::MS_SYNC != 0 && region.object != 0 && !has(region, MapFlags::PRIVATE) {
+            let root = FILES.lock().root;
+            server::ask(root, path::SYNC_OBJECT, [region.object, 0, 0])?;
         }
         Ok(())
     })

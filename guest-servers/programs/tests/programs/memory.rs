@@ -5,7 +5,7 @@ use crate::sandbox::Sandbox;
 /// All groups but the check that mounts a file system.
 const GROUPS: &[&str] = &[
     "map", "remap", "advise", "sync", "core", "lock", "file.a", "file.d", "file.l", "file.s",
-    "file.t", "memfd", "shm",
+    "file.t", "memfd", "disk", "shm",
 ];
 
 #[test]

@@ -275,6 +275,7 @@ impl Vfs {
             path::UNMOUNT => self.unmount(request),
             path::PIPE => self.pipe(request),
             path::SYNC_ALL => self.sync_all(),
+            path::SYNC_OBJECT => self.sync_object(request),
             path::COUNT_UNKNOWN_CALL => self.count_unknown_call(request),
             path::MAKE_UNNAMED => self.memory_file(request),
             path::MAKE_ROOT => self.make_root(request),

@@ -332,6 +332,15 @@ impl Vfs {
         Ok(Some(Reply::value(0)))
     }
 
+    /// `msync(2)`.
+    pub(super) fn sync_object(&mut self, request: &Request) -> Outcome {
+        for index in self.tree.mounts.innermost_first() {
+            let filesystem = &mut self.tree.mounts.get(index)?.filesystem;
+            filesystem.sync_object(request.words[0])?;
+        }
+        Ok(Some(Reply::value(0)))
+    }
+
     /// The credentials of user 0, for what the VFS does itself.
     pub(super) fn asker(request: &Request) -> Result<Credentials> {
         Ok(Credentials::effective(&ferrix_rt::sys::process::identity(

@@ -208,6 +208,10 @@ impl Filesystem for Remote {
         self.ask(proto::SYNC, [0; 3], &[]).map(drop)
     }
 
+    fn sync_object(&mut self, object: u64) -> Result<()> {
+        self.ask(proto::SYNC_OBJECT, [object, 0, 0], &[]).map(drop)
+    }
+
     fn unmount(&mut self, force: Force) -> Result<()> {
         let forced = u64::from(force == Force::Forced);
         self.ask(proto::UNMOUNT, [0, forced, 0], &[]).map(drop)

@@ -16,38 +16,50 @@ use libc::{
 };
 
 pub const CHECKS: &[(&str, Check)] = &[
-    ("file.agree", calls_and_mappings_agree),
-    ("file.truncate", truncate),
-    ("file.access", access),
+    ("file.agree", || calls_and_mappings_agree(MEMORY)),
+    ("file.truncate", || truncate(MEMORY)),
+    ("file.access", || access(MEMORY)),
     ("file.devices", devices),
-    ("file.lives_on", lives_on),
-    ("file.three", three_processes),
+    ("file.lives_on", || lives_on(MEMORY)),
+    ("file.three", || three_processes(MEMORY)),
     ("file.sparse", sparse),
     ("file.full", full),
     ("memfd.flags", memory_files),
     ("memfd.seals", seals),
+    ("disk.agree", || calls_and_mappings_agree(DISK)),
+    ("disk.truncate", || truncate(DISK)),
+    ("disk.access", || access(DISK)),
+    ("disk.lives_on", || lives_on(DISK)),
+    ("disk.three", || three_processes(DISK)),
+    ("disk.append", append),
+    ("disk.many_pages", many_pages),
 ];
+
+/// Where files are in memory.
+const MEMORY: &str = "/dev/shm";
+/// Where they are not, on Ferrix at least.
+const DISK: &str = "/tmp";
 
 const READ_WRITE: i32 = PROT_READ | PROT_WRITE;
 const SHARED: (i32, i32) = (READ_WRITE, MAP_SHARED);
 const PRIVATE: (i32, i32) = (READ_WRITE, MAP_PRIVATE);
 
-/// A file in `/dev/shm`, as `shm_open` makes it; its name goes when dropped.
-struct Shm {
+/// A file, in `/dev/shm` as `shm_open` makes it; its name goes when dropped.
+struct Temporary {
     path: String,
     file: File,
 }
 
-impl Shm {
-    fn new(name: &str) -> std::io::Result<Shm> {
-        let path = format!("/dev/shm/memcheck-{name}");
+impl Temporary {
+    fn new(directory: &str, name: &str) -> std::io::Result<Temporary> {
+        let path = format!("{directory}/memcheck-{name}");
         let _ = fs::remove_file(&path);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
             .open(&path)?;
-        Ok(Shm { path, file })
+        Ok(Temporary { path, file })
     }
 
     fn fd(&self) -> i32 {
@@ -55,14 +67,14 @@ impl Shm {
     }
 }
 
-impl Drop for Shm {
+impl Drop for Temporary {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
-fn calls_and_mappings_agree() -> Result<(), Wrong> {
-    let mut shm = Shm::new("agree")?;
+fn calls_and_mappings_agree(directory: &str) -> Result<(), Wrong> {
+    let mut shm = Temporary::new(directory, "agree")?;
     shm.file.set_len(3 * PAGE as u64)?;
     let at = map(0, 3 * PAGE, SHARED, shm.fd(), 0)?;
     shm.file.write_all(b"written")?;
@@ -90,8 +102,8 @@ fn calls_and_mappings_agree() -> Result<(), Wrong> {
     )
 }
 
-fn truncate() -> Result<(), Wrong> {
-    let shm = Shm::new("truncate")?;
+fn truncate(directory: &str) -> Result<(), Wrong> {
+    let shm = Temporary::new(directory, "truncate")?;
     shm.file.set_len(PAGE as u64 + 100)?;
     let at = map(0, 4 * PAGE, SHARED, shm.fd(), 0)?;
     poke(at + PAGE + 50, 1);
@@ -129,8 +141,8 @@ fn truncate() -> Result<(), Wrong> {
     Ok(())
 }
 
-fn access() -> Result<(), Wrong> {
-    let shm = Shm::new("access")?;
+fn access(directory: &str) -> Result<(), Wrong> {
+    let shm = Temporary::new(directory, "access")?;
     shm.file.set_len(PAGE as u64)?;
     let reader = File::open(&shm.path)?;
     let writer = OpenOptions::new().write(true).open(&shm.path)?;
@@ -183,8 +195,8 @@ fn devices() -> Result<(), Wrong> {
     fails("/dev/null", map(0, PAGE, look, null.as_raw_fd(), 0), ENODEV)
 }
 
-fn lives_on() -> Result<(), Wrong> {
-    let shm = Shm::new("lives")?;
+fn lives_on(directory: &str) -> Result<(), Wrong> {
+    let shm = Temporary::new(directory, "lives")?;
     shm.file.set_len(PAGE as u64)?;
     let at = map(0, PAGE, SHARED, shm.fd(), 0)?;
     drop(shm);
@@ -200,8 +212,8 @@ fn lives_on() -> Result<(), Wrong> {
 }
 
 /// Three processes count in one page, each in turn.
-fn three_processes() -> Result<(), Wrong> {
-    let shm = Shm::new("three")?;
+fn three_processes(directory: &str) -> Result<(), Wrong> {
+    let shm = Temporary::new(directory, "three")?;
     shm.file.set_len(PAGE as u64)?;
     let path = shm.path.clone();
     let count = move || -> Result<(), Wrong> {
@@ -221,7 +233,7 @@ fn three_processes() -> Result<(), Wrong> {
 }
 
 fn sparse() -> Result<(), Wrong> {
-    let shm = Shm::new("sparse")?;
+    let shm = Temporary::new(MEMORY, "sparse")?;
     shm.file.set_len(1 << 30)?;
     same("a gigabyte of nothing", shm.file.metadata()?.blocks(), 0)?;
     shm.file.write_all_at(b"x", 1 << 29)?;
@@ -346,4 +358,58 @@ fn seals() -> Result<(), Wrong> {
     unmap(at, PAGE)?;
     fails("more seals", add(fd, F_SEAL_GROW), EPERM)?;
     Ok(memory::close(fd)?)
+}
+
+/// A mapped file grows by `write`, and what a mapping left behind its end does not show.
+fn append() -> Result<(), Wrong> {
+    let temporary = Temporary::new(DISK, "append")?;
+    let mut file = OpenOptions::new().append(true).open(&temporary.path)?;
+    file.write_all(b"head")?;
+    let at = map(0, 3 * PAGE, SHARED, temporary.fd(), 0)?;
+    poke(at + 100, b'?');
+    file.write_all(&vec![b'x'; 2 * PAGE])?;
+    same("the first byte added", peek(at + 4), b'x')?;
+    same("the last", peek(at + 2 * PAGE + 3), b'x')?;
+    same("behind it", peek(at + 2 * PAGE + 4), 0)?;
+    poke(at + PAGE, b'm');
+    file.sync_all()?;
+    unmap(at, 3 * PAGE)?;
+    let bytes = fs::read(&temporary.path)?;
+    same(
+        "after all",
+        (bytes.len(), bytes[100], bytes[PAGE]),
+        (2 * PAGE + 4, b'x', b'm'),
+    )
+}
+
+/// More pages than are supplied at once, written by two processes, and read back without mappings.
+fn many_pages() -> Result<(), Wrong> {
+    const PAGES: usize = 300;
+    let temporary = Temporary::new(DISK, "many")?;
+    temporary.file.set_len((PAGES * PAGE) as u64)?;
+    let at = map(0, PAGES * PAGE, SHARED, temporary.fd(), 0)?;
+    let ended = in_child(|| {
+        for page in (1..PAGES).step_by(2) {
+            poke(at + page * PAGE, page as u8);
+        }
+        0
+    })?;
+    same("the child", ended, Change::Exited(0))?;
+    for page in (0..PAGES).step_by(2) {
+        poke(at + page * PAGE + 1, page as u8);
+    }
+    memory::sync(at, PAGES * PAGE, libc::MS_SYNC as usize)?;
+    poke(at + 7, 77);
+    unmap(at, PAGES * PAGE)?;
+    let bytes = fs::read(&temporary.path)?;
+    same("written after msync", bytes[7], 77)?;
+    let right = |page: &usize| {
+        let at = page * PAGE + usize::from(page % 2 == 0);
+        bytes[at] == *page as u8
+    };
+    same(
+        "pages as they were written",
+        (0..PAGES).filter(right).count(),
+        PAGES,
+    )
 }

@@ -9,9 +9,13 @@ mod remap;
 mod segments;
 
 use std::fmt::Debug;
+use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 
 use crate::cx::{Cx, Fail, Outcome};
+use crate::sys::memory;
 
 /// A check: what is wrong, if anything.
 type Check = fn() -> Result<(), Wrong>;
@@ -85,4 +89,26 @@ pub fn run(cx: &mut Cx) -> Outcome {
         return Err(Fail::usage("no check has such a name"));
     }
     Ok(cx.status())
+}
+
+/// `mapwrite [-n] FILE TEXT`: writes over the beginning of a file through a shared mapping, and `msync`s unless `-n`.
+pub fn mapwrite(cx: &mut Cx) -> Outcome {
+    let opts = cx.options("n")?;
+    let [path, text] = opts.operands.as_slice() else {
+        return Err(Fail::usage("needs a file and a text"));
+    };
+    let write = || -> io::Result<()> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let how = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+        let at = memory::map(0, memory::PAGE, how, file.as_raw_fd(), 0)?;
+        for (offset, byte) in text.as_bytes().iter().enumerate() {
+            memory::poke(at + offset, *byte);
+        }
+        if !opts.has('n') {
+            memory::sync(at, memory::PAGE, libc::MS_SYNC as usize)?;
+        }
+        memory::unmap(at, memory::PAGE).map(drop)
+    };
+    write().map_err(|why| Fail::on(path, &why))?;
+    Ok(0)
 }
