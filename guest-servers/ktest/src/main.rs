@@ -42,6 +42,8 @@ mod stress;
 )]
 mod support;
 mod time;
+#[expect(unsafe_code, reason = "a writer that faults")]
+mod tlb;
 #[expect(unsafe_code, reason = "instructions that programs should not execute")]
 mod traps;
 
@@ -64,6 +66,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("maps", maps::TESTS),
     ("memory", memory::TESTS),
     ("pager", pager::TESTS),
+    ("tlb", tlb::TESTS),
     ("sessions", sessions::TESTS),
     ("processes", processes::TESTS),
     ("signals", signals::TESTS),

@@ -9,6 +9,7 @@ use crate::mm::object::VmObject;
 use crate::mm::{frame, host};
 
 mod model;
+mod paged;
 
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 
