@@ -52,7 +52,7 @@ fn all_end(traps: &[Trap]) -> Outcome {
 
 /// A function that executes this.
 macro_rules! instructions {
-    ($($line:literal),+) => {
+    ($($line:expr),+) => {
         || {
             // SAFETY: the child ends here, as it is meant to, or keeps all that the compiler knows of.
             unsafe {
@@ -121,28 +121,35 @@ fn software_interrupts() -> Outcome {
     ])
 }
 
+/// Jumps far to the next instruction with this code selector. In 32-bit mode that would be AMD's other SYSCALL.
+macro_rules! far_jump {
+    ($selector:literal) => {
+        instructions!(
+            "sub rsp, 16",
+            "lea rax, [rip + 2f]",
+            "mov [rsp], eax",
+            concat!("mov word ptr [rsp + 4], ", $selector),
+            ".byte 0xff, 0x2c, 0x24", // JMP FAR [RSP]
+            "2: syscall",
+            "ud2"
+        )
+    };
+}
+
 /// No selector leads to 32-bit code (where AMD's SYSCALL has another entry), or to the kernel's.
 fn compatibility_mode() -> Outcome {
+    // The emulating KVM's host has such a selector, and no SYSCALL there.
+    let host: &[u32] = if machine_b() { SEGV_OR_ILL } else { SEGV };
     all_end(&[
+        ("0x23", far_jump!("0x23"), host),
+        ("0x20", far_jump!("0x20"), host),
+        ("0x0b", far_jump!("0x0b"), SEGV),
+        ("0x10", far_jump!("0x10"), SEGV),
+        ("0", far_jump!("0"), SEGV),
         (
-            "0x23",
+            "far return",
             instructions!("push 0x23", "lea rax, [rip]", "push rax", "retfq"),
-            SEGV,
-        ),
-        (
-            "0x20",
-            instructions!("push 0x20", "lea rax, [rip]", "push rax", "retfq"),
-            SEGV,
-        ),
-        (
-            "0x0b",
-            instructions!("push 0x0b", "lea rax, [rip]", "push rax", "retfq"),
-            SEGV,
-        ),
-        (
-            "0x10",
-            instructions!("push 0x10", "lea rax, [rip]", "push rax", "retfq"),
-            SEGV,
+            host,
         ),
         (
             "iretq to the kernel",
