@@ -27,7 +27,7 @@ fn idle(cpus: u32) -> Result<()> {
     let used = guest.cpu_time()? - before;
     // An emulated processor takes longer for the little that there is to do.
     ensure!(
-        used < Machine::current()?.limit(SPAN / 100),
+        used < SPAN / 100 * Machine::current()?.slowness(),
         "{SPAN:?} at the prompt cost {used:?} of the host's processor time"
     );
     guest.power_off(0).map(drop)
