@@ -34,13 +34,17 @@ pub fn main(arguments: &[String]) -> Result<()> {
             if times.failure.is_some() {
                 continue;
             }
-            match boot(system, &linux) {
+            let outcome = boot(system, &linux);
+            eprintln!(
+                "round {round} of {runs}, {} on {}: {outcome:.3?}",
+                system.name, system.monitor
+            );
+            match outcome {
                 Ok(_) if round == 0 => {}
                 Ok(time) => times.seconds.push(time),
                 Err(error) => times.failure = Some(format!("{error:#}")),
             }
         }
-        eprintln!("compare-boot: round {round} of {runs}");
     }
     print_table(host, &systems, &times);
     Ok(())

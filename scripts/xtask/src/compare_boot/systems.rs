@@ -70,12 +70,14 @@ pub fn all(host: Host) -> Vec<System> {
         has_disk: false,
         command,
     };
-    const PACKED: &str = "Debian's cloud kernel + busybox";
+    const PLAIN: &str = "Debian's cloud kernel + busybox, started as in QEMU's manual";
+    const PACKED: &str = "Debian's cloud kernel + busybox, tuned";
     const UNPACKED: &str = "the same, kernel unpacked before";
     match host {
         Host::HardwareKvm => vec![
             ferrix("vmm", |_, disk| vmm(disk)),
             ferrix("QEMU microvm, KVM", |_, disk| run::qemu("kvm", disk)),
+            linux(PLAIN, "QEMU microvm, KVM", |linux, _| manual(linux)),
             linux(PACKED, "QEMU microvm, KVM", |linux, _| {
                 microvm("kvm", &linux.packed, linux)
             }),
@@ -131,6 +133,19 @@ fn microvm(accelerator: &str, kernel: &Path, linux: &Linux) -> Command {
         .args(["-nodefaults", "-no-user-config", "-no-reboot"])
         .args(["-serial", "stdio", "-append", &options, "-kernel"])
         .arg(kernel)
+        .arg("-initrd")
+        .arg(&linux.initramfs);
+    qemu
+}
+
+/// Nothing but the example of QEMU's manual for microvm: the kernel as Debian ships it, its messages on the
+/// console.
+fn manual(linux: &Linux) -> Command {
+    let mut qemu = tool("qemu-system-x86_64");
+    qemu.args(["-M", "microvm", "-enable-kvm", "-cpu", "host", "-m", "256"])
+        .args(["-nodefaults", "-no-user-config", "-nographic"])
+        .args(["-serial", "stdio", "-append", "console=ttyS0", "-kernel"])
+        .arg(&linux.packed)
         .arg("-initrd")
         .arg(&linux.initramfs);
     qemu
