@@ -1,6 +1,6 @@
 //! The program's address space: `brk`, `mmap` and its relatives.
 
-use super::memory_advice::apply_lock_limit;
+use super::memory_advice::{apply_lock_limit, check_lock_room};
 use super::shm;
 use crate::file_view::FileObject;
 use crate::program;
@@ -65,6 +65,7 @@ pub fn mmap(frame: &mut Frame) -> Result<u64> {
     };
     if request.flags.contains(MapFlags::LOCKED) {
         apply_lock_limit()?;
+        check_lock_room(request.length)?;
     }
     let mapping = Mapping {
         process: SELF,

@@ -135,6 +135,22 @@ pub fn apply_lock_limit() -> Result<()> {
     Ok(())
 }
 
+/// Whether so many bytes more may be locked.
+///
+/// # Errors
+/// `EAGAIN`, as `mmap` has it.
+pub fn check_lock_room(bytes: u64) -> Result<()> {
+    let info = memory::info(0)?;
+    let (used, most) = (
+        info.used[MemoryLimit::Locked as usize],
+        info.limits[MemoryLimit::Locked as usize],
+    );
+    if used.saturating_add(bytes / PAGE_SIZE) > most {
+        return Err(Errno::EAGAIN);
+    }
+    Ok(())
+}
+
 fn lock(address: u64, length: u64) -> Result<u64> {
     let (start, length) = mapping::pages(address, length)?;
     apply_lock_limit()?;

@@ -6,10 +6,12 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `mod.rs` | names: making, finding, moving, removing |
+//! | `mod.rs` | what a file system does |
+//! | `tree` | names: what making, moving and removing them have in common |
 //! | `inode` | what a file of each kind keeps |
 //! | `directory` | names of one directory |
 //! | `data` | bytes of regular files: read, write, truncate, holes, sharing, seals |
+//! | `room` | the object that holds one file's bytes, and the pages that take room |
 //! | `pages` | which pages hold something |
 //! | `store` | what the bytes are kept in |
 //! | `options` | mount options |
@@ -22,12 +24,12 @@ mod directory;
 mod inode;
 pub mod options;
 mod pages;
+mod room;
 pub mod store;
+mod tree;
 
 use crate::dirent::Records;
-use crate::errno::{
-    EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM, Result,
-};
+use crate::errno::{EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, Result};
 use crate::filesystem::{Exported, Filesystem, Force, Kind, Opened, Removal, Seek, Share};
 use crate::pseudo::directory_type;
 use alloc::collections::BTreeMap;
@@ -83,165 +85,6 @@ impl<S: Store> Tmpfs<S> {
             next: ROOT + 1,
             used: 0,
         }
-    }
-
-    fn inode(&self, inode: u64) -> Result<&Inode<S::Object>> {
-        self.inodes.get(&inode).ok_or(ENOENT)
-    }
-
-    fn inode_mut(&mut self, inode: u64) -> Result<&mut Inode<S::Object>> {
-        self.inodes.get_mut(&inode).ok_or(ENOENT)
-    }
-
-    fn directory(&self, inode: u64) -> Result<&Directory> {
-        match &self.inode(inode)?.content {
-            Content::Directory(directory) => Ok(directory),
-            _ => Err(ENOTDIR),
-        }
-    }
-
-    fn directory_mut(&mut self, inode: u64) -> Result<&mut Directory> {
-        match &mut self.inode_mut(inode)?.content {
-            Content::Directory(directory) => Ok(directory),
-            _ => Err(ENOTDIR),
-        }
-    }
-
-    fn child(&self, directory: u64, name: &[u8]) -> Result<u64> {
-        self.directory(directory)?.get(name).ok_or(ENOENT)
-    }
-
-    /// Sets times of an inode by one of its methods.
-    fn stamp(&mut self, inode: u64, touch: fn(&mut Inode<S::Object>, i64)) {
-        let now = self.store.now();
-        if let Some(inode) = self.inodes.get_mut(&inode) {
-            touch(inode, now);
-        }
-    }
-
-    fn stamp_changed(&mut self, inode: u64) {
-        self.stamp(inode, |inode, now| inode.attributes.changed = now);
-    }
-
-    fn is_directory(&self, inode: u64) -> bool {
-        self.directory(inode).is_ok()
-    }
-
-    fn add_links(&mut self, inode: u64, more: i32) {
-        if let Some(inode) = self.inodes.get_mut(&inode) {
-            inode.attributes.links = inode.attributes.links.saturating_add_signed(more);
-        }
-    }
-
-    /// A new inode without a name.
-    fn add_inode(&mut self, node: NewNode, content: Content<S::Object>) -> Result<u64> {
-        if self.inodes.len() as u64 >= self.options.inodes {
-            return Err(ENOSPC);
-        }
-        let number = self.next;
-        self.next += 1;
-        let inode = Inode {
-            attributes: Inode::<S::Object>::attributes(number, node, self.store.now()),
-            opens: 0,
-            content,
-        };
-        self.inodes.insert(number, inode);
-        Ok(number)
-    }
-
-    /// A directory in which a name can be made: it has not been removed, and the name is free.
-    fn check_new(&self, directory: u64, name: &[u8]) -> Result<()> {
-        let entries = self.directory(directory)?;
-        if self.inode(directory)?.attributes.links == 0 {
-            return Err(ENOENT);
-        }
-        if entries.get(name).is_some() {
-            return Err(EEXIST);
-        }
-        Ok(())
-    }
-
-    fn name(&mut self, directory: u64, name: &[u8], inode: u64) -> Result<()> {
-        self.directory_mut(directory)?.insert(name, inode);
-        self.stamp(directory, Inode::touch);
-        Ok(())
-    }
-
-    /// Frees an inode that has neither name nor user.
-    fn collect(&mut self, number: u64) {
-        let unused = |inode: &Inode<_>| inode.attributes.links == 0 && inode.opens == 0;
-        if !self.inodes.get(&number).is_some_and(unused) {
-            return;
-        }
-        if let Some(Inode {
-            content: Content::Regular(file),
-            ..
-        }) = self.inodes.remove(&number)
-        {
-            self.used -= file.charged;
-            if let Some(object) = file.object {
-                self.store.delete(object);
-            }
-        }
-    }
-
-    /// An inode lost a name (a directory: its only one).
-    fn drop_name(&mut self, inode: u64, parent: u64) {
-        if self.is_directory(inode) {
-            self.add_links(inode, -2);
-            self.add_links(parent, -1);
-        } else {
-            self.add_links(inode, -1);
-        }
-        self.stamp_changed(inode);
-        self.collect(inode);
-    }
-
-    /// Whether a directory is `below` or `above` it.
-    fn is_inside(&self, below: u64, above: u64) -> Result<bool> {
-        let mut at = below;
-        while at != above && at != ROOT {
-            at = self.directory(at)?.parent;
-        }
-        Ok(at == above)
-    }
-
-    /// What `rename` may put in the place of `target`.
-    fn check_replacement(&self, inode: u64, target: u64) -> Result<()> {
-        match (self.is_directory(inode), self.directory(target)) {
-            (true, Err(_)) => Err(ENOTDIR),
-            (false, Ok(_)) => Err(EISDIR),
-            (true, Ok(directory)) if !directory.is_empty() => Err(ENOTEMPTY),
-            _ => Ok(()),
-        }
-    }
-
-    fn apply(&mut self, inode: u64, change: Change, to: &Attributes) -> Result<()> {
-        let now = self.store.now();
-        let attributes = &mut self.inode_mut(inode)?.attributes;
-        if change.contains(Change::MODE) {
-            attributes.mode = attributes.mode & linux::S_IFMT | to.mode & 0o7777;
-        }
-        if change.contains(Change::UID) {
-            attributes.uid = to.uid;
-        }
-        if change.contains(Change::GID) {
-            attributes.gid = to.gid;
-        }
-        if change.contains(Change::ACCESSED) {
-            attributes.accessed = to.accessed;
-        }
-        if change.contains(Change::MODIFIED) {
-            attributes.modified = to.modified;
-        }
-        if change.contains(Change::ACCESSED_NOW) {
-            attributes.accessed = now;
-        }
-        if change.contains(Change::MODIFIED_NOW) {
-            attributes.modified = now;
-        }
-        attributes.changed = now;
-        Ok(())
     }
 }
 

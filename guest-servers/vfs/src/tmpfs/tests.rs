@@ -3,7 +3,7 @@ mod model;
 
 use super::*;
 use crate::dirent::records;
-use crate::errno::{EFBIG, ENXIO};
+use crate::errno::{EEXIST, EFBIG, ENOSPC, ENXIO};
 use memory::Memory;
 
 const ROOM: u64 = 64;

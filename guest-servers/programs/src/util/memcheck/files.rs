@@ -7,12 +7,11 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::{Check, Wrong, fails, same};
 use crate::sys::fs::{Access, mount, unmount};
-use crate::sys::memory::{self, PAGE, Touch, control, in_child, map, peek, poke, touch, unmap};
+use crate::sys::memory::{self, PAGE, Touch, in_child, map, peek, poke, touch, unmap};
 use crate::sys::process::Change;
 use libc::{
-    EACCES, EBUSY, EINVAL, ENODEV, EPERM, F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL,
-    F_SEAL_SHRINK, F_SEAL_WRITE, MAP_PRIVATE, MAP_SHARED, MFD_ALLOW_SEALING, MFD_CLOEXEC,
-    PROT_READ, PROT_WRITE, SEEK_DATA, SEEK_HOLE, SIGBUS, SIGSEGV,
+    EACCES, EBUSY, ENODEV, EPERM, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, SEEK_DATA,
+    SEEK_HOLE, SIGBUS, SIGSEGV,
 };
 
 pub const CHECKS: &[(&str, Check)] = &[
@@ -24,34 +23,30 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("file.three", || three_processes(MEMORY)),
     ("file.sparse", sparse),
     ("file.full", full),
-    ("memfd.flags", memory_files),
-    ("memfd.seals", seals),
     ("disk.agree", || calls_and_mappings_agree(DISK)),
     ("disk.truncate", || truncate(DISK)),
     ("disk.access", || access(DISK)),
     ("disk.lives_on", || lives_on(DISK)),
     ("disk.three", || three_processes(DISK)),
-    ("disk.append", append),
-    ("disk.many_pages", many_pages),
 ];
 
 /// Where files are in memory.
 const MEMORY: &str = "/dev/shm";
 /// Where they are not, on Ferrix at least.
-const DISK: &str = "/tmp";
+pub const DISK: &str = "/tmp";
 
-const READ_WRITE: i32 = PROT_READ | PROT_WRITE;
-const SHARED: (i32, i32) = (READ_WRITE, MAP_SHARED);
+pub const READ_WRITE: i32 = PROT_READ | PROT_WRITE;
+pub const SHARED: (i32, i32) = (READ_WRITE, MAP_SHARED);
 const PRIVATE: (i32, i32) = (READ_WRITE, MAP_PRIVATE);
 
 /// A file, in `/dev/shm` as `shm_open` makes it; its name goes when dropped.
-struct Temporary {
-    path: String,
-    file: File,
+pub struct Temporary {
+    pub path: String,
+    pub file: File,
 }
 
 impl Temporary {
-    fn new(directory: &str, name: &str) -> std::io::Result<Temporary> {
+    pub fn new(directory: &str, name: &str) -> std::io::Result<Temporary> {
         let path = format!("{directory}/memcheck-{name}");
         let _ = fs::remove_file(&path);
         let file = OpenOptions::new()
@@ -62,7 +57,7 @@ impl Temporary {
         Ok(Temporary { path, file })
     }
 
-    fn fd(&self) -> i32 {
+    pub fn fd(&self) -> i32 {
         self.file.as_raw_fd()
     }
 }
@@ -309,107 +304,4 @@ fn fill(place: &str) -> Result<(), Wrong> {
     }
     let more = File::create(format!("{place}/more")).map(drop);
     fails("one file too many", more, libc::ENOSPC)
-}
-
-fn memory_files() -> Result<(), Wrong> {
-    fails("unknown flags", memory::memory_file("x", 0x40), EINVAL)?;
-    fails(
-        "a long name",
-        memory::memory_file(&"x".repeat(250), 0),
-        EINVAL,
-    )?;
-    let fd = memory::memory_file(&"x".repeat(249), MFD_CLOEXEC)?;
-    same(
-        "closed by exec",
-        control(fd as usize, libc::F_GETFD as usize, 0)?,
-        1,
-    )?;
-    same("empty", crate::sys::fd::seek(fd, 0, libc::SEEK_END)?, 0)?;
-    memory::truncate(fd, 2 * PAGE)?;
-    let at = map(0, 2 * PAGE, SHARED, fd, 0)?;
-    memory::close(fd)?;
-    poke(at + PAGE, 1);
-    unmap(at, 2 * PAGE)?;
-    Ok(())
-}
-
-fn seals() -> Result<(), Wrong> {
-    let add = |fd: i32, seals: i32| control(fd as usize, F_ADD_SEALS as usize, seals as usize);
-    let get = |fd: i32| control(fd as usize, F_GET_SEALS as usize, 0);
-    let plain = memory::memory_file("plain", 0)?;
-    same("sealed against seals", get(plain)?, F_SEAL_SEAL as usize)?;
-    fails("a seal", add(plain, F_SEAL_GROW), EPERM)?;
-    memory::close(plain)?;
-    let fd = memory::memory_file("seals", MFD_ALLOW_SEALING)?;
-    memory::truncate(fd, PAGE)?;
-    same("none yet", get(fd)?, 0)?;
-    fails("unknown seals", add(fd, 0x400), EINVAL)?;
-    add(fd, F_SEAL_GROW | F_SEAL_SHRINK)?;
-    fails("growing", memory::truncate(fd, 2 * PAGE), EPERM)?;
-    fails("shrinking", memory::truncate(fd, 1), EPERM)?;
-    let at = map(0, PAGE, SHARED, fd, 0)?;
-    poke(at, 5);
-    fails("while somebody may write", add(fd, F_SEAL_WRITE), EBUSY)?;
-    unmap(at, PAGE)?;
-    add(fd, F_SEAL_WRITE | F_SEAL_SEAL)?;
-    fails("writing", map(0, PAGE, SHARED, fd, 0), EPERM)?;
-    let at = map(0, PAGE, (PROT_READ, MAP_PRIVATE), fd, 0)?;
-    same("reading", peek(at), 5)?;
-    unmap(at, PAGE)?;
-    fails("more seals", add(fd, F_SEAL_GROW), EPERM)?;
-    Ok(memory::close(fd)?)
-}
-
-/// A mapped file grows by `write`, and what a mapping left behind its end does not show.
-fn append() -> Result<(), Wrong> {
-    let temporary = Temporary::new(DISK, "append")?;
-    let mut file = OpenOptions::new().append(true).open(&temporary.path)?;
-    file.write_all(b"head")?;
-    let at = map(0, 3 * PAGE, SHARED, temporary.fd(), 0)?;
-    poke(at + 100, b'?');
-    file.write_all(&vec![b'x'; 2 * PAGE])?;
-    same("the first byte added", peek(at + 4), b'x')?;
-    same("the last", peek(at + 2 * PAGE + 3), b'x')?;
-    same("behind it", peek(at + 2 * PAGE + 4), 0)?;
-    poke(at + PAGE, b'm');
-    file.sync_all()?;
-    unmap(at, 3 * PAGE)?;
-    let bytes = fs::read(&temporary.path)?;
-    same(
-        "after all",
-        (bytes.len(), bytes[100], bytes[PAGE]),
-        (2 * PAGE + 4, b'x', b'm'),
-    )
-}
-
-/// More pages than are supplied at once, written by two processes, and read back without mappings.
-fn many_pages() -> Result<(), Wrong> {
-    const PAGES: usize = 300;
-    let temporary = Temporary::new(DISK, "many")?;
-    temporary.file.set_len((PAGES * PAGE) as u64)?;
-    let at = map(0, PAGES * PAGE, SHARED, temporary.fd(), 0)?;
-    let ended = in_child(|| {
-        for page in (1..PAGES).step_by(2) {
-            poke(at + page * PAGE, page as u8);
-        }
-        0
-    })?;
-    same("the child", ended, Change::Exited(0))?;
-    for page in (0..PAGES).step_by(2) {
-        poke(at + page * PAGE + 1, page as u8);
-    }
-    memory::sync(at, PAGES * PAGE, libc::MS_SYNC as usize)?;
-    poke(at + 7, 77);
-    unmap(at, PAGES * PAGE)?;
-    let bytes = fs::read(&temporary.path)?;
-    same("written after msync", bytes[7], 77)?;
-    let right = |page: &usize| {
-        let at = page * PAGE + usize::from(page % 2 == 0);
-        bytes[at] == *page as u8
-    };
-    same(
-        "pages as they were written",
-        (0..PAGES).filter(right).count(),
-        PAGES,
-    )
 }

@@ -69,6 +69,9 @@ fn limit() -> Result<(), Wrong> {
         fails("one more", lock(at + 4 * PAGE, PAGE), ENOMEM)?;
         unlock(at, PAGE)?;
         lock(at + 4 * PAGE, PAGE)?;
+        let locked = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_LOCKED;
+        let mapped = memory::map(0, 2 * PAGE, (libc::PROT_READ, locked), -1, 0);
+        fails("a locked mapping", mapped, libc::EAGAIN)?;
         unlock(at, 16 * PAGE)?;
         memory::set_limit(Limit::Locked, 0)?;
         fails("none at all", lock(at, PAGE), EPERM)

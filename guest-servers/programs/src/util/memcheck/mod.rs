@@ -5,6 +5,7 @@ mod advice;
 mod files;
 mod locks;
 mod mapping;
+mod more_files;
 mod remap;
 mod segments;
 
@@ -36,6 +37,7 @@ const GROUPS: &[&[(&str, Check)]] = &[
     advice::CHECKS,
     locks::CHECKS,
     files::CHECKS,
+    more_files::CHECKS,
     segments::CHECKS,
 ];
 

@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::memory::Memory;
+use crate::errno::{EEXIST, ENOSPC};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
