@@ -88,21 +88,18 @@ impl AddressSpace {
     }
 
     fn with_tables(pmap: Pmap, limits: Limits) -> Arc<AddressSpace> {
-        let root = pmap.root();
-        let inner = SpinLock::new(Inner {
-            map: VmMap::new(),
-            pmap,
-            limits,
-            utcbs: Slots::default(),
-        });
-        let id = NEXT_ID.fetch_add(1, Relaxed);
         Arc::new_cyclic(|space| AddressSpace {
             home: Home {
-                id,
+                id: NEXT_ID.fetch_add(1, Relaxed),
                 space: space.clone(),
             },
-            root,
-            inner,
+            root: pmap.root(),
+            inner: SpinLock::new(Inner {
+                map: VmMap::new(),
+                pmap,
+                limits,
+                utcbs: Slots::default(),
+            }),
         })
     }
 

@@ -232,7 +232,7 @@ impl World {
             .map(|(index, _)| *index)
             .collect();
         assert_eq!(self.object.discard(pages), Ok(gone.len() as u64));
-        gone.iter().for_each(|index| drop(self.pages.remove(index)));
+        self.pages.retain(|index, _| !gone.contains(index));
     }
 
     fn pager_write(&mut self, index: u64, value: u8) {
