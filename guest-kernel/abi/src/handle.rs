@@ -39,7 +39,7 @@ bitflags! {
         /// Supply, clean, resize and discard pages (object).
         const PAGER = 1 << 12;
         /// Resource: use I/O ports, take the kernel's log.
-        const IOPORT = 1 << 12;
+        const IOPORT = 1 << 13;
         /// `fork` does not copy this handle to the child. Not a right: it can always be added.
         const NO_INHERIT = 1 << 31;
     }
