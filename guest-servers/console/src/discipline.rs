@@ -44,6 +44,8 @@ pub struct Terminal {
     lines: VecDeque<usize>,
     /// The next byte is taken literally (after VLNEXT).
     literal: bool,
+    /// There will be no more input.
+    ended: bool,
     /// Output is held back (after VSTOP).
     stopped: bool,
     column: Column,
@@ -79,6 +81,14 @@ impl Terminal {
         self.line.clear();
         self.ready.clear();
         self.lines.clear();
+    }
+
+    /// There will be no more input: what was typed is readable, and then reads find the end.
+    pub fn end_input(&mut self) {
+        self.ended = true;
+        if !self.line.is_empty() {
+            self.finish_line();
+        }
     }
 
     /// Takes bytes from the keyboard; signals to send, in order.
@@ -140,6 +150,9 @@ impl Terminal {
 
     /// Whether a `read` would not wait.
     pub fn is_readable(&self) -> bool {
+        if self.ended {
+            return true;
+        }
         if self.termios.has_local(linux::ICANON) {
             return !self.lines.is_empty();
         }
@@ -165,13 +178,17 @@ impl Terminal {
         }
         if !self.termios.has_local(linux::ICANON) {
             let wanted = usize::from(self.minimum()).min(length);
-            if self.ready.len() < wanted {
+            if self.ready.len() < wanted && !self.ended {
                 return Readiness::Wait;
             }
             return self.take(length);
         }
         let Some(line) = self.lines.front_mut() else {
-            return Readiness::Wait;
+            return if self.ended {
+                Readiness::Bytes(Vec::new())
+            } else {
+                Readiness::Wait
+            };
         };
         let taken = length.min(*line);
         *line -= taken;

@@ -4,6 +4,8 @@
 //! interrupts only while some could not be taken. All conditions are looked at after each interrupt
 //! until none is left, because its line is edge-triggered.
 
+use alloc::vec::Vec;
+
 /// Where the registers are. Nothing here depends on how they are reached.
 pub trait Registers {
     /// Reads register `index`, 0 to 7.
@@ -30,10 +32,15 @@ const SCRATCH: u16 = 7;
 const ON_INPUT: u8 = 1 << 0;
 /// Interrupt enable: the transmitter's FIFO is empty.
 const ON_ROOM: u8 = 1 << 1;
+/// Interrupt enable: a modem line has changed.
+const ON_MODEM: u8 = 1 << 3;
 /// Identification: no interrupt is pending.
 const NONE_PENDING: u8 = 1 << 0;
-/// FIFO control: FIFOs on and empty, interrupt when 8 bytes are in.
-const FIFOS: u8 = 1 << 0 | 1 << 1 | 1 << 2 | 2 << 6;
+/// Identification: which one is.
+const KIND: u8 = 0xf;
+const MODEM_PENDING: u8 = 0;
+/// FIFO control: FIFOs on, interrupt when 8 bytes are in.
+const FIFOS: u8 = 1 << 0 | 2 << 6;
 /// Line control: 8 bits, no parity, one stop bit.
 const EIGHT_NONE_ONE: u8 = 3;
 /// Line control: the divisor's registers show.
@@ -48,6 +55,9 @@ const HAS_INPUT: u8 = 1 << 0;
 const IS_BREAK: u8 = 1 << 4;
 /// Line status: the transmitter's FIFO is empty.
 const HAS_ROOM: u8 = 1 << 5;
+/// Modem status: there is a carrier; there is another than before.
+const CARRIER: u8 = 1 << 7;
+const CARRIER_CHANGED: u8 = 1 << 3;
 /// What reads as this is no UART.
 const NOTHING: u8 = 0xff;
 
@@ -72,11 +82,19 @@ pub struct Uart<R> {
     /// Interrupts that are enabled.
     enabled: u8,
     saw_input: bool,
+    lost_carrier: bool,
+    /// Input that came before the start.
+    early: Vec<u8>,
+}
+
+/// Whether a modem status says that the carrier was there and is no more.
+fn is_loss(status: u8) -> bool {
+    status & CARRIER_CHANGED != 0 && status & CARRIER == 0
 }
 
 impl<R: Registers> Uart<R> {
     /// Sets a UART up: 115,200 bits a second, 8N1, FIFOs, interrupts on input. `None` if there is no
-    /// UART. What was in its FIFOs is lost: whoever used it before has seen to that.
+    /// UART. Input that has come already is kept.
     pub fn start(registers: R) -> Option<Uart<R>> {
         for pattern in [0x5a, 0xa5] {
             registers.write(SCRATCH, pattern);
@@ -85,6 +103,15 @@ impl<R: Registers> Uart<R> {
             }
         }
         registers.write(INTERRUPT_ENABLE, 0);
+        registers.write(LINE_CONTROL, EIGHT_NONE_ONE);
+        // Switching the FIFOs on empties them.
+        let early = (0..PIECE)
+            .map_while(|_| {
+                let status = registers.read(LINE_STATUS);
+                let is_input = status != NOTHING && status & HAS_INPUT != 0;
+                is_input.then(|| registers.read(DATA))
+            })
+            .collect();
         registers.write(LINE_CONTROL, DIVISOR_ACCESS);
         registers.write(DATA, DIVISOR as u8);
         registers.write(INTERRUPT_ENABLE, (DIVISOR >> 8) as u8);
@@ -95,19 +122,24 @@ impl<R: Registers> Uart<R> {
             return None;
         }
         // Reading clears what was pending.
-        for register in [DATA, IDENTIFICATION, MODEM_STATUS] {
-            registers.read(register);
-        }
-        registers.write(INTERRUPT_ENABLE, ON_INPUT);
+        registers.read(IDENTIFICATION);
+        let lost_carrier = is_loss(registers.read(MODEM_STATUS));
+        registers.write(INTERRUPT_ENABLE, ON_INPUT | ON_MODEM);
         Some(Uart {
             registers,
-            enabled: ON_INPUT,
+            enabled: ON_INPUT | ON_MODEM,
             saw_input: false,
+            lost_carrier,
+            early,
         })
     }
 
-    /// Delivers input that has come, at most a few hundred bytes of it.
+    /// Delivers input that has come, at most a few hundred bytes of it, and something empty when the
+    /// carrier is lost: there will be no more.
     pub fn receive(&mut self, deliver: &mut dyn FnMut(&[u8])) -> Input {
+        if !self.early.is_empty() {
+            deliver(&core::mem::take(&mut self.early));
+        }
         let mut piece = [0; PIECE];
         let mut length = 0;
         let mut input = Input::More;
@@ -125,14 +157,24 @@ impl<R: Registers> Uart<R> {
         if length > 0 {
             deliver(&piece[..length]);
         }
+        if input == Input::Drained && core::mem::take(&mut self.lost_carrier) {
+            deliver(&[]);
+        }
         input
     }
 
     /// Whether the interrupt line is low, so that the next byte is sure to raise it. Asking lowers it,
     /// if it was high because of the transmitter.
-    fn is_quiet(&self) -> bool {
-        self.registers.read(IDENTIFICATION) & NONE_PENDING != 0
-            || self.registers.read(LINE_STATUS) & HAS_INPUT == 0
+    fn is_quiet(&mut self) -> bool {
+        let identification = self.registers.read(IDENTIFICATION);
+        if identification & NONE_PENDING != 0 {
+            return true;
+        }
+        if identification & KIND == MODEM_PENDING {
+            self.lost_carrier |= is_loss(self.registers.read(MODEM_STATUS));
+            return false;
+        }
+        self.registers.read(LINE_STATUS) & HAS_INPUT == 0
     }
 
     /// Gives output to the transmitter, and returns how many bytes it has taken. If those are not
@@ -143,7 +185,7 @@ impl<R: Registers> Uart<R> {
             let status = self.registers.read(LINE_STATUS);
             self.saw_input |= status & HAS_INPUT != 0;
             if status & HAS_ROOM == 0 {
-                self.enable(ON_INPUT | ON_ROOM);
+                self.enable(ON_INPUT | ON_MODEM | ON_ROOM);
                 return taken;
             }
             let rest = &output[taken..];
@@ -153,7 +195,7 @@ impl<R: Registers> Uart<R> {
                 .for_each(|&byte| self.registers.write(DATA, byte));
             taken += burst.len();
         }
-        self.enable(ON_INPUT);
+        self.enable(ON_INPUT | ON_MODEM);
         taken
     }
 

@@ -89,7 +89,8 @@ impl Console {
         self.transport.acknowledge()
     }
 
-    /// Delivers all input that has come, in pieces; returns its bytes. Then the next input is sure to
+    /// Delivers all input that has come, in pieces (an empty one says that there will be no more:
+    /// `ferrix_machine::console`); returns its bytes. Then the next input is sure to
     /// interrupt.
     ///
     /// # Errors
@@ -101,9 +102,7 @@ impl Console {
                 let mut bytes = [0; SLOT_BYTES];
                 let piece = &mut bytes[..used.written as usize];
                 self.input.read(used.token, piece);
-                if !piece.is_empty() {
-                    deliver(piece);
-                }
+                deliver(piece);
                 total += piece.len();
                 self.post(used.token);
             }

@@ -55,6 +55,15 @@ pub mod irq {
     pub const IOAPIC_LINES: u32 = 24;
 }
 
+/// The virtio-console device.
+///
+/// Beyond the specification: a receive buffer that comes back with length 0 says that there will be no
+/// more input, because the monitor's standard input, no terminal, has ended. Drivers that do not know
+/// of it take it for nothing.
+///
+/// The UART says the same by its carrier: DCD, set otherwise, is clear from then on.
+pub mod console {}
+
 /// I/O ports.
 pub mod port {
     /// First port of the 16550 UART (kernel log, panic, Linux console).

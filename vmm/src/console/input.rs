@@ -112,6 +112,14 @@ impl Input {
         self.waiting.is_empty()
     }
 
+    /// Whether there is nothing to give and never will be. A terminal's end is nobody's end of input: it
+    /// hangs up, which ends the monitor.
+    pub fn has_ended(&self) -> bool {
+        self.waiting.is_empty()
+            && self.escape.is_none()
+            && matches!(self.watch, Watch::Ended | Watch::Closed)
+    }
+
     /// The next bytes, at most `most`; they stay until [`Self::consume`].
     pub fn peek(&mut self, most: usize) -> &[u8] {
         let all = self.waiting.make_contiguous();
@@ -177,9 +185,10 @@ mod tests {
             "no escapes outside of a terminal"
         );
         input.consume(5);
+        assert!(!input.has_ended(), "nobody knows yet");
         assert!(input.is_empty());
         assert_eq!(input.watch, Watch::Ended);
-        assert!(input.is_empty());
+        assert!(input.is_empty() && input.has_ended());
     }
 
     #[test]

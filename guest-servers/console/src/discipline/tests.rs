@@ -39,6 +39,23 @@ fn end_of_file_is_an_empty_read_or_pushes_a_line() {
 }
 
 #[test]
+fn after_the_end_of_input_reads_find_the_end() {
+    let mut terminal = Terminal::default();
+    terminal.input(b"one\ntwo");
+    terminal.end_input();
+    assert_eq!(text(terminal.read(10)), "one\n");
+    assert_eq!(text(terminal.read(10)), "two");
+    for _ in 0..2 {
+        assert!(terminal.is_readable());
+        assert_eq!(text(terminal.read(10)), "");
+    }
+    let mut raw = *terminal.termios();
+    raw.local &= !linux::ICANON;
+    terminal.set_termios(raw);
+    assert_eq!(text(terminal.read(10)), "");
+}
+
+#[test]
 fn editing_erases_what_is_shown() {
     let mut terminal = Terminal::default();
     terminal.write(b"$ ");

@@ -33,11 +33,19 @@ impl Server {
         let mut progress = false;
         loop {
             progress |= self.feed();
+            if self.ended && self.held.is_empty() {
+                self.ended = false;
+                self.terminal.end_input();
+                progress = true;
+            }
             if !self.held.is_empty() || self.input == Input::Drained {
                 return progress;
             }
-            let held = &mut self.held;
-            let received = self.device.receive(&mut |bytes| held.extend(bytes));
+            let (held, ended) = (&mut self.held, &mut self.ended);
+            let received = self.device.receive(&mut |bytes| {
+                held.extend(bytes);
+                *ended |= bytes.is_empty();
+            });
             self.input = received.unwrap_or_else(|fault| {
                 log!("console", "input: {fault}");
                 Input::Drained

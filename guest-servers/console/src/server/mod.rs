@@ -47,6 +47,8 @@ pub struct Server {
     input: Input,
     /// Input that the terminal has no room for.
     held: VecDeque<u8>,
+    /// The device says that what is held is the last, and the terminal does not know yet.
+    ended: bool,
     terminal: Terminal,
     window_size: WindowSize,
     /// The session whose terminal it is, and its foreground group; 0: none.
@@ -73,6 +75,7 @@ impl Server {
             device,
             input: Input::More,
             held: VecDeque::new(),
+            ended: false,
             terminal: Terminal::default(),
             window_size: [0; 4],
             session: 0,

@@ -41,6 +41,10 @@ impl Server {
             system::milestone(milestone::PROMPT);
         }
         self.check_foreground(request, SIGTTIN)?;
+        if self.input_waits() {
+            // Also what came before the interrupt was bound.
+            self.pump();
+        }
         let waits = flags & linux::O_NONBLOCK == 0 && request.words[1] & io::NON_BLOCKING == 0;
         let timed = !self.terminal.termios().has_local(linux::ICANON) && self.terminal.time() > 0;
         if timed && waits && self.terminal.readable_len() == 0 {

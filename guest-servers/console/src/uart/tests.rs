@@ -142,6 +142,17 @@ fn input_seen_while_transmitting_is_reported() {
     assert!(!uart.saw_input());
 }
 
+#[test]
+fn what_was_typed_before_the_start_is_kept() {
+    let chip = Shared::default();
+    let mut typed = VecDeque::from(*b"early");
+    chip.0.borrow_mut().pass(0, &mut typed, 5);
+    let mut uart = Uart::start(chip.clone()).unwrap();
+    let mut got = Vec::new();
+    uart.receive(&mut |bytes| got.extend_from_slice(bytes));
+    assert_eq!(got, b"early");
+}
+
 proptest! {
     /// Whatever the line's pace, a driver that acts only on edges loses nothing and comes to an end.
     #[test]

@@ -36,10 +36,12 @@ const SCRATCH: u16 = 7;
 
 const ON_INPUT: u8 = 1 << 0;
 const ON_ROOM: u8 = 1 << 1;
+const ON_MODEM: u8 = 1 << 3;
 const ENABLES: u8 = 0xf;
 const NONE_PENDING: u8 = 1;
 const ROOM_PENDING: u8 = 2;
 const INPUT_PENDING: u8 = 4;
+const MODEM_PENDING: u8 = 0;
 /// Identification: the FIFOs are on.
 const FIFOS_ON: u8 = 3 << 6;
 const FIFO_ENABLE: u8 = 1 << 0;
@@ -49,8 +51,11 @@ const LOOP: u8 = 1 << 4;
 const HAS_INPUT: u8 = 1 << 0;
 /// Line status: holding register and shift register are empty.
 const TRANSMITTER_EMPTY: u8 = 3 << 5;
-/// Modem status: CTS, DSR, DCD.
-const CARRIER: u8 = 0xb0;
+/// Modem status: CTS and DSR.
+const READY: u8 = 0x30;
+/// Modem status: DCD; it is lost with the end of the input.
+const CARRIER: u8 = 1 << 7;
+const CARRIER_CHANGED: u8 = 1 << 3;
 
 /// The UART, shared by the vCPUs and the event loop.
 #[derive(Clone)]
@@ -72,6 +77,10 @@ struct State {
     received: VecDeque<u8>,
     /// The transmitter has become empty, and the guest does not know yet.
     room: bool,
+    /// The input has ended.
+    ended: bool,
+    /// The guest does not know of the lost carrier yet.
+    carrier_changed: bool,
     /// The level of the interrupt line.
     raised: bool,
     line: Box<dyn Line>,
@@ -92,6 +101,8 @@ impl Serial {
             scratch: 0,
             received: VecDeque::new(),
             room: true,
+            ended: false,
+            carrier_changed: false,
             raised: false,
             line,
             input,
@@ -170,6 +181,8 @@ impl State {
             INPUT_PENDING
         } else if self.enabled & ON_ROOM != 0 && self.room {
             ROOM_PENDING
+        } else if self.enabled & ON_MODEM != 0 && self.carrier_changed {
+            MODEM_PENDING
         } else {
             NONE_PENDING
         }
@@ -185,6 +198,8 @@ impl State {
                 let newly = byte & !self.enabled & ON_ROOM != 0;
                 self.room |= newly && !self.is_full();
                 self.enabled = byte & ENABLES;
+                // A file is never announced: it is looked at when somebody wants input.
+                self.receive();
             }
             IDENTIFICATION => {
                 self.fifos = byte & FIFO_ENABLE != 0;
@@ -256,9 +271,11 @@ impl State {
     }
 
     /// In loop mode the four outputs come back as inputs.
-    fn modem_status(&self) -> u8 {
+    fn modem_status(&mut self) -> u8 {
         if self.modem_control & LOOP == 0 {
-            return CARRIER;
+            let carrier = if self.ended { 0 } else { CARRIER };
+            let changed = std::mem::take(&mut self.carrier_changed);
+            return READY | carrier | if changed { CARRIER_CHANGED } else { 0 };
         }
         let out = self.modem_control;
         (out & 1) << 5 | (out & 2) << 3 | (out & 4) << 4 | (out & 8) << 4
@@ -277,6 +294,9 @@ impl State {
             self.input.consume(count);
             self.counters.bytes_in += count as u64;
         }
+        let ended = self.received.is_empty() && self.input.has_ended();
+        self.carrier_changed |= ended && !self.ended;
+        self.ended |= ended;
     }
 }
 

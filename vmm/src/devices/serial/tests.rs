@@ -117,6 +117,30 @@ fn output_waits_while_nobody_reads_and_keeps_every_byte() {
 }
 
 #[test]
+fn the_carrier_is_lost_with_the_end_of_the_input() {
+    let mut rig = rig();
+    rig.serial.write(INTERRUPT_ENABLE, &[ON_INPUT | ON_MODEM]);
+    rustix::io::write(&rig.typed, b"x").unwrap();
+    rig.arrive();
+    rig.typed = rustix::io::dup(&rig.printed).unwrap();
+    rig.arrive();
+    assert_eq!(
+        rig.read(MODEM_STATUS),
+        READY | CARRIER,
+        "there is input yet"
+    );
+    assert_eq!(
+        (rig.read(DATA), rig.edges()),
+        (b'x', 1),
+        "the line stays high"
+    );
+    assert_eq!(rig.read(IDENTIFICATION), MODEM_PENDING | FIFOS_ON);
+    assert_eq!(rig.read(MODEM_STATUS), READY | CARRIER_CHANGED);
+    assert_eq!(rig.read(MODEM_STATUS), READY);
+    assert_eq!(rig.read(IDENTIFICATION), NONE_PENDING | FIFOS_ON);
+}
+
+#[test]
 fn loop_mode_returns_what_is_sent() {
     let rig = rig();
     rig.serial.write(MODEM_CONTROL, &[LOOP | 0xb]);

@@ -98,14 +98,21 @@ impl ConsoleBack {
     pub fn receive(&mut self) {
         let mut slot = self.slot.lock();
         let Some(active) = slot.as_mut() else { return };
-        let Some(queue) = active.activation.queues.get_mut(RECEIVE) else {
+        let Active {
+            activation,
+            end_told,
+            ..
+        } = active;
+        let Some(queue) = activation.queues.get_mut(RECEIVE) else {
             return;
         };
         let (input, ram) = (&mut self.input, self.ram.as_ref());
         let mut given = 0;
         serve(queue, ram, &self.interrupt, |buffers| {
             if input.is_empty() {
-                return Served::Later;
+                let tell = input.has_ended() && !*end_told;
+                *end_told |= tell;
+                return if tell { Served::Used(0) } else { Served::Later };
             }
             let count = give(input, ram, &buffers.writable);
             given += u64::from(count);
@@ -126,7 +133,10 @@ impl ConsoleBack {
     /// Takes output from the ring up to the limit. True if the limit stopped it.
     fn take_output(&mut self) -> bool {
         let mut slot = self.slot.lock();
-        let Some(Active { activation, taken }) = slot.as_mut() else {
+        let Some(Active {
+            activation, taken, ..
+        }) = slot.as_mut()
+        else {
             return false;
         };
         let Some(queue) = activation.queues.get_mut(TRANSMIT) else {

@@ -39,6 +39,8 @@ pub struct Active {
     activation: Activation,
     /// Bytes already taken from the output buffer that is next in the ring.
     taken: u64,
+    /// The driver knows that the input has ended (`ferrix_machine::console`).
+    end_told: bool,
 }
 
 /// The window's size, shared by the front, the back and the signal handler.
@@ -125,6 +127,7 @@ impl VirtioDevice for Console {
         *self.slot.lock() = Some(Active {
             activation,
             taken: 0,
+            end_told: false,
         });
     }
 

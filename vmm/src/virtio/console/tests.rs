@@ -129,6 +129,29 @@ fn input_waits_for_buffers_and_fills_them_in_order() {
 }
 
 #[test]
+fn the_end_of_input_is_one_empty_buffer() {
+    let mut rig = rig();
+    let ram = rig.driver.ram.clone();
+    let [receive, _] = rings(&rig, &ram);
+    rustix::io::write(&rig.typed, b"last").unwrap();
+    rig.back.input_ready();
+    rig.typed = rustix::io::dup(&rig.printed).unwrap();
+    rig.back.input_ready();
+    for index in 0..3 {
+        offer(
+            &receive,
+            index,
+            &[Part::In(DATA + 0x100 * u64::from(index), 100)],
+        );
+    }
+    rig.back.receive();
+    assert_eq!(used(&receive), (2, 0), "the input, then nothing");
+    assert_eq!(rig.driver.bytes(DATA, 4), b"last");
+    rig.back.receive();
+    assert_eq!(used(&receive).0, 2, "said once");
+}
+
+#[test]
 fn buffers_outside_ram_do_no_harm() {
     let mut rig = rig();
     let ram = rig.driver.ram.clone();
