@@ -1,6 +1,6 @@
 //! Firecracker's machine: by our monitor's model of it, and by Firecracker itself.
 
-use crate::trial::{needs, on_monitor};
+use crate::trial::{needs, on_monitor, slow};
 use anyhow::{Context, Result, ensure};
 use ferrix_tests::guest::{BOOT_TIME, COMMAND_TIME};
 use ferrix_tests::host::{self, Need};
@@ -24,7 +24,11 @@ pub fn trials() -> Vec<Trial> {
             in_words,
         ),
         on_monitor("firecracker::large_memory", NEEDS_KVM, large_memory),
-        on_monitor("firecracker::every_end_is_a_reset", NEEDS_KVM, ends),
+        slow(on_monitor(
+            "firecracker::every_end_is_a_reset",
+            NEEDS_KVM,
+            ends,
+        )),
         needs(real, &[Need::Firecracker]),
         needs(smp, &[Need::Firecracker]),
     ]

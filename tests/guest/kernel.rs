@@ -15,7 +15,10 @@ pub fn trials() -> Vec<Trial> {
     let tests = Options::kernel_tests;
     vec![
         everywhere("kernel::suite_one_cpu", suite(tests())),
-        everywhere("kernel::suite_four_cpus", suite(tests().cpus(4))),
+        slow(everywhere(
+            "kernel::suite_four_cpus",
+            suite(tests().cpus(4)),
+        )),
         on_qemu(
             "kernel::suite_without_acpi",
             "the monitor's machine always has ACPI",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::trial::everywhere;
+use crate::trial::{everywhere, slow};
 use anyhow::{Result, ensure};
 use ferrix_tests::{Disk, Guest, Options};
 use libtest_mimic::Trial;
@@ -27,10 +27,10 @@ pub fn trials() -> Vec<Trial> {
         everywhere("memory::tmpfs", tmpfs),
         everywhere("memory::programs_in_memory", programs_in_memory),
         everywhere("memory::proc", proc),
-        everywhere(
+        slow(everywhere(
             "memory::mapped_bytes_reach_the_disk",
             mapped_bytes_reach_the_disk,
-        ),
+        )),
     ];
     checks.into_iter().chain(others).collect()
 }

@@ -87,7 +87,7 @@ fn no_leak() -> Result<()> {
 
 /// The counters behind the loop, which get some time to be as `before`.
 fn after_loop(guest: &mut Guest, before: &Counters) -> Result<Counters> {
-    run_loop(guest, 150)?;
+    run_loop(guest, 100)?;
     let mut now = Counters::new();
     for _ in 0..LOOKS {
         now = counters(guest)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::trial::everywhere;
+use crate::trial::{everywhere, slow};
 use anyhow::{Result, ensure};
 use ferrix_tests::guest::COMMAND_TIME;
 use ferrix_tests::{Console, Disk, Guest, Options, PROMPT};
@@ -15,7 +15,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         everywhere("serial::line_editing", editing),
         everywhere("serial::interrupt_and_stop", job_control),
-        everywhere("serial::long_paste", paste),
+        slow(everywhere("serial::long_paste", paste)),
         everywhere("serial::long_output", output),
         everywhere("serial::log_lines_are_whole", log_lines),
         everywhere("serial::status_of_a_command", status),
