@@ -29,7 +29,10 @@ mod trial;
 use std::process::ExitCode;
 
 use ferrix_tests::Machine;
-use libtest_mimic::{Arguments, run};
+use libtest_mimic::{Arguments, Trial, run};
+
+/// Names tests that need not run again, when a run goes on where another broke off.
+const DONE: &str = "FERRIX_DONE";
 
 fn main() -> ExitCode {
     match Machine::chosen() {
@@ -68,5 +71,8 @@ fn tests() -> ExitCode {
         cpu_events::trials(),
         cpu_models::trials(),
     ];
-    run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+    let done = std::env::var(DONE).unwrap_or_default();
+    let is_left = |trial: &Trial| done.split(' ').all(|name| name != trial.name());
+    let trials = trials.into_iter().flatten().filter(is_left).collect();
+    run(&arguments, trials).exit_code()
 }

@@ -5,6 +5,7 @@ mod machine;
 mod output;
 mod program;
 mod request;
+mod run;
 mod table;
 
 use crate::cargo;

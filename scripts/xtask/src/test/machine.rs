@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 
 /// Names the machine for the guest tests: `tests/src/machine.rs`.
 pub const VARIABLE: &str = "FERRIX_MACHINE";
+/// What a machine prints to show that it lives: ASCII's "synchronous idle".
+pub const HEARTBEAT: &str = "\u{16}";
 /// Runs a command with a hardware KVM.
 const HARDWARE_KVM: &str = "scripts/hardware-kvm";
 
@@ -64,18 +66,26 @@ impl Machine {
         })
     }
 
-    /// `program`, to be run there; its arguments follow.
-    pub fn command(self, program: &Path) -> Command {
+    /// `program` with these variables, to be run there; its arguments follow.
+    pub fn command(self, program: &Path, settings: &[String]) -> Command {
         let mut command = match self {
             Self::Kvm | Self::Qemu => Command::new("env"),
             Self::Hardware => Command::new(HARDWARE_KVM),
         };
-        if self == Self::Hardware {
-            command.arg("env");
+        if self.has_heartbeat() {
+            let beat = format!(
+                "while sleep 5; do echo '{HEARTBEAT}'; done & \"$@\"; status=$?; kill $!; exit $status"
+            );
+            command.args(["sh", "-c", &beat, "sh", "env"]);
         }
         command.arg(format!("{VARIABLE}={}", self.name()));
-        command.arg(program);
+        command.args(settings).arg(program);
         command
+    }
+
+    /// Whether it says all the time that it lives: it is a computer of its own, and may stop as a whole.
+    pub fn has_heartbeat(self) -> bool {
+        self == Self::Hardware
     }
 }
 
@@ -138,9 +148,20 @@ mod tests {
 
     #[test]
     fn hardware_runs_the_same_program() {
-        let command = Machine::Hardware.command(Path::new("/t/guest"));
+        let settings = ["FERRIX_QUICK=1".to_string()];
+        let command = Machine::Hardware.command(Path::new("/t/guest"), &settings);
         assert_eq!(command.get_program(), HARDWARE_KVM);
-        let arguments: Vec<_> = command.get_args().collect();
-        assert_eq!(arguments, ["env", "FERRIX_MACHINE=hardware", "/t/guest"]);
+        let arguments: Vec<_> = command.get_args().skip(4).collect();
+        assert_eq!(
+            arguments,
+            [
+                "env",
+                "FERRIX_MACHINE=hardware",
+                "FERRIX_QUICK=1",
+                "/t/guest"
+            ]
+        );
+        let here = Machine::Qemu.command(Path::new("/t/guest"), &[]);
+        assert_eq!(here.get_args().count(), 2);
     }
 }

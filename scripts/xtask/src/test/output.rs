@@ -97,6 +97,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The test whose outcome has not come yet.
+    pub fn open_test(&self) -> Option<&str> {
+        self.open.as_ref().map(|(name, _)| name.as_str())
+    }
+
     /// The test that ended with this line.
     pub fn line(&mut self, line: &str) -> Option<(String, Outcome)> {
         let mut rest = line.trim();

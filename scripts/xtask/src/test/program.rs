@@ -1,20 +1,24 @@
 //! The guest tests' program, and its runs.
 
 use super::machine::{Machine, VARIABLE};
-use super::output::{Outcome, Reader, listed};
+use super::output::{Outcome, listed};
 use super::request::Request;
+use super::run::{End, Run};
 use super::table::Column;
 use crate::cargo;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Set for `--quick`: `tests/guest/trial.rs`.
 const QUICK: &str = "FERRIX_QUICK";
+/// Names the tests that need not run again: `tests/guest/main.rs`.
+const DONE: &str = "FERRIX_DONE";
+/// How often an emulated computer may stop.
+const STOPS: usize = 2;
 /// A run that takes longer, in seconds, hangs.
 const LIMIT: &str = "2400";
 
@@ -83,62 +87,49 @@ impl Program {
         Ok(Column {
             outcomes: list.map(|(name, known)| (name, outcome(known))).collect(),
             seconds: None,
+            notes: Vec::new(),
             broken: demanded.then(|| format!("missing: {reason}")),
         })
     }
 
-    /// Runs it there, and shows its lines as they come.
+    /// Runs it there, and shows its lines as they come. What an emulated computer that stopped left undone runs in
+    /// another one.
     pub fn run(&self, machine: Machine) -> Result<Column> {
-        let mut command = Command::new("timeout");
-        let inner = machine.command(&self.path);
-        command.args(["--foreground", "--kill-after", "10", LIMIT]);
-        command.arg(inner.get_program());
-        for argument in inner.get_args() {
-            // The variable of `--quick` stands beside that of the machine.
-            let is_program = argument == self.path.as_os_str();
-            command.args((self.quick && is_program).then(|| format!("{QUICK}=1")));
-            command.arg(argument);
-        }
-        command.args(["--color", "never"]).args(&self.arguments);
         let begin = Instant::now();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{command:?}"))?;
-        let lines = BufReader::new(child.stdout.take().context("the program's output")?);
-        let outcomes = follow(lines, machine.name())?;
-        let status = child.wait()?;
-        let failed = outcomes.values().any(|outcome| *outcome == Outcome::Failed);
+        let (mut outcomes, mut notes) = (BTreeMap::new(), Vec::new());
+        let broken = loop {
+            let run = Run::start(self.command(machine, &outcomes), machine)?.finish()?;
+            let failed = run.outcomes.values().any(|one| *one == Outcome::Failed);
+            outcomes.extend(run.outcomes);
+            match run.end {
+                End::Status(status) if status.success() || failed => break None,
+                End::Status(status) => break Some(format!("the run itself: {status}")),
+                End::Stopped(test) if notes.len() < STOPS => notes.push(format!(
+                    "the emulated computer stopped in {test}, without a sign of life; that and the rest ran in another"
+                )),
+                End::Stopped(test) => break Some(format!("the emulated computer stopped in {test}")),
+            }
+            println!("{}: {}", machine.name(), notes.join("; "));
+        };
         Ok(Column {
-            broken: (!status.success() && !failed).then(|| format!("the run itself: {status}")),
             outcomes,
             seconds: Some(begin.elapsed().as_secs()),
+            broken,
+            notes,
         })
     }
-}
 
-/// The outcomes in `lines`, which are shown behind the machine's name, and with the time that each test took.
-fn follow(mut lines: impl BufRead, machine: &str) -> Result<BTreeMap<String, Outcome>> {
-    let mut outcomes = BTreeMap::new();
-    let mut reader = Reader::default();
-    let mut since = Instant::now();
-    let mut bytes = Vec::new();
-    while lines.read_until(b'\n', &mut bytes)? > 0 {
-        let line = String::from_utf8_lossy(&bytes);
-        let line = line.trim_end();
-        match reader.line(line) {
-            Some((name, outcome)) => {
-                let seconds = since.elapsed().as_secs_f32();
-                since = Instant::now();
-                println!("{machine}: {name} ... {} ({seconds:.1} s)", outcome.word());
-                outcomes.insert(name, outcome);
-            }
-            None => println!("{machine}: {line}"),
-        }
-        bytes.clear();
+    fn command(&self, machine: Machine, done: &BTreeMap<String, Outcome>) -> Command {
+        let names: Vec<&str> = done.keys().map(String::as_str).collect();
+        let mut settings = vec![format!("{DONE}={}", names.join(" "))];
+        settings.extend(self.quick.then(|| format!("{QUICK}=1")));
+        let mut command = Command::new("timeout");
+        command.args(["--foreground", "--kill-after", "10", LIMIT]);
+        let inner = machine.command(&self.path, &settings);
+        command.arg(inner.get_program()).args(inner.get_args());
+        command.args(["--color", "never"]).args(&self.arguments);
+        command
     }
-    Ok(outcomes)
 }
 
 /// The program's path in one of cargo's messages.
@@ -162,14 +153,5 @@ mod tests {
             r#"{"reason":"compiler-artifact","target":{"name":"guest"},"executable":null}"#;
         assert_eq!(executable(library), None);
         assert_eq!(executable("not JSON"), None);
-    }
-
-    #[test]
-    fn outcomes_are_collected_from_any_bytes() {
-        let text: &[u8] = b"running 2 tests\ntest a ... ok\n\xff\ntest b ... FAILED\nno newline";
-        let outcomes = follow(text, "kvm").unwrap();
-        assert_eq!(outcomes["a"], Outcome::Passed);
-        assert_eq!(outcomes["b"], Outcome::Failed);
-        assert_eq!(outcomes.len(), 2);
     }
 }

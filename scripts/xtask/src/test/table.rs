@@ -20,6 +20,8 @@ pub struct Column {
     pub seconds: Option<u64>,
     /// Why the run as a whole failed, beside what the tests say.
     pub broken: Option<String>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
 }
 
 /// All columns, with one row a test.
@@ -136,6 +138,7 @@ impl Table {
                     .iter()
                     .map(|why| format!("{title}: FAILED: {why}")),
             );
+            lines.extend(column.notes.iter().map(|note| format!("{title}: {note}")));
             let all = self.names.len();
             lines.extend(groups.into_iter().map(|((word, reason), tests)| {
                 let which = match tests.len() == all {
@@ -215,6 +218,7 @@ mod tests {
             outcomes: outcomes.map(|(name, it)| (name.into(), it)).collect(),
             seconds: Some(7),
             broken: broken.map(String::from),
+            notes: Vec::new(),
         }
     }
 
