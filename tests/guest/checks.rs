@@ -10,7 +10,7 @@ use ferrix_tests::{Ending, Guest, Machine, Wiring, host};
 use libtest_mimic::Trial;
 use tempfile::NamedTempFile;
 
-use crate::trial::{on_monitor, on_qemu};
+use crate::trial::{on_monitor, on_qemu, slow};
 
 /// For all checks, beside other work of the machine.
 const CHECKS_TIME: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         on("checks::one_cpu", "1", "256M", &["one CPU", NO_HIGH_RAM]),
         on("checks::four_cpus", "4", "256M", &[NO_HIGH_RAM]),
-        on("checks::memory_above_4_gib", "2", "4G", &[]),
+        slow(on("checks::memory_above_4_gib", "2", "4G", &[])),
         on_monitor("checks::exit_statuses", NOT_QEMU, exit_statuses),
         qemu(
             "checks::qemu_microvm",

@@ -33,7 +33,7 @@ pub fn trials() -> Vec<Trial> {
                 "cpu_ways::without_{}",
                 without.to_lowercase().replace(',', "_")
             );
-            everywhere(&name, move || kernel_tests(without, only))
+            slow(everywhere(&name, move || kernel_tests(without, only)))
         })
         .collect();
     trials.push(everywhere(

@@ -23,7 +23,11 @@ pub fn trials() -> Vec<Trial> {
             NEEDS_KVM,
             in_words,
         ),
-        on_monitor("firecracker::large_memory", NEEDS_KVM, large_memory),
+        slow(on_monitor(
+            "firecracker::large_memory",
+            NEEDS_KVM,
+            large_memory,
+        )),
         slow(on_monitor(
             "firecracker::every_end_is_a_reset",
             NEEDS_KVM,
