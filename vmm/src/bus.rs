@@ -7,7 +7,7 @@ use ferrix_machine::{exit, port};
 use crate::config::Model;
 use crate::control::{Control, Outcome};
 use crate::devices::cmos::{self, Cmos};
-use crate::devices::{Milestones, Registers};
+use crate::devices::{Milestones, Registers, power};
 use crate::virtio::mmio::Transport;
 
 const UART_LAST: u16 = port::UART + 7;
@@ -36,6 +36,7 @@ impl Bus {
             port::EXIT if self.model.is_ferrix() => self.exit(vcpu, data),
             port::MILESTONE if self.model.is_ferrix() => self.milestones.note(data),
             port::I8042_COMMAND => self.i8042(data),
+            power::CONTROL if power::is_soft_off(data) => self.control.end(Outcome::GuestExit(0)),
             cmos::INDEX..=cmos::DATA if self.model.is_ferrix() => self.cmos.write(port, data),
             _ => log::trace!("write to port {port:#x}: {data:x?}"),
         }
@@ -45,7 +46,7 @@ impl Bus {
     pub fn port_read(&self, port: u16, data: &mut [u8]) {
         match port {
             port::UART..=UART_LAST => self.uart.read(port - port::UART, data),
-            port::I8042_COMMAND => data.fill(0),
+            port::I8042_COMMAND | power::CONTROL | power::STATUS => data.fill(0),
             cmos::INDEX..=cmos::DATA if self.model.is_ferrix() => self.cmos.read(port, data),
             _ => data.fill(0xff),
         }

@@ -1,7 +1,8 @@
 //! ACPI tables: RSDP, XSDT, FADT (hardware-reduced), MADT and a DSDT that names the devices.
 
 use acpi_tables::aml::{Device, Interrupt, Memory32Fixed, Name, Path, ResourceTemplate};
-use acpi_tables::fadt::{FADTBuilder, Flags};
+use acpi_tables::fadt::{FADT, FADTBuilder, Flags};
+use acpi_tables::gas::{AccessSize, AddressSpace, GAS};
 use acpi_tables::madt::{
     EnabledStatus, IoApic, LocalInterruptController, MADT, ProcessorLocalApic,
 };
@@ -14,7 +15,8 @@ use ferrix_machine::memory::{ACPI_BASE, KERNEL_BASE};
 use ferrix_machine::port;
 
 use super::{BootError, write_below};
-use crate::config::Windows;
+use crate::config::{Model, Windows};
+use crate::devices::power;
 use crate::memory::Ram;
 
 const OEM: [u8; 6] = *b"FERRIX";
@@ -37,14 +39,11 @@ impl Tables {
 }
 
 /// Writes all tables; returns the RSDP's address.
-pub fn write(ram: &Ram, cpus: u32, windows: Windows, devices: usize) -> Result<u64, BootError> {
+pub fn write(ram: &Ram, cpus: u32, model: Model, devices: usize) -> Result<u64, BootError> {
     // The RSDP is first in memory but last to be known.
     let mut tables = Tables(vec![0; Rsdp::len()]);
-    let dsdt = tables.add(&Raw(dsdt(windows, devices).as_slice()));
-    let fadt = FADTBuilder::new(OEM, TABLE, REVISION)
-        .dsdt_64(dsdt)
-        .flag(Flags::HwReducedAcpi);
-    let fadt = tables.add(&fadt.finalize());
+    let dsdt = tables.add(&Raw(dsdt(model, devices).as_slice()));
+    let fadt = tables.add(&fadt(dsdt, model));
     let madt = tables.add(&madt(cpus));
     let mut xsdt = XSDT::new(OEM, TABLE, REVISION);
     xsdt.add_entry(fadt);
@@ -65,6 +64,30 @@ impl Aml for Raw<'_> {
     }
 }
 
+/// Resets by the keyboard controller's line, sleeps by [`power`].
+fn fadt(dsdt: u64, model: Model) -> FADT {
+    let mut fadt = FADTBuilder::new(OEM, TABLE, REVISION)
+        .dsdt_64(dsdt)
+        .flag(Flags::HwReducedAcpi)
+        .flag(Flags::ResetRegSup);
+    let byte = |port: u16| {
+        GAS::new(
+            AddressSpace::SystemIo,
+            8,
+            0,
+            AccessSize::ByteAccess,
+            port.into(),
+        )
+    };
+    fadt.reset_reg = byte(port::I8042_COMMAND);
+    fadt.reset_value = port::I8042_RESET;
+    if model.is_ferrix() {
+        fadt.sleep_control_reg = byte(power::CONTROL);
+        fadt.sleep_status_reg = byte(power::STATUS);
+    }
+    fadt.finalize()
+}
+
 fn madt(cpus: u32) -> MADT {
     let lapic = LocalInterruptController::Address(LAPIC_BASE as u32);
     let mut madt = MADT::new(OEM, TABLE, REVISION, lapic);
@@ -76,13 +99,18 @@ fn madt(cpus: u32) -> MADT {
 }
 
 /// Devices are edge-triggered, active high, as [`ferrix_machine::irq`] says.
-fn dsdt(windows: Windows, devices: usize) -> Sdt {
+fn dsdt(model: Model, devices: usize) -> Sdt {
     let mut sdt = Sdt::new(*b"DSDT", DSDT_HEADER, 2, OEM, TABLE, REVISION);
     let mut body = Vec::new();
     for index in 0..devices {
-        virtio_node(windows, index).to_aml(&mut body);
+        virtio_node(model.windows(), index).to_aml(&mut body);
     }
     uart_node(&mut body);
+    if model.is_ferrix() {
+        exit_node(&mut body);
+        let soft_off = aml::Package::new(vec![&power::SOFT_OFF, &power::SOFT_OFF]);
+        Name::new(Path::new("_S5_"), &soft_off).to_aml_bytes(&mut body);
+    }
     sdt.append_slice(&body);
     sdt.update_checksum();
     sdt
@@ -125,4 +153,13 @@ fn uart_node(sink: &mut Vec<u8>) {
     let uid = Name::new(Path::new("_UID"), &aml::ZERO);
     let crs = Name::new(Path::new("_CRS"), &resources);
     Device::new(Path::new("_SB_.COM1"), vec![&hid, &uid, &crs]).to_aml_bytes(sink);
+}
+
+/// The exit port, which no operating system but Ferrix knows, under the monitor's own identifier.
+fn exit_node(sink: &mut Vec<u8>) {
+    let ports = aml::IO::new(port::EXIT, port::EXIT, 1, 4);
+    let resources = ResourceTemplate::new(vec![&ports]);
+    let hid = Name::new(Path::new("_HID"), &"FRRX0001");
+    let crs = Name::new(Path::new("_CRS"), &resources);
+    Device::new(Path::new("_SB_.EXIT"), vec![&hid, &crs]).to_aml_bytes(sink);
 }

@@ -1,23 +1,28 @@
-//! From files to a machine that is ready to take its first instruction (PVH boot protocol).
+//! From files to a machine that is ready to take its first instruction.
 //!
-//! [`elf`] decodes and validates the kernel without touching RAM; [`load`] then fills RAM: kernel,
-//! modules, ACPI tables ([`acpi`]) and start information ([`pvh`]). The specification is
-//! Xen's `hvm_start_info.h` and the "x86/HVM direct boot ABI".
+//! [`kernel`] decodes and validates the kernel ([`elf`], [`bzimage`]) without touching RAM; [`load`] then fills
+//! RAM: kernel, modules, ACPI tables ([`acpi`]) and what the kernel's boot protocol has it read: [`pvh`]
+//! (Xen's `hvm_start_info.h` and the "x86/HVM direct boot ABI") or [`linux`].
 
 pub mod acpi;
+mod bzimage;
 pub mod cmdline;
-pub mod elf;
+mod elf;
 mod initrd;
+pub mod kernel;
+pub mod linux;
 pub mod pvh;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ferrix_machine::memory::{MMIO_HOLE_BASE, TABLES_BASE};
+use ferrix_machine::memory::TABLES_BASE;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
-use self::elf::{Defect, KernelImage};
+pub use self::kernel::{KernelImage, Segment};
+
+use self::kernel::{Defect, Protocol};
 use crate::config::{MachineConfig, MemorySize, Model, ModuleConfig, VmConfig};
 use crate::memory::Ram;
 
@@ -82,6 +87,25 @@ pub struct LoadedModule {
     pub args: String,
 }
 
+/// Where the first vCPU starts, and with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// 32-bit protected mode.
+    Pvh {
+        /// Physical address of the first instruction (EIP).
+        instruction: u64,
+        /// Physical address of the start info (EBX).
+        start_info: u64,
+    },
+    /// 64-bit mode.
+    Linux {
+        /// Physical address of the first instruction (RIP).
+        instruction: u64,
+        /// Physical address of the zero page (RSI).
+        boot_params: u64,
+    },
+}
+
 /// Opens a boot file for reading.
 pub(crate) fn open(what: &'static str, path: &Path) -> Result<File, BootError> {
     let read = |source| BootError::Read {
@@ -97,36 +121,43 @@ pub(crate) fn open(what: &'static str, path: &Path) -> Result<File, BootError> {
 }
 
 /// Fills RAM with all that the kernel expects. Returns the entry state's addresses.
-pub fn load(config: &VmConfig, kernel: &KernelImage, ram: &Ram) -> Result<pvh::Entry, BootError> {
+pub fn load(config: &VmConfig, kernel: &KernelImage, ram: &Ram) -> Result<Entry, BootError> {
     let MachineConfig { model, announce } = config.machine;
     kernel.check_fits(config.memory)?;
     kernel.load(ram)?;
-    let modules = match model {
-        Model::Ferrix => load_modules(&config.modules, kernel.end(), ram, config.memory)?,
-        Model::Firecracker => load_initrd(&config.modules, kernel.end(), ram)?,
+    let modules = match (model, &kernel.protocol) {
+        (Model::Firecracker, Protocol::Pvh) => load_initrd(&config.modules, kernel.end(), ram)?,
+        _ => load_modules(&config.modules, kernel, ram, config.memory)?,
     };
     let rsdp = if announce.has_tables() {
-        acpi::write(ram, config.cpus, model.windows(), config.devices())?
+        acpi::write(ram, config.cpus, model, config.devices())?
     } else {
         0
     };
     // Firecracker leaves the guest to find it.
     let rsdp = if model.is_ferrix() { rsdp } else { 0 };
     let command_line = cmdline::build(config);
-    let start_info = pvh::write(ram, &command_line, &modules, rsdp)?;
-    Ok(pvh::Entry {
-        instruction: kernel.entry,
-        start_info,
+    let instruction = kernel.entry;
+    Ok(match &kernel.protocol {
+        Protocol::Pvh => Entry::Pvh {
+            instruction,
+            start_info: pvh::write(ram, &command_line, &modules, rsdp)?,
+        },
+        Protocol::Linux(header) => Entry::Linux {
+            instruction,
+            boot_params: linux::write(ram, header, &command_line, &modules, rsdp)?,
+        },
     })
 }
 
 fn load_modules(
     modules: &[ModuleConfig],
-    kernel_end: u64,
+    kernel: &KernelImage,
     ram: &Ram,
     memory: MemorySize,
 ) -> Result<Vec<LoadedModule>, BootError> {
-    let mut next = kernel_end.next_multiple_of(MODULE_ALIGN);
+    let limit = memory.bytes().min(kernel.modules_limit());
+    let mut next = kernel.end().next_multiple_of(MODULE_ALIGN);
     let mut loaded = Vec::with_capacity(modules.len());
     for module in modules {
         let read = |source| BootError::Read {
@@ -137,7 +168,7 @@ fn load_modules(
         let mut file = open("boot module", &module.path)?;
         let size = file.metadata().map_err(read)?.len();
         let end = next.saturating_add(size);
-        if end > memory.bytes().min(MMIO_HOLE_BASE) {
+        if end > limit {
             return Err(BootError::ModuleTooLarge {
                 path: module.path.clone(),
                 size,

@@ -23,15 +23,6 @@ const STRINGS_BASE: u64 = PVH_INFO_BASE + 0x2000;
 /// What fits between the list of modules and the strings.
 const MAX_MODULES: usize = (STRINGS_BASE - MODLIST_BASE) as usize / size_of::<hvm_modlist_entry>();
 
-/// Where the first vCPU starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Physical address of the first instruction (EIP).
-    pub instruction: u64,
-    /// Physical address of the start info (EBX).
-    pub start_info: u64,
-}
-
 /// Command lines one after the other, each ended by a zero byte.
 struct Strings(Vec<u8>);
 

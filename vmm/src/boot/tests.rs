@@ -4,6 +4,7 @@ use ferrix_machine::memory::{ACPI_BASE, PVH_INFO_BASE};
 use vm_memory::{Bytes, GuestAddress};
 
 use super::cmdline::percent_encode;
+use super::kernel::Defect;
 use super::*;
 use crate::memory;
 
@@ -134,7 +135,7 @@ fn each_defect_is_named() {
             ..good()
         }
         .defect(),
-        Defect::WrongMachine
+        Defect::WrongMachine(_)
     ));
     assert!(matches!(
         ElfBuilder {
@@ -142,7 +143,7 @@ fn each_defect_is_named() {
             ..good()
         }
         .defect(),
-        Defect::NoPvhNote
+        Defect::NoPvhNote { .. }
     ));
     let other = vec![note(b"Xen\0", 17, &[0; 4])];
     assert!(matches!(
@@ -151,7 +152,7 @@ fn each_defect_is_named() {
             ..good()
         }
         .defect(),
-        Defect::NoPvhNote
+        Defect::NoPvhNote { .. }
     ));
     let outside = vec![note(b"Xen\0", 18, &7u32.to_le_bytes())];
     assert!(matches!(
@@ -160,7 +161,7 @@ fn each_defect_is_named() {
             ..good()
         }
         .defect(),
-        Defect::EntryOutside(7)
+        Defect::EntryOutside { entry: 7, .. }
     ));
     assert!(matches!(
         ElfBuilder {
@@ -319,7 +320,7 @@ fn boot_information_is_complete() {
     let entry = load(&config, &good().open().unwrap(), &ram).unwrap();
     assert_eq!(
         entry,
-        pvh::Entry {
+        Entry::Pvh {
             instruction: 0x10_0000,
             start_info: PVH_INFO_BASE
         }
@@ -346,7 +347,7 @@ fn boot_information_is_complete() {
 #[test]
 fn acpi_tables_have_good_checksums() {
     let ram = memory::allocate(MemorySize::mib(32)).unwrap();
-    let rsdp = acpi::write(&ram, 4, Model::Ferrix.windows(), 3).unwrap();
+    let rsdp = acpi::write(&ram, 4, Model::Ferrix, 3).unwrap();
     let xsdt = read_u64(&ram, rsdp + 24);
     let fadt = read_u64(&ram, xsdt + 36);
     let madt = read_u64(&ram, xsdt + 44);
@@ -392,3 +393,38 @@ fn a_module_that_does_not_fit_is_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn a_refusal_says_what_was_found_and_what_is_expected() {
+    let message = |defect: Defect| defect.to_string();
+    let notes = vec![note(b"GNU\0", 9, &[0; 4]), note(b"Xen\0", 17, &[0; 4])];
+    let text = message(ElfBuilder { notes, ..good() }.defect());
+    assert!(
+        text.contains("GNU 9, Xen 17") && text.contains("type 18"),
+        "{text}"
+    );
+    let text = message(
+        ElfBuilder {
+            machine: 183,
+            ..good()
+        }
+        .defect(),
+    );
+    assert!(
+        text.contains("e_machine 183") && text.contains("62"),
+        "{text}"
+    );
+    let notes = vec![note(b"Xen\0", 18, &7u32.to_le_bytes())];
+    let text = message(ElfBuilder { notes, ..good() }.defect());
+    assert!(
+        text.contains("0x7") && text.contains("0x100000..0x102000"),
+        "{text}"
+    );
+    let notes = vec![note(b"Xen\0", 18, &[0; 3])];
+    let text = message(ElfBuilder { notes, ..good() }.defect());
+    assert!(text.contains("3 bytes"), "{text}");
+    let text = open_bytes(b"\x1f\x8b\x08\x00more").unwrap_err().to_string();
+    assert!(text.contains("1f 8b 08 00 (gzip)"), "{text}");
+}
+
+mod linux;

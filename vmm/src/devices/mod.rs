@@ -2,6 +2,7 @@
 
 pub mod cmos;
 mod milestones;
+pub mod power;
 pub mod serial;
 pub mod uart;
 

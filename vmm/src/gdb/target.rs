@@ -22,7 +22,7 @@ use super::Stops;
 use super::arch::X86_64;
 use super::breakpoints::Breakpoints;
 use super::registers::Registers;
-use crate::boot::elf::Segment;
+use crate::boot::Segment;
 use crate::inspect::View;
 use crate::memory::Ram;
 use crate::vcpu::{Context, DebugHook, DebugMode, DebugStop, Vcpu, Vcpus, Who};

@@ -11,7 +11,7 @@ use vm_memory::{Bytes, GuestAddress};
 
 pub use report::crash_report;
 
-use crate::boot::elf::Segment;
+use crate::boot::Segment;
 use crate::memory::Ram;
 
 const PAGE: u64 = 4096;

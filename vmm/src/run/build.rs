@@ -8,8 +8,7 @@ use std::time::Instant;
 use ferrix_machine::irq;
 use vmm_sys_util::eventfd::EventFd;
 
-use crate::boot;
-use crate::boot::elf::KernelImage;
+use crate::boot::{self, KernelImage};
 use crate::bus::Bus;
 use crate::cli::RunOptions;
 use crate::config::VmConfig;
@@ -160,7 +159,7 @@ fn create_vcpus(
     vm: &Vm,
     config: &VmConfig,
     options: &RunOptions,
-    start: boot::pvh::Entry,
+    start: boot::Entry,
 ) -> Result<Vcpus, VmmError> {
     let mut all = Vec::new();
     for index in 0..config.cpus {

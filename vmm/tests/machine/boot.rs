@@ -176,3 +176,31 @@ fn the_second_cpu_starts_on_init_and_sipi() {
     let output = boot(kernel.path(), &["--cpus", "2"]);
     assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
 }
+
+#[test]
+fn a_bzimage_starts_in_64_bit_mode_with_its_zero_page() {
+    if !have_kvm() {
+        return;
+    }
+    // cmp dword [rsi + 0x202], "HdrS"; je over an exit with status 1.
+    let found = [&[0x81, 0xbe, 2, 2, 0, 0][..], b"HdrS", &[0x74, 11]].concat();
+    // mov rax, 9 << 32; shr rax, 32; mov edx, 0xf4; out dx, eax
+    let wide = [
+        &[0x48, 0xb8, 0, 0, 0, 0, 9, 0, 0, 0, 0x48, 0xc1, 0xe8, 32][..],
+        &[0xba, 0xf4, 0, 0, 0, 0xef],
+    ]
+    .concat();
+    let image = Code::default().raw(&found).exit(1).raw(&wide).bzimage();
+    let output = boot(image.path(), &[]);
+    assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
+}
+
+#[test]
+fn acpi_soft_off_is_an_end_with_status_0() {
+    if !have_kvm() {
+        return;
+    }
+    let kernel = Code::default().out(0xf8, 5 << 2 | 0x20, 8);
+    let output = boot(kernel.exit(1).kernel().path(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}

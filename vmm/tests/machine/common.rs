@@ -50,6 +50,30 @@ impl Code {
     }
 }
 
+impl Code {
+    /// A Linux bzImage with this code at its 64-bit entry.
+    pub fn bzimage(&self) -> NamedTempFile {
+        const SETUP: usize = 1024;
+        const ENTRY: usize = SETUP + 0x200;
+        let mut bytes = vec![0; ENTRY];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(0x1f1, &[1]);
+        put(0x1fe, &0xaa55u16.to_le_bytes());
+        put(0x200, &[0xeb, 0x66]);
+        put(0x202, b"HdrS");
+        put(0x206, &0x020fu16.to_le_bytes());
+        put(0x22c, &0x7fff_ffffu32.to_le_bytes());
+        put(0x236, &1u16.to_le_bytes());
+        put(0x238, &2047u32.to_le_bytes());
+        put(0x258, &0x100_0000u64.to_le_bytes());
+        put(0x260, &0x10_0000u32.to_le_bytes());
+        bytes.extend(&self.0);
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(&bytes).unwrap();
+        file
+    }
+}
+
 fn elf(code: &[u8]) -> Vec<u8> {
     let mut note = Vec::new();
     for word in [4u32, 4, 18] {
