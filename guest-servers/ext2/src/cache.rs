@@ -18,7 +18,7 @@ use crate::hash::NumberMap;
 use crate::types::{BlockNr, Ino};
 use crate::{BlockDevice, Result};
 use lru::Lru;
-use slot::Slot;
+use slot::{Memory, Slot};
 
 /// Most blocks in one device request.
 const RUN_MAX: usize = 64;
@@ -101,6 +101,7 @@ pub(crate) struct Cache<D> {
     capacity: usize,
     run_max: usize,
     slots: Vec<Slot>,
+    memory: Memory,
     index: NumberMap<BlockNr, u32>,
     lru: Lru,
     dirty: usize,
@@ -120,6 +121,7 @@ impl<D: BlockDevice> Cache<D> {
             capacity,
             run_max: RUN_MAX.min(capacity / 4),
             slots: Vec::new(),
+            memory: Memory::new(block_size),
             index: NumberMap::default(),
             lru: Lru::new(),
             dirty: 0,
@@ -144,7 +146,7 @@ impl<D: BlockDevice> Cache<D> {
     /// A block's content.
     pub fn get(&mut self, block: BlockNr) -> Result<&[u8]> {
         let slot = self.slot_for(block, 1)?;
-        Ok(&self.slots[slot].data)
+        Ok(self.memory.block(slot))
     }
 
     /// As [`get`](Self::get); if it must be read, up to `ahead` blocks that follow are read
@@ -152,7 +154,7 @@ impl<D: BlockDevice> Cache<D> {
     #[inline]
     pub fn get_ahead(&mut self, block: BlockNr, ahead: u32) -> Result<&[u8]> {
         let slot = self.slot_for(block, ahead)?;
-        Ok(&self.slots[slot].data)
+        Ok(self.memory.block(slot))
     }
 
     /// A block's content to change part of it.
@@ -193,6 +195,19 @@ impl<D: BlockDevice> Cache<D> {
         }
     }
 
+    /// Writes all changes, forgets all blocks and gives their memory back; how many bytes that are.
+    pub fn give_back_memory(&mut self) -> Result<usize> {
+        self.write_back()?;
+        let used = self.slots.len();
+        self.slots.clear();
+        self.index.clear();
+        self.lru = Lru::new();
+        for piece in self.memory.pieces_of(used) {
+            self.device.release(piece);
+        }
+        Ok(used * self.block_size)
+    }
+
     #[inline]
     fn slot_for(&mut self, block: BlockNr, ahead: u32) -> Result<usize> {
         match self.find(block) {
@@ -216,7 +231,7 @@ impl<D: BlockDevice> Cache<D> {
         self.dirty += usize::from(!entry.dirty);
         entry.dirty = true;
         entry.tag = tag;
-        &mut entry.data
+        self.memory.block_mut(slot)
     }
 
     /// Reads `block`, which is not cached, and up to `ahead - 1` missing ones after it.
@@ -241,7 +256,7 @@ impl<D: BlockDevice> Cache<D> {
         let sector = u64::from(block.0) * self.sectors_per_block;
         let read = self
             .device
-            .read(sector, &mut self.slots[slot as usize].data);
+            .read(sector, self.memory.block_mut(slot as usize));
         self.stats.device_reads += 1;
         if let Err(error) = read {
             self.lru.push_back(slot);
@@ -276,7 +291,7 @@ impl<D: BlockDevice> Cache<D> {
         for index in (0..run).rev() {
             let slot = taken[index];
             let from = index * self.block_size;
-            let data = &mut self.slots[slot as usize].data;
+            let data = self.memory.block_mut(slot as usize);
             data.copy_from_slice(&self.scratch[from..from + self.block_size]);
             self.install(slot, first.plus(index as u32));
         }
@@ -298,7 +313,8 @@ impl<D: BlockDevice> Cache<D> {
     /// An unused slot, in no list: new, or the least recently used one.
     fn take_slot(&mut self) -> Result<u32> {
         if self.slots.len() < self.capacity {
-            self.slots.push(Slot::new(self.block_size));
+            self.memory.add(self.slots.len());
+            self.slots.push(Slot::new());
             return Ok(self.lru.add_detached());
         }
         if self

@@ -25,4 +25,7 @@ pub trait BlockDevice {
 
     /// Returns when everything written before is on stable storage.
     fn flush(&mut self) -> Result<(), DeviceError>;
+
+    /// Nobody needs what these bytes hold: their memory may go back to the system until they are used again.
+    fn release(&mut self, _memory: &mut [u8]) {}
 }

@@ -124,6 +124,11 @@ impl<D: BlockDevice> Ext2<D> {
         self.volume.cache.stats()
     }
 
+    /// Writes the block cache's changes and gives its memory back; how many bytes that are.
+    pub fn shrink_cache(&mut self) -> Result<usize> {
+        self.volume.cache.give_back_memory()
+    }
+
     /// Writes everything that changed and waits until it is on stable storage.
     pub fn sync(&mut self) -> Result<()> {
         if self.volume.read_only {

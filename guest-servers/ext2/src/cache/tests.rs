@@ -145,3 +145,18 @@ fn a_failed_read_ahead_does_not_fail_the_read() {
     assert_eq!(cache.get(BlockNr(12)), Err(Error::Io));
     assert_eq!(cache.get(BlockNr(11)).unwrap()[0], 11);
 }
+
+#[test]
+fn memory_given_back_loses_nothing() {
+    let mut cache = cache(64);
+    for block in 0..40u32 {
+        cache.get(BlockNr(block)).unwrap();
+    }
+    cache.modify(BlockNr(7), DATA).unwrap()[3] = 99;
+    assert_eq!(cache.give_back_memory(), Ok(40 * BLOCK));
+    assert_eq!(cache.device.bytes[7 * BLOCK + 3], 99);
+    assert_eq!((cache.stats().cached, cache.stats().dirty), (0, 0));
+    assert_eq!(cache.give_back_memory(), Ok(0));
+    assert_eq!(cache.get(BlockNr(7)).unwrap()[..4], [7, 7, 7, 99]);
+    assert_eq!(cache.get(BlockNr(8)).unwrap()[0], 8);
+}

@@ -65,12 +65,12 @@ impl<D: BlockDevice> Cache<D> {
         self.stats.device_writes += 1;
         if let [(_, _, slot)] = run {
             self.device
-                .write(sector, &self.slots[*slot as usize].data)?;
+                .write(sector, self.memory.block(*slot as usize))?;
         } else {
             self.prepare_scratch();
             let size = self.block_size;
             for ((_, _, slot), part) in run.iter().zip(self.scratch.chunks_exact_mut(size)) {
-                part.copy_from_slice(&self.slots[*slot as usize].data);
+                part.copy_from_slice(self.memory.block(*slot as usize));
             }
             self.device
                 .write(sector, &self.scratch[..run.len() * size])?;
