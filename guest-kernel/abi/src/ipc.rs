@@ -118,6 +118,10 @@ impl Kind {
     pub const PAGE_REQUEST: Kind = Kind(5);
     /// Nobody but its pager maps or names the paged object with the badge in RDI any more.
     pub const OBJECT_UNUSED: Kind = Kind(6);
+    /// Pages are few: word 0 = how many more would be enough. Answered by `MemoryWatch`: a thread that needs a
+    /// page may be waiting for the answer, a few seconds at most; and if the answer is that there was nothing to
+    /// give back, a process is killed.
+    pub const MEMORY_LOW: Kind = Kind(7);
 }
 
 /// How a range of pages travels in a message.
@@ -183,8 +187,10 @@ pub struct Utcb {
     pub pid: u32,
     /// Deadline for [`Tag::TIMEOUT`], in monotonic nanoseconds.
     pub deadline: u64,
+    /// Non-zero: another process changed this one's limits (`LimitSet`) since the personality cleared this.
+    pub limits_changed: u64,
     /// Reserved, keeps `signal` at 64.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 4],
     /// Signal delivery.
     pub signal: SignalSlot,
     /// Fills the first 256 bytes.

@@ -93,9 +93,10 @@ pub enum Call {
     /// everywhere and freed: touching them is SIGBUS. What lies behind the end in the last page is the
     /// caller's to zero.
     ObjectResize = 37,
-    /// (object, first page, count) → pages taken back. Paged objects: clean pages, that nobody has locked,
-    /// are unmapped everywhere and freed; the next touch asks the pager. Anonymous ones: all
-    /// pages of the range; they read as zero again.
+    /// (object, first page, count, *mut u64 or 0) → pages taken back. Paged objects: clean pages, that nobody
+    /// has locked, are unmapped everywhere and freed; the next touch asks the pager. Anonymous ones: all
+    /// pages of the range; they read as zero again. The bitmap tells which pages were taken (at most
+    /// [`PAGES_MAX`](crate::vm::PAGES_MAX)).
     ObjectDiscard = 38,
     /// (address, length, 1: lock, 0: unlock) → 0. Locked pages are made present and stay so;
     /// `NoMemory` where nothing is mapped or beyond the limit.
@@ -241,4 +242,11 @@ pub enum Call {
     MemoryLimit = 114,
     /// (address, length, [`Inheritance`](crate::vm::Inheritance)) → 0; `NoMemory` where nothing is mapped.
     VmInherit = 115,
+    /// (port, pages given back since the last call) → 0. The port receives one
+    /// [`MEMORY_LOW`](crate::ipc::Kind::MEMORY_LOW) when pages get few or a thread waits for one; after it
+    /// the call is due again. Needs `Rights::RECEIVE`.
+    MemoryWatch = 124,
+    /// (object, first page, count, *mut u64) → pages. The bitmap tells which pages of a paged object were
+    /// touched through mappings of others since the last time. For its pager.
+    ObjectReferenced = 125,
 }

@@ -26,6 +26,8 @@ pub enum Source {
     Page(&'static Thread),
     /// Nobody but its pager uses an object any more.
     Unused(&'static Pager),
+    /// Pages are few: so many more would be enough.
+    MemoryLow(u64),
 }
 
 impl Source {
@@ -126,6 +128,7 @@ pub(super) fn deliver(core: &mut Core, source: Source, receiver: &'static Thread
         Source::Timer(timer) => (Kind::NOTIFY, 0, timer.badge(core), 1, 0),
         Source::Closed(session) => (Kind::SESSION_CLOSED, 0, session.badge(core), 0, 0),
         Source::Unused(pager) => (Kind::OBJECT_UNUSED, 0, pager.badge(core), 0, 0),
+        Source::MemoryLow(wanted) => (Kind::MEMORY_LOW, 0, 0, wanted, 0),
         Source::Page(thread) => {
             let (badge, request) = pager::request(core, thread).unwrap_or_default();
             words = request;
@@ -151,6 +154,10 @@ pub(super) fn deliver(core: &mut Core, source: Source, receiver: &'static Thread
     match source {
         Source::Closed(session) => session.free(core),
         Source::Timer(timer) => timer.delivered(core),
-        Source::Irq(_) | Source::Cancel(_) | Source::Page(_) | Source::Unused(_) => {}
+        Source::Irq(_)
+        | Source::Cancel(_)
+        | Source::Page(_)
+        | Source::Unused(_)
+        | Source::MemoryLow(_) => {}
     }
 }

@@ -6,6 +6,7 @@
 //! | `event` | notifications, closed sessions, requests to cancel |
 //! | `port`, `session`, `port_timer` | the objects |
 //! | `pager` | requests for pages, and waiting for them |
+//! | `shortage` | notices that pages are few |
 //! | `poll` | readiness, and waiting for it |
 //! | `transfer` | LONG bytes, handles, page ranges |
 //! | `send`, `receive`, `reply` | the system calls |
@@ -37,6 +38,8 @@ mod reply;
 mod send;
 #[cfg(target_os = "none")]
 mod session;
+#[cfg(target_os = "none")]
+pub mod shortage;
 #[cfg(target_os = "none")]
 mod transfer;
 #[cfg(target_os = "none")]

@@ -7,6 +7,7 @@ use super::Endpoint;
 use super::pager::{AtPort, Pager};
 use super::port_timer::{InPortTimers, PortTimer};
 use super::session::{InPort, Session};
+use super::shortage::{self, Watch};
 use crate::object::list::List;
 use crate::object::pool::{Pool, Pooled};
 use crate::object::{Core, CoreCell};
@@ -35,6 +36,8 @@ pub struct Port {
     pub sessions: List<Session, InPort>,
     /// The paged objects whose requests come here.
     pub pagers: List<Pager, AtPort>,
+    /// Notices that pages are few.
+    pub watch: Watch,
     free: CoreCell<Option<&'static Port>>,
 }
 
@@ -53,6 +56,7 @@ impl Pooled for Port {
             timers: List::new(),
             sessions: List::new(),
             pagers: List::new(),
+            watch: Watch::new(),
             free: CoreCell::new(None),
         }
     }
@@ -104,6 +108,7 @@ impl Port {
         while let Some(timer) = self.timers.first(core) {
             timer.remove(core);
         }
+        shortage::unwatch(core, self);
         self.link(core);
         while let Some(session) = self.sessions.first(core) {
             session.become_stale(core);

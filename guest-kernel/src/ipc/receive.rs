@@ -1,5 +1,7 @@
 //! `Receive`.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::ipc::Tag;
@@ -49,7 +51,7 @@ pub fn receive(frame: &mut TrapFrame) -> Next {
         Ok(endpoint) => endpoint,
         Err(error) => return Next::error(frame, error),
     };
-    caller.process().serves.set(&core, true);
+    caller.process().serves.store(true, Relaxed);
     sched::return_loan(&core, caller);
     let only = frame.rsi as u32;
     if take_arrival(&mut core, caller, endpoint, only) {

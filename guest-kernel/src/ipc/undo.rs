@@ -1,9 +1,11 @@
 //! The end of waits for messages, of threads, and of servers.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use ferrix_abi::error::{Error, encode};
 
 use super::port::fail_senders;
-use super::{Source, post};
+use super::{Source, post, shortage};
 use crate::object::Core;
 use crate::process::{PIDS, Process};
 use crate::sched;
@@ -52,9 +54,10 @@ pub fn server_died(core: &mut Core, server: &'static Process) {
     while let Some(pager) = server.pagers.first(core) {
         pager.die(core);
     }
-    if !server.serves.get(core) {
+    if !server.serves.load(Relaxed) {
         return;
     }
+    shortage::server_died(core, server);
     let mut previous = 0;
     while let Some((pid, process)) = PIDS.next_used(core, previous) {
         previous = pid;

@@ -6,19 +6,27 @@
 //! zeroing a page is the dearest thing the kernel could do.
 //!
 //! The last [`RESERVE`] frames serve only the kernel's own heap, so that running out of memory is
-//! an error of the call that asked for pages, and never a failure inside the kernel.
+//! an error of the call that asked for pages, and never a failure inside the kernel. Programs leave a few more
+//! to servers. Long before that, servers that keep pages are told (see [`hw::tell_memory_low`]).
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
 
 use super::buddy::{Buddy, Content};
+use super::hw;
 pub use super::page::{Page, page};
 use super::phys::Frame;
 use crate::sync::SpinLock;
 
 /// Frames that only the kernel's heap may take.
 pub const RESERVE: u64 = 128;
+/// Frames besides that only servers may take: those that keep pages need some to give others back.
+const MARGIN: u64 = 128;
+/// With fewer free frames than this, servers that keep pages are told.
+const LOW_WATER: u64 = 1024;
+/// With so many they need give back no more.
+const HIGH_WATER: u64 = LOW_WATER + 256;
 /// Fewer free frames than this are not handed out ahead of need.
 const RUN_MIN: u64 = 2048;
 /// Frames that the dirty stack keeps before they merge in the buddy allocator.
@@ -99,6 +107,8 @@ struct Frames {
     dirty: Stack,
     /// Free frames, in whichever of the three.
     free: u64,
+    /// With fewer free frames than this it is looked whether there are enough.
+    scarce: u64,
 }
 
 static FRAMES: SpinLock<Frames> = SpinLock::new(Frames {
@@ -106,6 +116,7 @@ static FRAMES: SpinLock<Frames> = SpinLock::new(Frames {
     clean: Stack::EMPTY,
     dirty: Stack::EMPTY,
     free: 0,
+    scarce: RESERVE + MARGIN,
 });
 
 /// Frames under management.
@@ -144,6 +155,16 @@ impl Frames {
         self.buddy.alloc(order)
     }
 
+    /// Whether the running thread may take `count` frames though they are scarce.
+    #[cold]
+    fn may_take(&mut self, count: u64) -> bool {
+        if self.scarce > RESERVE + MARGIN {
+            self.scarce = RESERVE + MARGIN;
+            hw::tell_memory_low();
+        }
+        self.free >= count + left_by_caller()
+    }
+
     /// Lets the stacked single frames merge into blocks.
     fn drain(&mut self) {
         while let Some(frame) = self.dirty.pop() {
@@ -152,6 +173,15 @@ impl Frames {
         while let Some(frame) = self.clean.pop() {
             self.buddy.free(frame, 0, Content::Zero);
         }
+    }
+}
+
+/// Frames that the running thread has to leave to others.
+fn left_by_caller() -> u64 {
+    if hw::is_server() {
+        RESERVE
+    } else {
+        RESERVE + MARGIN
     }
 }
 
@@ -167,7 +197,7 @@ pub fn add_region(start: Frame, end: Frame, content: Content) {
 /// Takes 2^`order` contiguous frames, aligned to their size, with one owner; any content.
 pub fn alloc(order: usize) -> Option<Frame> {
     let mut frames = FRAMES.lock();
-    if frames.free < RESERVE + (1 << order) {
+    if frames.free < frames.scarce + (1 << order) && !frames.may_take(1 << order) {
         return None;
     }
     let frame = if order == 0 {
@@ -185,7 +215,7 @@ pub fn alloc(order: usize) -> Option<Frame> {
 #[inline]
 pub fn alloc_zeroed() -> Option<Frame> {
     let mut frames = FRAMES.lock();
-    if frames.free <= RESERVE {
+    if frames.free <= frames.scarce && !frames.may_take(1) {
         return None;
     }
     let (frame, content) = frames.single_zeroed()?;
@@ -302,4 +332,23 @@ pub fn ensure_reserve() -> Result<()> {
     } else {
         Err(Error::NoMemory)
     }
+}
+
+/// Whether the running thread could take `count` frames.
+pub fn has_room_for(count: u64) -> bool {
+    let left = left_by_caller();
+    FRAMES.lock().free >= count + left
+}
+
+/// Has servers told when frames get few the next time.
+pub fn watch_low_water() {
+    let mut frames = FRAMES.lock();
+    if frames.free > LOW_WATER {
+        frames.scarce = LOW_WATER;
+    }
+}
+
+/// Frames that are missing until there are enough again.
+pub fn missing() -> u64 {
+    HIGH_WATER.saturating_sub(FRAMES.lock().free).max(1)
 }

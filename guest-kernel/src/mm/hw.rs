@@ -8,3 +8,14 @@ pub use crate::ipc::PagerLink;
 pub fn send_shoot_down(cpu: usize) {
     crate::arch::apic::send_ipi(cpu, crate::arch::vector::TLB);
 }
+
+/// Pages have become few.
+pub fn tell_memory_low() {
+    crate::sched::defer_always(crate::sched::Work::Memory);
+}
+
+/// Whether the running thread is a server's.
+pub fn is_server() -> bool {
+    let process = crate::thread::current_process();
+    process.serves.load(core::sync::atomic::Ordering::Relaxed)
+}

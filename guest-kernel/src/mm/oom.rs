@@ -1,16 +1,20 @@
-//! When no page can be had: one process is killed, and who needs the page waits for its memory.
+//! When no page can be had: servers give pages back, or one process is killed; who needs the page waits.
 //!
-//! The rule: of all processes but init and the servers (those that have ever received a call), the one with
+//! Servers that keep pages which they could give back are asked first (see [`shortage`]). When none of them has
+//! any, this rule follows: of all processes but init and the servers (those that have ever received a call), the one with
 //! the most pages present; of several, the youngest. It is killed with a line in the log. There is one
 //! victim at a time; if its memory is not enough, the next one follows. A thread that waits holds no lock
 //! and tries again when a process has given its memory back, so the system goes on with whoever is
 //! left. When nobody can be killed the touch fails: the process that made it is killed, or its system call
 //! gets `NoMemory`.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use ferrix_abi::signal::number::SIGKILL;
 
 use super::frame;
 use crate::arch::cpu;
+use crate::ipc::shortage;
 use crate::object::core_lock::lock;
 use crate::object::list::List;
 use crate::object::{Core, CoreCell};
@@ -34,7 +38,7 @@ static WAITERS: List<Thread, InQueue> = List::new();
 /// The process killed last: its id, and when it started.
 static VICTIM: CoreCell<(u32, u64)> = CoreCell::new((0, 0));
 
-/// Frames beyond the kernel's reserve that are enough to go on.
+/// Frames beyond what the thread has to leave that are enough to go on.
 const ENOUGH: u64 = 16;
 /// A victim's memory that goes elsewhere is noticed after this time, in nanoseconds.
 const PATIENCE_NS: u64 = 20_000_000;
@@ -50,10 +54,10 @@ pub fn wait_for_memory() -> Relief {
 fn relieve() -> Relief {
     let mut core = lock();
     let caller = current();
-    if frame::statistics().0 >= frame::RESERVE + ENOUGH {
+    if frame::has_room_for(ENOUGH) {
         return Relief::TryAgain;
     }
-    if !is_dying(&core) {
+    if !is_dying(&core) && !shortage::may_give(&mut core, caller.process()) {
         let Some(victim) = choose(&core) else {
             return Relief::None;
         };
@@ -89,7 +93,7 @@ fn choose(core: &Core) -> Option<&'static Process> {
     while let Some((pid, process)) = PIDS.next_used(core, previous) {
         previous = pid;
         let exempt = pid == InitPid::PID
-            || process.serves.get(core)
+            || process.serves.load(Relaxed)
             || process.life.get(core) != Life::Alive;
         let Some(space) = process.space(core).filter(|_| !exempt) else {
             continue;
@@ -119,8 +123,11 @@ fn kill(core: &mut Core, victim: &'static Process) {
     process::kill(core, victim, SIGKILL);
 }
 
-/// A process has given its memory back.
+/// A process or a server has given memory back.
 pub fn memory_freed(core: &Core) {
+    if shortage::is_watched(core) {
+        frame::watch_low_water();
+    }
     while let Some(thread) = WAITERS.first(core) {
         look_again(core, thread);
     }

@@ -1,6 +1,7 @@
 //! New processes.
 
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering::Relaxed;
 
 use ferrix_abi::error::Result;
 
@@ -52,7 +53,7 @@ pub fn create_empty(
     process.start_ns.set(core, time::now_ns());
     process.cycles.set(core, (0, 0));
     process.child_cycles.set(core, (0, 0));
-    process.serves.set(core, false);
+    process.serves.store(false, Relaxed);
     process.signals.reset(core);
     process.set_arguments(core, arguments);
     process.parent.set(core, parent);

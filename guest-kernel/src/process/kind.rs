@@ -1,6 +1,6 @@
 //! What a process is.
 
-use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::{AtomicBool, AtomicPtr};
 
 use arrayvec::ArrayVec;
 use ferrix_abi::process::{ARGUMENTS_MAX, Identity, Personality};
@@ -113,7 +113,7 @@ pub struct Process {
     /// The paged objects that it made.
     pub pagers: List<Pager, MadeBy>,
     /// Whether it has ever received a call.
-    pub serves: CoreCell<bool>,
+    pub serves: AtomicBool,
     pub(super) free: CoreCell<Option<&'static Process>>,
 }
 
@@ -154,7 +154,7 @@ impl Pooled for Process {
             child_cycles: CoreCell::new((0, 0)),
             sessions: List::new(),
             pagers: List::new(),
-            serves: CoreCell::new(false),
+            serves: AtomicBool::new(false),
             free: CoreCell::new(None),
         }
     }

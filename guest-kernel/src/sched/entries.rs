@@ -27,6 +27,8 @@ pub enum Work {
     Device = 2,
     /// Paged objects: see [`settle`](crate::ipc::settle).
     Pagers = 1 << 8,
+    /// Pages are few: see [`shortage`](crate::ipc::shortage).
+    Memory = 1 << 9,
 }
 
 /// From an interrupt handler: does `now` under the core lock, or notes the work if the interrupted
@@ -58,6 +60,9 @@ fn do_deferred(core: &mut Core) {
     }
     if what & Work::Pagers as u32 != 0 {
         ipc::settle(core);
+    }
+    if what & Work::Memory as u32 != 0 {
+        ipc::shortage::memory_low(core);
     }
 }
 

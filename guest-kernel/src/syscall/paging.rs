@@ -8,7 +8,7 @@ use ferrix_abi::vm::PAGES_MAX;
 
 use super::unlocked;
 use crate::arch::TrapFrame;
-use crate::ipc::{PageAnswer, PagerLink};
+use crate::ipc::{PageAnswer, PagerLink, shortage};
 use crate::mm::VmObject;
 use crate::mm::uaccess::UserSlice;
 use crate::object::Object;
@@ -87,20 +87,8 @@ pub fn fail(frame: &mut TrapFrame) -> Next {
 pub fn clean(frame: &mut TrapFrame) -> Next {
     let [object, first, count, bitmap, ..] = frame.arguments();
     let result = managed(object).and_then(|object| {
-        if count > PAGES_MAX {
-            return Err(Error::Invalid);
-        }
         let pages = object.check_pages(first, count)?;
-        let words = count.div_ceil(64) as usize;
-        let target = UserSlice::<u64>::new(bitmap, words);
-        unlocked(|| {
-            let mut bits = [0; BITMAP];
-            // Before anything is made clean: the bits must not be lost.
-            target.write(&bits[..words])?;
-            let dirty = object.clean(pages, &mut bits[..words])?;
-            target.write(&bits[..words])?;
-            Ok(dirty)
-        })
+        with_bitmap(count, bitmap, |bits| object.clean(pages, bits))
     });
     Next::result(frame, result)
 }
@@ -118,10 +106,56 @@ pub fn resize(frame: &mut TrapFrame) -> Next {
 
 /// `ObjectDiscard`.
 pub fn discard(frame: &mut TrapFrame) -> Next {
-    let [object, first, count, ..] = frame.arguments();
+    let [object, first, count, bitmap, ..] = frame.arguments();
     let result = managed(object).and_then(|object| {
         let pages = object.check_pages(first, count)?;
-        unlocked(|| object.discard(pages))
+        if bitmap == 0 {
+            return unlocked(|| object.discard(pages, |_| {}));
+        }
+        with_bitmap(count, bitmap, |bits| {
+            object.discard(pages, |page| bits[page as usize / 64] |= 1 << (page % 64))
+        })
     });
     Next::result(frame, result)
+}
+
+/// `ObjectReferenced`.
+pub fn referenced(frame: &mut TrapFrame) -> Next {
+    let [object, first, count, bitmap, ..] = frame.arguments();
+    let result = managed(object).and_then(|object| {
+        let pages = object.check_pages(first, count)?;
+        with_bitmap(count, bitmap, |bits| object.take_referenced(pages, bits))
+    });
+    Next::result(frame, result)
+}
+
+/// `MemoryWatch`.
+pub fn watch(frame: &mut TrapFrame) -> Next {
+    let [port, given_back, ..] = frame.arguments();
+    let (process, core) = (current_process(), lock());
+    let result = process
+        .port(&core, Handle(port as u32), Rights::RECEIVE)
+        .map(|port| shortage::watch(&core, process, port, given_back));
+    Next::result(frame, result.map(|()| 0))
+}
+
+/// Does work on `count` pages that tells something of each, in a bitmap of the caller.
+fn with_bitmap(
+    count: u64,
+    bitmap: u64,
+    work: impl FnOnce(&mut [u64]) -> Result<u64>,
+) -> Result<u64> {
+    if count > PAGES_MAX {
+        return Err(Error::Invalid);
+    }
+    let words = count.div_ceil(64) as usize;
+    let target = UserSlice::<u64>::new(bitmap, words);
+    unlocked(|| {
+        let mut bits = [0; BITMAP];
+        // Before anything is done: the bits must not be lost.
+        target.write(&bits[..words])?;
+        let result = work(&mut bits[..words])?;
+        target.write(&bits[..words])?;
+        Ok(result)
+    })
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::ipc;
 
 /// One more than the highest number.
-const CALLS: usize = Call::VmInherit as usize + 1;
+const CALLS: usize = Call::ObjectReferenced as usize + 1;
 
 /// Handlers by number.
 pub(super) static TABLE: [Handler; CALLS] = table(&[
@@ -36,6 +36,8 @@ pub(super) static TABLE: [Handler; CALLS] = table(&[
     (Call::ObjectClean, paging::clean),
     (Call::ObjectResize, paging::resize),
     (Call::ObjectDiscard, paging::discard),
+    (Call::ObjectReferenced, paging::referenced),
+    (Call::MemoryWatch, paging::watch),
     (Call::VmMap, memory::map),
     (Call::VmUnmap, memory::unmap),
     (Call::VmProtect, memory::protect),

@@ -6,11 +6,12 @@
 use core::sync::atomic::Ordering::SeqCst;
 
 use ferrix_abi::error::Error;
+use ferrix_abi::ipc::{Kind, Tag};
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::signal::number::SIGKILL;
 use ferrix_abi::vm::Prot;
 use ferrix_rt::sys::memory::{self, Mapping, map_anywhere};
-use ferrix_rt::sys::system;
+use ferrix_rt::sys::{ipc, system};
 
 use crate::support::*;
 
@@ -63,9 +64,54 @@ fn more_than_all() -> Result<Pages, Failure> {
 /// One after the other, because what was put aside is not untouched afterwards.
 fn memory_is_out() -> Outcome {
     put_aside(LEFT)?;
+    servers_give_back_first()?;
     the_largest_goes()?;
     who_waits_can_be_killed()?;
     fork_bomb()
+}
+
+/// A server that keeps pages is asked for them, as often as it has some, before anybody is killed.
+fn servers_give_back_first() -> Outcome {
+    const KEPT: u64 = 400;
+    const STEP: u64 = 50;
+    let before = system::statistics()?.free_pages;
+    let is_ready = Pages::shared(1)?;
+    let server = spawn(|| {
+        let port = ipc::port_create()?;
+        let kept = memory::object_create(KEPT * PAGE_SIZE)?;
+        let whole = Mapping::shared(kept, KEPT * PAGE_SIZE, Prot::READ | Prot::WRITE);
+        let view = Pages {
+            address: map_anywhere(&whole)?,
+            length: whole.length,
+        };
+        eat(view)?;
+        memory::watch(port, 0)?;
+        is_ready.futex().store(1, SeqCst);
+        wake_all(is_ready.futex())?;
+        let mut given = 0;
+        loop {
+            let event = ipc::receive(port, Tag::SHORT)?;
+            equal(event.kind, Kind::MEMORY_LOW)?;
+            let mut bitmap = [0];
+            let count = match KEPT - given {
+                0 => 0,
+                _ => memory::object_reclaim(kept, given, STEP, &mut bitmap)?,
+            };
+            equal(u64::from(bitmap[0].count_ones()), count)?;
+            given += count;
+            memory::watch(port, count)?;
+        }
+    })?;
+    while is_ready.futex().load(SeqCst) == 0 {
+        wait_while(is_ready.futex(), 0);
+    }
+    let free = system::statistics()?.free_pages;
+    succeeded(spawn(|| eat(Pages::new(free)?))?)?;
+    equal(status_of(spawn(|| eat(more_than_all()?))?)?, SIGKILL)?;
+    kill(server as i32, SIGKILL)?;
+    equal(status_of(server)?, SIGKILL)?;
+    let after = system::statistics()?.free_pages;
+    holds(after + 300 > before, "the memory is back")
 }
 
 /// Two that eat, one of them in a system call: both go, one after the other, and nobody else does.
@@ -114,7 +160,7 @@ fn who_waits_can_be_killed() -> Outcome {
 
 /// Processes until there is no memory for one more: an error, and nobody is harmed.
 fn fork_bomb() -> Outcome {
-    hide(system::statistics()?.free_pages - 600)?;
+    hide(system::statistics()?.free_pages - 750)?;
     let stop = Pages::shared(1)?;
     let mut children = 0;
     // Each is larger than who makes them, so the rule never picks that one.

@@ -37,6 +37,7 @@ pub const TESTS: &[Test] = &[
     ("a_killed_waiter_leaves_its_request", a_killed_waiter),
     ("fork_shares_and_copies", fork_shares_and_copies),
     ("clean_pages_are_taken_back", clean_pages_are_taken_back),
+    ("touched_pages_are_told", touched_pages_are_told),
     ("the_end_of_use_is_told", the_end_of_use_is_told),
     ("only_the_pager_manages", only_the_pager_manages),
     ("anonymous_objects_change_size", anonymous_objects),
@@ -452,6 +453,49 @@ fn clean_pages_are_taken_back() -> Outcome {
     succeeded(pid)?;
     equal(paged.clean()?, 0b100)?;
     equal(memory::object_discard(paged.object, 0, 8)?, 2)
+}
+
+/// Once: each touch is told one time, and the pager's own are not.
+fn touched_pages_are_told() -> Outcome {
+    let paged = Paged::new(8)?;
+    paged.supply(0, 8)?;
+    let told = || {
+        let mut bitmap = [0];
+        memory::referenced(paged.object, 0, 8, &mut bitmap)?;
+        Ok::<u64, Failure>(bitmap[0])
+    };
+    equal(told()?, 0)?;
+    let (go_on, pages) = (Pages::shared(1)?, paged.share()?);
+    (0..8).for_each(|page| _ = paged.view.read(page));
+    equal(told()?, 0)?;
+    let client = spawn(|| {
+        let mut seen = 0;
+        for bits in [0b1000_0001, 0b10] {
+            let each = (0..8).filter(|page| bits >> page & 1 != 0);
+            each.for_each(|page| _ = pages.read(page));
+            go_on.futex().fetch_add(1, SeqCst);
+            wake_all(go_on.futex())?;
+            seen += 2;
+            while go_on.futex().load(SeqCst) != seen {
+                wait_while(go_on.futex(), seen - 1);
+            }
+        }
+        Ok(())
+    })?;
+    let wait_for = |value| {
+        while go_on.futex().load(SeqCst) != value {
+            wait_while(go_on.futex(), value - 1);
+        }
+    };
+    wait_for(1);
+    equal(told()? & 0b1000_0001, 0b1000_0001)?;
+    go_on.futex().store(2, SeqCst);
+    wake_all(go_on.futex())?;
+    wait_for(3);
+    equal(told()? & 0b1000_0010, 0b10)?;
+    go_on.futex().store(4, SeqCst);
+    wake_all(go_on.futex())?;
+    succeeded(client)
 }
 
 fn the_end_of_use_is_told() -> Outcome {

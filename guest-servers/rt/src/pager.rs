@@ -6,6 +6,20 @@ use ferrix_abi::handle::Handle;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::{MapFlags, Prot};
 
+/// Gives the whole pages of a private range back to the kernel; they are zero when they are used again.
+///
+/// # Errors
+/// What the kernel says.
+pub fn discard_pages(memory: &mut [u8]) -> Result<()> {
+    let start = (memory.as_ptr() as u64).next_multiple_of(PAGE_SIZE);
+    let end = (memory.as_ptr_range().end as u64) & !(PAGE_SIZE - 1);
+    if start >= end {
+        return Ok(());
+    }
+    // SAFETY: the pages lie in `memory`, which is borrowed for writing; any bytes are valid there.
+    unsafe { memory::discard(start, end - start) }
+}
+
 /// Private pages to be filled and moved into an object; afterwards they are zero and can be filled again.
 #[derive(Debug)]
 pub struct Staging {

@@ -4,7 +4,7 @@
 //! keeps the [`Caller`] and answers later with [`Caller::reply`].
 
 use crate::connections::Connections;
-use crate::sys::{ipc, utcb};
+use crate::sys::{ipc, memory, utcb};
 use alloc::vec::Vec;
 use ferrix_abi::error::Error;
 use ferrix_abi::handle::{Handle, Rights};
@@ -207,6 +207,10 @@ pub trait Service {
     fn page_wanted(&mut self, _badge: u32, _page: u64, _count: u64) {}
     /// Nobody maps or names the paged object with this badge any more.
     fn object_unused(&mut self, _badge: u32) {}
+    /// Pages are few: so many more would be enough. Returns how many were given back.
+    fn memory_low(&mut self, _wanted: u64) -> u64 {
+        0
+    }
     /// The reply could not be delivered because the caller is gone.
     fn undelivered(&mut self, _request: &Request) {}
     /// The windows of this server's clients.
@@ -220,7 +224,7 @@ pub trait Service {
 pub fn run(port: Handle, service: &mut dyn Service) -> Result<(), Error> {
     let mut received = ipc::receive(port, Tag::SHORT)?;
     loop {
-        received = match dispatch(service, &received) {
+        received = match dispatch(port, service, &received) {
             None => ipc::receive(port, Tag::SHORT)?,
             Some((request, reply)) => {
                 let (tag, words) = reply.encode();
@@ -239,7 +243,11 @@ pub fn run(port: Handle, service: &mut dyn Service) -> Result<(), Error> {
 }
 
 /// Handles one event; a request with its reply if there is one to send.
-fn dispatch(service: &mut dyn Service, received: &ipc::Received) -> Option<(Request, Reply)> {
+fn dispatch(
+    port: Handle,
+    service: &mut dyn Service,
+    received: &ipc::Received,
+) -> Option<(Request, Reply)> {
     let caller = Caller {
         pid: received.pid,
         token: received.token,
@@ -278,6 +286,12 @@ fn dispatch(service: &mut dyn Service, received: &ipc::Received) -> Option<(Requ
         }
         Kind::OBJECT_UNUSED => {
             service.object_unused(received.badge);
+            None
+        }
+        Kind::MEMORY_LOW => {
+            let given_back = service.memory_low(received.words[0]);
+            // Only a dead port refuses.
+            let _ = memory::watch(port, given_back);
             None
         }
         _ => None,

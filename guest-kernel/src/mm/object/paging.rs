@@ -132,9 +132,21 @@ impl VmObject {
         Ok(())
     }
 
+    /// Tells in `bitmap` which pages of a range were touched through mappings since the last time, but for the
+    /// pager's own. Returns how many.
+    pub fn take_referenced(&self, range: Range<u64>, bitmap: &mut [u64]) -> Result<u64> {
+        let maker = self.maker().ok_or(Error::Invalid)?;
+        self.each_user(|space| {
+            if space.id() != maker {
+                space.take_referenced(self, &range, bitmap);
+            }
+        });
+        Ok(bitmap.iter().map(|word| word.count_ones() as u64).sum())
+    }
+
     /// Takes pages back: clean ones that nobody has locked, or (anonymous objects) all of the range.
-    /// Returns how many.
-    pub fn discard(&self, range: Range<u64>) -> Result<u64> {
+    /// Tells which, counted from the first of the range; returns how many.
+    pub fn discard(&self, range: Range<u64>, mut taken: impl FnMut(u64)) -> Result<u64> {
         if !self.is_listed() {
             return Err(Error::Invalid);
         }
@@ -150,7 +162,11 @@ impl VmObject {
             }
             let mut gone = Chain::default();
             let may_go = |index: u64, dirty: bool| {
-                !(paged && dirty) && locked & 1 << (index - part.start) == 0
+                let goes = !(paged && dirty) && locked & 1 << (index - part.start) == 0;
+                if goes {
+                    taken(index - range.start);
+                }
+                goes
             };
             tree.lock()
                 .remove(part.clone(), may_go, |frame| release_to(&mut gone, frame));

@@ -53,6 +53,28 @@ impl AddressSpace {
         locked
     }
 
+    /// Sets the bits of pages of an object that were touched here since the last time. No processor is told: a
+    /// touch that finds the entry in its TLB may be missed.
+    pub(in crate::mm) fn take_referenced(
+        &self,
+        object: &VmObject,
+        pages: &Range<u64>,
+        bitmap: &mut [u64],
+    ) {
+        let mut inner = self.lock();
+        let (map, pmap) = inner.parts();
+        for entry in map.entries() {
+            if let Some(range) = entry.showing(object, pages) {
+                let mut referenced = Referenced {
+                    start: range.start,
+                    first: entry.index(range.start) - pages.start,
+                    bitmap: &mut *bitmap,
+                };
+                pmap.walk(range, &mut referenced);
+            }
+        }
+    }
+
     /// The visitor, which flushes, is finished before the lock is released.
     fn walk_object(
         &self,
@@ -99,6 +121,28 @@ impl Flushing for Unmap {
     fn gather(&mut self) -> &mut Gather {
         &mut self.gather
     }
+}
+
+/// Collects which pages were touched.
+struct Referenced<'a> {
+    /// The address of the first page,
+    start: u64,
+    /// which has this bit.
+    first: u64,
+    bitmap: &'a mut [u64],
+}
+
+impl Visitor for Referenced<'_> {
+    fn entry(&mut self, address: u64, pte: Pte) -> Pte {
+        if pte.has(Pte::OWNED) || !pte.has(Pte::ACCESSED) {
+            return pte;
+        }
+        let bit = self.first + (address - self.start) / PAGE_SIZE;
+        self.bitmap[bit as usize / 64] |= 1 << (bit % 64);
+        pte.without(Pte::ACCESSED)
+    }
+
+    fn table(&mut self, _: Frame) {}
 }
 
 struct ReadOnly(Gather);

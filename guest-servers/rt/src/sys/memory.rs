@@ -76,20 +76,7 @@ pub fn fail(object: Handle, first: u64, count: u64) -> Result<()> {
 /// Which of the pages from `first` on, as many as `bitmap` has bits, were written by others since the
 /// last time; how many.
 pub fn clean(object: Handle, first: u64, count: u64, bitmap: &mut [u64]) -> Result<u64> {
-    assert!(
-        count <= bitmap.len() as u64 * 64,
-        "the bitmap has a bit for each page"
-    );
-    let args = [
-        object.0.into(),
-        first,
-        count,
-        bitmap.as_mut_ptr() as u64,
-        0,
-        0,
-    ];
-    // SAFETY: the kernel writes as many words as `count` pages need, which the slice has.
-    unsafe { call6(Call::ObjectClean, args) }
+    bits(Call::ObjectClean, object, first, count, bitmap)
 }
 
 /// Changes the size of a paged or anonymous object.
@@ -100,6 +87,33 @@ pub fn object_resize(object: Handle, bytes: u64) -> Result<()> {
 /// Takes pages back: clean ones of a paged object, any of an anonymous one; how many.
 pub fn object_discard(object: Handle, first: u64, count: u64) -> Result<u64> {
     plain(Call::ObjectDiscard, [object.0.into(), first, count])
+}
+
+/// The same; the bitmap tells which pages went.
+pub fn object_reclaim(object: Handle, first: u64, count: u64, bitmap: &mut [u64]) -> Result<u64> {
+    bits(Call::ObjectDiscard, object, first, count, bitmap)
+}
+
+/// Which pages of a paged object were touched through mappings of others since the last time; how many.
+pub fn referenced(object: Handle, first: u64, count: u64, bitmap: &mut [u64]) -> Result<u64> {
+    bits(Call::ObjectReferenced, object, first, count, bitmap)
+}
+
+/// A call on pages of an object that answers with a bit for each.
+fn bits(call: Call, object: Handle, first: u64, count: u64, bitmap: &mut [u64]) -> Result<u64> {
+    assert!(
+        count <= bitmap.len() as u64 * 64,
+        "the bitmap has a bit for each page"
+    );
+    let address = bitmap.as_mut_ptr() as u64;
+    let args = [object.0.into(), first, count, address, 0, 0];
+    // SAFETY: the kernel writes as many words as `count` pages need, which the slice has.
+    unsafe { call6(call, args) }
+}
+
+/// Asks for one `MEMORY_LOW` on a port; answers the last one with how many pages were given back.
+pub fn watch(port: Handle, given_back: u64) -> Result<()> {
+    plain(Call::MemoryWatch, [port.0.into(), given_back]).map(drop)
 }
 
 /// Makes pages present and keeps them so.
