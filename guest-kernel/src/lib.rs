@@ -32,6 +32,7 @@ pub mod log;
     )
 )]
 pub mod arch;
+pub mod aside;
 pub mod backlog;
 pub mod boot;
 #[cfg(target_os = "none")]

@@ -6,24 +6,27 @@
 //! then on the kernel does not touch it: lines wait in a [`Backlog`], an interrupt tells the owner, and
 //! the owner puts them out, whole, between its own output. A panic takes the UART back without
 //! asking, and so does the end of the machine.
+//!
+//! What can come at any instruction (an NMI, a machine check) may have interrupted whoever holds the
+//! log, and must not wait for it: its lines go to its CPU's [`ASIDE`], from where the log's holder
+//! fetches them when it is done.
 
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use ferrix_machine::port::UART;
+use ferrix_machine::uart::{self, ALL_SENT, HAS_ROOM};
 
+use crate::arch::cpu::{self, MAX_CPUS};
 use crate::arch::instructions::{in8, out8};
 use crate::arch::{Features, features};
+use crate::aside::Aside;
 use crate::backlog::Backlog;
 use crate::irq;
 use crate::sync::IrqSpinLock;
 
-/// Line status register; bit 5: the transmitter takes a byte.
-const LINE_STATUS: u16 = UART + 5;
-const TRANSMITTER_READY: u8 = 1 << 5;
-/// Of the same register: all bytes are on the line.
-const TRANSMITTER_EMPTY: u8 = 1 << 6;
-/// Interrupt enable register.
-const INTERRUPT_ENABLE: u16 = UART + 1;
+const LINE_STATUS: u16 = UART + uart::LINE_STATUS;
+const INTERRUPT_ENABLE: u16 = UART + uart::INTERRUPT_ENABLE;
 /// A UART that is not ready after so many looks is not there.
 const LOOKS_MAX: u32 = 100_000;
 
@@ -37,6 +40,10 @@ static LOCK: IrqSpinLock<State> = IrqSpinLock::new(State {
     away: false,
     backlog: Backlog::new(),
 });
+
+static ASIDE: [Aside; MAX_CPUS] = [const { Aside::new() }; MAX_CPUS];
+/// There is text in [`ASIDE`].
+static HAS_ASIDE: AtomicBool = AtomicBool::new(false);
 
 impl State {
     fn add(&mut self, write: impl FnOnce(&mut dyn Write)) {
@@ -72,7 +79,7 @@ impl Write for Uart {
 fn put(byte: u8) {
     // Ferrix's own monitor takes every byte at once.
     if !features().contains(Features::EXIT_PORT) {
-        wait_for(TRANSMITTER_READY);
+        wait_for(HAS_ROOM);
     }
     // SAFETY: the UART's data register.
     unsafe { out8(UART, byte) }
@@ -88,18 +95,41 @@ fn wait_for(bit: u8) {
     }
 }
 
+/// Has `work` done by the holder of the log, who then fetches what was put aside meanwhile.
+fn holding<T>(work: impl FnOnce(&mut State) -> T) -> T {
+    let mut state = LOCK.lock();
+    let result = work(&mut state);
+    drop(state);
+    fetch_aside();
+    result
+}
+
+/// Fetches what was put aside, unless somebody holds the log: who looks here after giving it back.
+fn fetch_aside() {
+    while HAS_ASIDE.load(SeqCst) {
+        let Some(mut state) = LOCK.try_lock() else {
+            return;
+        };
+        HAS_ASIDE.store(false, SeqCst);
+        for aside in &ASIDE {
+            state.add(|sink| aside.take(|byte| sink.write_char(byte.into()).unwrap_or(())));
+        }
+    }
+}
+
 /// Writes text in one piece; what is not UTF-8 of it as replacement characters.
 pub fn write(text: &[u8]) {
-    let mut state = LOCK.lock();
-    state.add(|sink| {
-        for chunk in text.utf8_chunks() {
-            let _ = sink.write_str(chunk.valid());
-            if !chunk.invalid().is_empty() {
-                let _ = sink.write_char(char::REPLACEMENT_CHARACTER);
+    holding(|state| {
+        state.add(|sink| {
+            for chunk in text.utf8_chunks() {
+                let _ = sink.write_str(chunk.valid());
+                if !chunk.invalid().is_empty() {
+                    let _ = sink.write_char(char::REPLACEMENT_CHARACTER);
+                }
             }
-        }
+        });
+        tell(state);
     });
-    tell(&state);
 }
 
 fn put_line(sink: &mut dyn Write, arguments: fmt::Arguments<'_>) {
@@ -110,9 +140,10 @@ fn put_line(sink: &mut dyn Write, arguments: fmt::Arguments<'_>) {
 
 /// Writes one line. Use [`log!`](crate::log!).
 pub fn line(arguments: fmt::Arguments<'_>) {
-    let mut state = LOCK.lock();
-    state.add(|sink| put_line(sink, arguments));
-    tell(&state);
+    holding(|state| {
+        state.add(|sink| put_line(sink, arguments));
+        tell(state);
+    });
 }
 
 /// Tells the UART's owner that there is text. Interrupts are off.
@@ -124,40 +155,43 @@ fn tell(state: &State) {
 
 /// The UART is a driver's from now on.
 pub fn give_away() {
-    let mut state = LOCK.lock();
-    wait_for(TRANSMITTER_EMPTY);
-    state.away = true;
+    holding(|state| {
+        wait_for(ALL_SENT);
+        state.away = true;
+    });
 }
 
 /// The UART is the kernel's again, if it is not: its driver has gone, or the machine ends.
 pub fn take_back() {
-    let mut state = LOCK.lock();
-    if state.away {
-        state.take_back();
-    }
+    holding(|state| {
+        if state.away {
+            state.take_back();
+        }
+    });
 }
 
-/// As [`take_back`], for a panic: whoever holds the lock stays behind.
+/// As [`take_back`], for a panic: whoever holds the lock stays behind, but what waits for it comes out.
 pub fn seize() {
     if let Some(mut state) = LOCK.try_lock()
         && state.away
     {
         state.take_back();
     }
+    ASIDE.iter().for_each(|aside| aside.take(put));
 }
 
 /// Takes text that has not come out, for the UART's owner; how many bytes.
 pub fn take(target: &mut [u8]) -> usize {
-    LOCK.lock().backlog.take(target)
+    holding(|state| state.backlog.take(target))
 }
 
-/// Writes one line if nobody holds the log; whether it did. For what may have interrupted its holder.
-pub fn try_line(arguments: fmt::Arguments<'_>) -> bool {
-    let Some(mut state) = LOCK.try_lock() else {
-        return false;
-    };
-    state.add(|sink| put_line(sink, arguments));
-    true
+/// Writes one line without waiting, for what may have interrupted the log's holder, who writes it
+/// then; false: too many wait already.
+pub fn line_aside(arguments: fmt::Arguments<'_>) -> bool {
+    let added = ASIDE[cpu::cpu_id()].add(|sink| put_line(sink, arguments));
+    HAS_ASIDE.store(true, SeqCst);
+    fetch_aside();
+    added
 }
 
 /// Writes one line whoever holds the lock: for a panic.

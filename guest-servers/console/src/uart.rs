@@ -6,6 +6,8 @@
 
 use alloc::vec::Vec;
 
+use ferrix_machine::uart::*;
+
 /// Where the registers are. Nothing here depends on how they are reached.
 pub trait Registers {
     /// Reads register `index`, 0 to 7.
@@ -14,55 +16,21 @@ pub trait Registers {
     fn write(&self, index: u16, value: u8);
 }
 
-/// Receiver buffer (read), transmitter holding (write); low byte of the divisor with DLAB.
-const DATA: u16 = 0;
-/// Interrupt enable; high byte of the divisor with DLAB.
-const INTERRUPT_ENABLE: u16 = 1;
-/// Interrupt identification (read).
-const IDENTIFICATION: u16 = 2;
-/// FIFO control (write).
-const FIFO_CONTROL: u16 = 2;
-const LINE_CONTROL: u16 = 3;
-const MODEM_CONTROL: u16 = 4;
-const LINE_STATUS: u16 = 5;
-const MODEM_STATUS: u16 = 6;
-const SCRATCH: u16 = 7;
-
-/// Interrupt enable: input is there.
-const ON_INPUT: u8 = 1 << 0;
-/// Interrupt enable: the transmitter's FIFO is empty.
-const ON_ROOM: u8 = 1 << 1;
-/// Interrupt enable: a modem line has changed.
-const ON_MODEM: u8 = 1 << 3;
-/// Identification: no interrupt is pending.
-const NONE_PENDING: u8 = 1 << 0;
-/// Identification: which one is.
+/// Identification: which interrupt is pending.
 const KIND: u8 = 0xf;
-const MODEM_PENDING: u8 = 0;
 /// FIFO control: FIFOs on, interrupt when 8 bytes are in.
-const FIFOS: u8 = 1 << 0 | 2 << 6;
+const FIFOS: u8 = FIFO_ENABLE | 2 << 6;
 /// Line control: 8 bits, no parity, one stop bit.
 const EIGHT_NONE_ONE: u8 = 3;
-/// Line control: the divisor's registers show.
-const DIVISOR_ACCESS: u8 = 1 << 7;
 /// Of 115,200 bits a second.
 const DIVISOR: u16 = 1;
 /// Modem control: DTR, RTS, and OUT2, which lets interrupts out on a PC.
 const MODEM_READY: u8 = 1 << 0 | 1 << 1 | 1 << 3;
-/// Line status: a byte has come.
-const HAS_INPUT: u8 = 1 << 0;
 /// Line status: the byte is a break, not data.
 const IS_BREAK: u8 = 1 << 4;
-/// Line status: the transmitter's FIFO is empty.
-const HAS_ROOM: u8 = 1 << 5;
-/// Modem status: there is a carrier; there is another than before.
-const CARRIER: u8 = 1 << 7;
-const CARRIER_CHANGED: u8 = 1 << 3;
 /// What reads as this is no UART.
 const NOTHING: u8 = 0xff;
 
-/// Bytes that an empty transmitter's FIFO takes.
-pub const FIFO: usize = 16;
 /// Most input bytes at a time, so that their echo is not kept waiting.
 const PIECE: usize = 256;
 

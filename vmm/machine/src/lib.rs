@@ -7,6 +7,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+pub mod uart;
+
 /// Guest-physical memory map.
 pub mod memory {
     /// Where RAM stops below 4 GiB; what does not fit continues at [`HIGH_RAM_BASE`].

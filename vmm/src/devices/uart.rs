@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
+use ferrix_machine::uart::{FIFO_ENABLE, FIFOS_ON, IDENTIFICATION};
 use vm_superio::serial::NoEvents;
 use vm_superio::{Serial, Trigger};
 use vmm_sys_util::eventfd::EventFd;
@@ -30,12 +31,6 @@ struct State {
     fifos: bool,
 }
 
-/// Read: IIR; written: FCR.
-const IIR: u16 = 2;
-/// IIR: the FIFOs are on.
-const IIR_FIFOS: u8 = 3 << 6;
-const FCR_ENABLE: u8 = 1;
-
 impl Uart {
     /// A UART on this line and sink.
     pub fn new(line: EventFd, sink: Sink) -> Self {
@@ -50,8 +45,8 @@ impl super::Registers for Uart {
     fn write(&self, offset: u16, data: &[u8]) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for &byte in data {
-            if offset == IIR {
-                state.fifos = byte & FCR_ENABLE != 0;
+            if offset == IDENTIFICATION {
+                state.fifos = byte & FIFO_ENABLE != 0;
             }
             if let Err(error) = state.serial.write(offset as u8, byte) {
                 log::warn!("UART: {error:?}");
@@ -62,8 +57,8 @@ impl super::Registers for Uart {
     fn read(&self, offset: u16, data: &mut [u8]) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         data.fill_with(|| state.serial.read(offset as u8));
-        if offset == IIR && !state.fifos {
-            data.iter_mut().for_each(|byte| *byte &= !IIR_FIFOS);
+        if offset == IDENTIFICATION && !state.fifos {
+            data.iter_mut().for_each(|byte| *byte &= !FIFOS_ON);
         }
     }
 }
@@ -95,13 +90,13 @@ mod tests {
         let uart = Uart::new(line, Box::new(Shared::default()));
         let fifos = |uart: &Uart| {
             let mut iir = [0];
-            uart.read(IIR, &mut iir);
-            iir[0] & IIR_FIFOS
+            uart.read(IDENTIFICATION, &mut iir);
+            iir[0] & FIFOS_ON
         };
         assert_eq!(fifos(&uart), 0);
-        uart.write(IIR, &[0x07]);
-        assert_eq!(fifos(&uart), IIR_FIFOS);
-        uart.write(IIR, &[0]);
+        uart.write(IDENTIFICATION, &[0x07]);
+        assert_eq!(fifos(&uart), FIFOS_ON);
+        uart.write(IDENTIFICATION, &[0]);
         assert_eq!(fifos(&uart), 0);
     }
 

@@ -56,7 +56,7 @@ fn global_status() -> u64 {
     unsafe { rdmsr(msr::MCG_STATUS) }
 }
 
-/// Logs errors that the hardware corrected, if the log is free, and forgets them.
+/// Logs errors that the hardware corrected, and forgets them.
 pub(super) fn report_corrected() {
     for bank in errors().filter(|bank| !bank.is_uncorrected()) {
         if say(bank, "corrected") {
@@ -66,7 +66,7 @@ pub(super) fn report_corrected() {
 }
 
 fn say(bank: Bank, kind: &str) -> bool {
-    log::try_line(format_args!(
+    log::line_aside(format_args!(
         "machine check on CPU {}: {kind}, bank {}, status {:#x}, address {:#x}",
         super::cpu::cpu_id(),
         bank.number,

@@ -1,8 +1,8 @@
 //! Non-maskable interrupts: another CPU panics and wants this one to stop, or the monitor asks what the
 //! machine is doing (QEMU's `nmi`), to which each CPU answers with a line in the log.
 //!
-//! An NMI can come at any instruction, so nothing here waits: a log in use is let be, and the
-//! answer is rare however many NMIs come.
+//! An NMI can come at any instruction, so nothing here waits: an answer that finds the log in use is
+//! put aside for its holder, and answers are rare however many NMIs come.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -45,10 +45,10 @@ pub(super) extern "C" fn handle(frame: &mut TrapFrame) {
     answers.next.store(now + QUIET_NS, Relaxed);
 }
 
-/// Says where the CPU is; false: the log is in use.
+/// Says where the CPU is; false: too many lines wait for the log's holder.
 fn answer(frame: &TrapFrame, unanswered: u32) -> bool {
     let mode = if frame.is_user() { "user" } else { "kernel" };
-    log::try_line(format_args!(
+    log::line_aside(format_args!(
         "NMI on CPU {}: {mode} mode, rip {:#x}, rsp {:#x}, {unanswered} others since the last answer",
         cpu::cpu_id(),
         frame.rip,

@@ -4,6 +4,7 @@
 use core::arch::global_asm;
 
 use ferrix_machine::port::{I8042_COMMAND, I8042_RESET, UART};
+use ferrix_machine::uart;
 
 /// Bits of EDX of leaf 1: FPU, TSC, MSR, PAE, CX8, APIC, CMOV, FXSR, SSE, SSE2.
 pub const BASIC: u32 = 1 << 0 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 15 | 7 << 24;
@@ -23,7 +24,7 @@ global_asm!(
     // Prints.
     "2: mov dx, {line_status}",
     "21: in al, dx",
-    "test al, 0x20",
+    "test al, {room}",
     "jz 21b",
     "lodsb",
     "test al, al",
@@ -82,7 +83,8 @@ global_asm!(
     ".code64",
     ".text",
     uart = const UART,
-    line_status = const UART + 5,
+    room = const uart::HAS_ROOM,
+    line_status = const UART + uart::LINE_STATUS,
     i8042 = const I8042_COMMAND,
     reset = const I8042_RESET,
 );

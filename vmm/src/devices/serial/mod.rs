@@ -8,6 +8,7 @@ mod back;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ferrix_machine::uart::*;
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::console::input::Input;
@@ -21,41 +22,14 @@ pub use back::SerialBack;
 
 /// Output is taken while less than this waits for standard output.
 const OUTPUT_LIMIT: usize = 64 << 10;
-/// Bytes of the receiver's FIFO.
-const FIFO: usize = 16;
-
-const DATA: u16 = 0;
-const INTERRUPT_ENABLE: u16 = 1;
-/// Read: interrupt identification; written: FIFO control.
-const IDENTIFICATION: u16 = 2;
-const LINE_CONTROL: u16 = 3;
-const MODEM_CONTROL: u16 = 4;
-const LINE_STATUS: u16 = 5;
-const MODEM_STATUS: u16 = 6;
-const SCRATCH: u16 = 7;
-
-const ON_INPUT: u8 = 1 << 0;
-const ON_ROOM: u8 = 1 << 1;
-const ON_MODEM: u8 = 1 << 3;
+/// The interrupts that can be enabled.
 const ENABLES: u8 = 0xf;
-const NONE_PENDING: u8 = 1;
-const ROOM_PENDING: u8 = 2;
-const INPUT_PENDING: u8 = 4;
-const MODEM_PENDING: u8 = 0;
-/// Identification: the FIFOs are on.
-const FIFOS_ON: u8 = 3 << 6;
-const FIFO_ENABLE: u8 = 1 << 0;
-const FIFO_CLEAR_INPUT: u8 = 1 << 1;
-const DIVISOR_ACCESS: u8 = 1 << 7;
+/// Modem control: what is sent comes back.
 const LOOP: u8 = 1 << 4;
-const HAS_INPUT: u8 = 1 << 0;
 /// Line status: holding register and shift register are empty.
-const TRANSMITTER_EMPTY: u8 = 3 << 5;
+const TRANSMITTER_EMPTY: u8 = HAS_ROOM | ALL_SENT;
 /// Modem status: CTS and DSR.
 const READY: u8 = 0x30;
-/// Modem status: DCD; it is lost with the end of the input.
-const CARRIER: u8 = 1 << 7;
-const CARRIER_CHANGED: u8 = 1 << 3;
 
 /// The UART, shared by the vCPUs and the event loop.
 #[derive(Clone)]
