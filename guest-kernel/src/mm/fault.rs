@@ -8,12 +8,15 @@ use ferrix_abi::layout::{PAGE_SIZE, USER_TOP};
 use ferrix_abi::vm::PageAccess;
 
 use super::oom::{self, Relief};
+#[cfg(doc)]
+use super::space::AddressSpace;
 use super::space::{Access, FaultError};
 use super::uaccess;
 use crate::arch::TrapFrame;
 use crate::exception::{FaultKind, fault_signal};
 use crate::ipc::{PageAnswer, wait_for_page};
 use crate::object::core_lock::lock;
+use crate::process::with_current_space;
 use crate::thread::{current, is_killed};
 use crate::time;
 
@@ -37,10 +40,29 @@ pub fn count() -> u64 {
     FAULTS.load(Relaxed)
 }
 
+/// Resolves a program's page fault at `address` if it is of the most frequent kinds (see [`AddressSpace::touch_again`]).
+#[inline(always)]
+pub fn touch_again(address: u64, error: u64) -> bool {
+    FAULTS.store(FAULTS.load(Relaxed).wrapping_add(1), Relaxed);
+    error & code::USER != 0
+        && with_current_space(|space| space.touch_again(address, access(error))).is_some()
+}
+
+#[inline]
+fn access(error: u64) -> Access {
+    if error & code::WRITE != 0 {
+        Access::Write
+    } else if error & code::FETCH != 0 {
+        Access::Execute
+    } else {
+        Access::Read
+    }
+}
+
 /// Handles a page fault at `address`: resolves it, or signals the program, or lets a copy routine
 /// of the kernel fail. Anything else is a bug of the kernel, which panics.
+#[inline(never)]
 pub fn page_fault(frame: &mut TrapFrame, address: u64, error: u64) {
-    FAULTS.store(FAULTS.load(Relaxed).wrapping_add(1), Relaxed);
     let user = error & code::USER != 0;
     if !user && (address >= USER_TOP || uaccess::fixup(frame.rip).is_none()) {
         if frame.is_user() {
@@ -52,11 +74,7 @@ pub fn page_fault(frame: &mut TrapFrame, address: u64, error: u64) {
             frame.rip
         );
     }
-    let access = match error & (code::WRITE | code::FETCH) {
-        0 => Access::Read,
-        code::WRITE => Access::Write,
-        _ => Access::Execute,
-    };
+    let access = access(error);
     let Err(reason) = resolve(address, access) else {
         return;
     };
@@ -77,7 +95,7 @@ fn resolve(address: u64, access: Access) -> Result<(), FaultError> {
     if address >= USER_TOP {
         return Err(FaultError::Unmapped);
     }
-    crate::process::with_current_space(|space| space.fault(address, access))
+    with_current_space(|space| space.fault(address, access))
 }
 
 /// Waits for what is missing if that may come, and tries again.
@@ -124,7 +142,7 @@ pub fn touch(range: Range<u64>) -> Result<(), Error> {
             if is_killed() {
                 return Err(Error::Interrupted);
             }
-            match crate::process::with_current_space(|space| space.touch(address)) {
+            match with_current_space(|space| space.touch(address)) {
                 Ok(()) => break,
                 Err(FaultError::Absent) => wait_for_pager(address, Access::Read)?,
                 Err(FaultError::NoMemory) if oom::wait_for_memory() == Relief::TryAgain => {}
@@ -136,7 +154,7 @@ pub fn touch(range: Range<u64>) -> Result<(), Error> {
 }
 
 fn wait_for_pager(address: u64, access: Access) -> Result<(), FaultError> {
-    let absent = crate::process::with_current_space(|space| space.absent(address))?;
+    let absent = with_current_space(|space| space.absent(address))?;
     let access = match access {
         Access::Read => PageAccess::Read,
         Access::Write => PageAccess::Write,

@@ -2,8 +2,8 @@
 //!
 //! Single frames, by far the most frequent, come from two stacks in front of the buddy
 //! allocator: *clean* ones known to be zero (torn-down page tables) and *dirty* ones. A
-//! request for a zeroed frame is met from clean or never-used memory as long as there is any:
-//! zeroing a page is the dearest thing the kernel could do.
+//! request for a zeroed frame is met from clean or never-used memory (a *run* of it is at hand) as long as there is
+//! any: zeroing a page is the dearest thing the kernel could do.
 //!
 //! The last [`RESERVE`] frames serve only the kernel's own heap, so that running out of memory is
 //! an error of the call that asked for pages, and never a failure inside the kernel. Programs leave a few more
@@ -17,7 +17,7 @@ use super::buddy::{Buddy, Content};
 use super::hw;
 pub use super::page::{Page, page};
 use super::phys::Frame;
-use crate::sync::SpinLock;
+use crate::sync::{SpinLock, SpinLockGuard};
 
 /// Frames that only the kernel's heap may take.
 pub const RESERVE: u64 = 128;
@@ -29,6 +29,8 @@ const LOW_WATER: u64 = 1024;
 const HIGH_WATER: u64 = LOW_WATER + 256;
 /// Fewer free frames than this are not handed out ahead of need.
 const RUN_MIN: u64 = 2048;
+/// Frames that are taken as one run.
+const RUN: u32 = 64;
 /// Frames that the dirty stack keeps before they merge in the buddy allocator.
 const DIRTY_MAX: u32 = 512;
 
@@ -100,12 +102,40 @@ impl Chain {
     }
 }
 
+/// Frames `next..end`: never used, known to be zero.
+#[derive(Debug)]
+struct Run {
+    next: u32,
+    end: u32,
+}
+
+impl Run {
+    const EMPTY: Run = Run { next: 0, end: 0 };
+
+    /// Takes up to `count`; returns the first and how many.
+    #[inline]
+    fn take(&mut self, count: u32) -> (Frame, u32) {
+        let (first, taken) = (self.next, count.min(self.end - self.next));
+        self.next += taken;
+        (Frame(first), taken)
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Frame> {
+        match self.take(1) {
+            (frame, 1) => Some(frame),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Frames {
     buddy: Buddy,
     clean: Stack,
     dirty: Stack,
-    /// Free frames, in whichever of the three.
+    run: Run,
+    /// Free frames, in whichever of the four.
     free: u64,
     /// With fewer free frames than this it is looked whether there are enough.
     scarce: u64,
@@ -115,6 +145,7 @@ static FRAMES: SpinLock<Frames> = SpinLock::new(Frames {
     buddy: Buddy::new(),
     clean: Stack::EMPTY,
     dirty: Stack::EMPTY,
+    run: Run::EMPTY,
     free: 0,
     scarce: RESERVE + MARGIN,
 });
@@ -127,24 +158,34 @@ impl Frames {
         (self.dirty.pop())
             .or_else(|| self.buddy.alloc(0).map(|(frame, _)| frame))
             .or_else(|| self.clean.pop())
+            .or_else(|| self.run.pop())
     }
 
-    fn single_zeroed(&mut self) -> Option<(Frame, Content)> {
-        if let Some(frame) = self.clean.pop() {
-            return Some((frame, Content::Zero));
-        }
-        let (fresh, 1) = self.buddy.alloc_run(1) else {
-            return self.single_any();
-        };
-        Some((fresh, Content::Zero))
+    /// A frame of zeroes that is at hand.
+    #[inline]
+    fn single_clean(&mut self) -> Option<Frame> {
+        self.clean.pop().or_else(|| self.run.pop())
     }
 
-    /// What is left when no frame is known to be zero.
+    /// A frame when none of zeroes is at hand.
     #[cold]
     fn single_any(&mut self) -> Option<(Frame, Content)> {
-        (self.buddy.alloc_fresh(0))
+        self.new_run();
+        (self.run.pop().map(|frame| (frame, Content::Zero)))
+            .or_else(|| self.buddy.alloc_fresh(0))
             .or_else(|| self.dirty.pop().map(|frame| (frame, Content::Dirty)))
             .or_else(|| self.buddy.alloc_listed(0))
+    }
+
+    /// Has a run at hand, if there is memory that was never used.
+    fn new_run(&mut self) {
+        if self.run.next == self.run.end {
+            let (first, taken) = self.buddy.alloc_run(RUN);
+            self.run = Run {
+                next: first.0,
+                end: first.0 + taken,
+            };
+        }
     }
 
     fn block(&mut self, order: usize) -> Option<(Frame, Content)> {
@@ -165,8 +206,10 @@ impl Frames {
         self.free >= count + left_by_caller()
     }
 
-    /// Lets the stacked single frames merge into blocks.
+    /// Lets the single frames merge into blocks.
     fn drain(&mut self) {
+        let run = core::mem::replace(&mut self.run, Run::EMPTY);
+        self.buddy.free_range(run.next, run.end, Content::Zero);
         while let Some(frame) = self.dirty.pop() {
             self.buddy.free(frame, 0, Content::Dirty);
         }
@@ -188,10 +231,11 @@ fn left_by_caller() -> u64 {
 /// Adds never-used RAM; called while booting. The frames have descriptors.
 pub fn add_region(start: Frame, end: Frame, content: Content) {
     let mut frames = FRAMES.lock();
+    let before = frames.buddy.free_frames();
     frames.buddy.add_region(start, end, content);
-    let free = frames.buddy.free_frames();
-    TOTAL.fetch_add(free - frames.free, Relaxed);
-    frames.free = free;
+    let added = frames.buddy.free_frames() - before;
+    TOTAL.fetch_add(added, Relaxed);
+    frames.free += added;
 }
 
 /// Takes 2^`order` contiguous frames, aligned to their size, with one owner; any content.
@@ -218,7 +262,20 @@ pub fn alloc_zeroed() -> Option<Frame> {
     if frames.free <= frames.scarce && !frames.may_take(1) {
         return None;
     }
-    let (frame, content) = frames.single_zeroed()?;
+    let Some(frame) = frames.single_clean() else {
+        return alloc_any_zeroed(frames);
+    };
+    frames.free -= 1;
+    drop(frames);
+    page(frame).set_refs(1);
+    Some(frame)
+}
+
+/// As [`alloc_zeroed`] when no frame of zeroes is at hand.
+#[cold]
+#[inline(never)]
+fn alloc_any_zeroed(mut frames: SpinLockGuard<'_, Frames>) -> Option<Frame> {
+    let (frame, content) = frames.single_any()?;
     frames.free -= 1;
     drop(frames);
     if content == Content::Dirty {
@@ -235,7 +292,8 @@ pub fn alloc_run(count: u32) -> (Frame, u32) {
     if frames.free < RUN_MIN {
         return (Frame(0), 0);
     }
-    let (first, taken) = frames.buddy.alloc_run(count);
+    frames.new_run();
+    let (first, taken) = frames.run.take(count);
     frames.free -= taken as u64;
     drop(frames);
     (0..taken as u64).for_each(|index| page(first.offset(index)).set_refs(1));

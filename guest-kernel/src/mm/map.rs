@@ -99,15 +99,18 @@ impl VmMap {
         index
     }
 
+    /// The entry that contains `address`, if the last search ended there.
+    #[inline]
+    pub fn hinted(&self, address: u64) -> Option<&VmEntry> {
+        let entry = self.entries.get(self.hint.get())?;
+        (entry.start <= address && address < entry.end).then_some(entry)
+    }
+
     /// Index of the entry that contains `address`.
     #[inline]
     pub fn find(&self, address: u64) -> Option<usize> {
-        let hint = self.hint.get();
-        if let Some(entry) = self.entries.get(hint)
-            && entry.start <= address
-            && address < entry.end
-        {
-            return Some(hint);
+        if self.hinted(address).is_some() {
+            return Some(self.hint.get());
         }
         let index = self.lower_bound(address);
         (self.entries.get(index)?.start <= address).then_some(index)

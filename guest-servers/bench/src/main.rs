@@ -1,5 +1,5 @@
 //! Counts what kernel operations cost: the only process of its machine (`images/bench.toml`), in
-//! `init`'s place. It does each operation [`ROUNDS`] times between two milestones; `vmm --stats` notes the
+//! `init`'s place. It does each operation many times between two milestones; `vmm --stats` notes the
 //! kernel instructions (`insn_emulation`) at each, and `cargo xtask bench` takes the differences.
 
 #![no_std]
@@ -16,8 +16,6 @@ mod operations;
 
 use ferrix_rt::sys::system;
 
-/// How often each operation is done.
-pub const ROUNDS: u64 = 1000;
 /// Milestones of benchmarks count from here: number n begins operation n, n + 1 ends it.
 const FIRST_MILESTONE: u8 = 16;
 
@@ -31,13 +29,12 @@ mod entry {
 }
 
 fn run() -> ! {
-    let operations = operations::all();
-    for (operation, number) in operations.iter().zip(FIRST_MILESTONE..) {
+    for (operation, number) in operations::ALL.iter().zip(FIRST_MILESTONE..) {
         let state = (operation.prepare)();
         // Once unmeasured: first touches are not what is counted.
         (operation.rounds)(&state, 1);
         system::milestone(2 * (number - FIRST_MILESTONE) + FIRST_MILESTONE);
-        (operation.rounds)(&state, ROUNDS);
+        (operation.rounds)(&state, operation.count);
         system::milestone(2 * (number - FIRST_MILESTONE) + FIRST_MILESTONE + 1);
     }
     operations::end_machine()

@@ -1,5 +1,8 @@
 //! The operations, in the order of their milestones (`scripts/xtask/src/bench.rs` names them).
 
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::Tag;
 use ferrix_abi::layout::PAGE_SIZE;
@@ -14,6 +17,18 @@ pub struct Operation {
     pub prepare: fn() -> State,
     /// Does the operation so many times.
     pub rounds: fn(&State, u64),
+    /// How many.
+    pub count: u64,
+}
+
+impl Operation {
+    const fn new(prepare: fn() -> State, rounds: fn(&State, u64), count: u64) -> Operation {
+        Operation {
+            prepare,
+            rounds,
+            count,
+        }
+    }
 }
 
 /// What an operation works on.
@@ -25,47 +40,30 @@ pub struct State {
 
 const STACK: u64 = 64 * 1024;
 
+/// How often an operation is done.
+const MANY: u64 = 1000;
+/// How often one that takes long is.
+const FEW: u64 = 8;
+
 /// All operations.
-pub fn all() -> [Operation; 9] {
-    [
-        Operation {
-            prepare: State::default,
-            rounds: null,
-        },
-        Operation {
-            prepare: State::default,
-            rounds: yields,
-        },
-        Operation {
-            prepare: State::default,
-            rounds: forks,
-        },
-        Operation {
-            prepare: server_process,
-            rounds: calls,
-        },
-        Operation {
-            prepare: server_thread,
-            rounds: calls,
-        },
-        Operation {
-            prepare: server_process,
-            rounds: long_calls,
-        },
-        Operation {
-            prepare: futex_peer,
-            rounds: futexes,
-        },
-        Operation {
-            prepare: State::default,
-            rounds: maps,
-        },
-        Operation {
-            prepare: big_mapping,
-            rounds: faults,
-        },
-    ]
-}
+pub const ALL: &[Operation] = &[
+    Operation::new(State::default, null, MANY),
+    Operation::new(State::default, yields, MANY),
+    Operation::new(State::default, forks, MANY),
+    Operation::new(four_mebibytes, forks, FEW),
+    Operation::new(sixteen_mebibytes, forks, FEW),
+    Operation::new(sixty_four_mebibytes, forks, FEW),
+    Operation::new(State::default, writing_forks, FEW),
+    Operation::new(server_process, calls, MANY),
+    Operation::new(server_thread, calls, MANY),
+    Operation::new(server_process, long_calls, MANY),
+    Operation::new(futex_peer, futexes, MANY),
+    Operation::new(State::default, maps, MANY),
+    Operation::new(State::default, touched_maps, MANY),
+    Operation::new(scattered, faults, MANY),
+    Operation::new(shared_pages, faults, MANY),
+    Operation::new(released_pages, faults, MANY),
+];
 
 fn expect<T, E: core::fmt::Debug>(result: Result<T, E>) -> T {
     match result {
@@ -115,10 +113,7 @@ fn server_thread() -> State {
 }
 
 fn start_thread(entry: extern "C" fn(u64) -> !, argument: u64) {
-    let stack = expect(map_anywhere(&Mapping::anonymous(
-        STACK,
-        Prot::READ | Prot::WRITE,
-    )));
+    let stack = map_memory(STACK);
     // SAFETY: the stack is fresh and this thread's alone; the entry expects its argument.
     expect(unsafe { thread::create(entry as *const () as u64, stack + STACK - 8, argument, 0) });
 }
@@ -142,26 +137,88 @@ fn serve(port: Handle) -> ! {
 
 fn maps(_: &State, rounds: u64) {
     for _ in 0..rounds {
-        let address = expect(map_anywhere(&Mapping::anonymous(
-            PAGE_SIZE,
-            Prot::READ | Prot::WRITE,
-        )));
+        let address = map_memory(PAGE_SIZE);
         // SAFETY: nothing uses the fresh page.
         expect(unsafe { unmap(SELF, address, PAGE_SIZE) });
     }
 }
 
-/// Every second page is touched later, so that each touch is a fault of its own.
-fn big_mapping() -> State {
-    let length = 4 * 1001 * 32 * PAGE_SIZE;
-    let address = expect(map_anywhere(&Mapping::anonymous(
+fn touched_maps(_: &State, rounds: u64) {
+    for _ in 0..rounds {
+        let address = map_memory(PAGE_SIZE);
+        // SAFETY: as in `faults`; nothing uses the page afterwards.
+        unsafe {
+            (address as *mut u64).write_volatile(1);
+            expect(unmap(SELF, address, PAGE_SIZE));
+        }
+    }
+}
+
+fn map_memory(length: u64) -> u64 {
+    expect(map_anywhere(&Mapping::anonymous(
         length,
         Prot::READ | Prot::WRITE,
-    )));
+    )))
+}
+
+/// From one page that [`faults`] touches to the next.
+const APART: u64 = 32 * PAGE_SIZE;
+
+/// Memory for [`faults`]: what is touched lies so far apart that each touch is a fault of its own.
+fn scattered() -> State {
     State {
         port: Handle::NONE,
-        address,
+        address: map_memory((MANY + 1) * APART),
     }
+}
+
+/// The same, all touched and then shared with a child: each write copies a page.
+fn shared_pages() -> State {
+    let state = scattered();
+    faults(&state, 1);
+    faults(&state, MANY);
+    let port = expect(ipc::port_create());
+    // SAFETY: this program has no other thread that could hold a lock.
+    if expect(unsafe { process::fork() }) == 0 {
+        // Nobody sends: the child only keeps the pages.
+        expect(ipc::receive(port, Tag::SHORT));
+    }
+    state
+}
+
+/// The same, but the child has ended: each write finds that the page has no other owner.
+fn released_pages() -> State {
+    let state = scattered();
+    faults(&state, 1);
+    faults(&state, MANY);
+    forks(&state, 1);
+    state
+}
+
+fn four_mebibytes() -> State {
+    touch_more(4)
+}
+
+fn sixteen_mebibytes() -> State {
+    touch_more(16 - 4)
+}
+
+fn sixty_four_mebibytes() -> State {
+    touch_more(64 - 16)
+}
+
+/// What [`touch_more`] mapped last.
+static TOUCHED: AtomicU64 = AtomicU64::new(0);
+
+/// Maps and touches so many MiB, which stay.
+fn touch_more(mebibytes: u64) -> State {
+    let address = map_memory(mebibytes << 20);
+    TOUCHED.store(address, Relaxed);
+    for page in (address..address + (mebibytes << 20)).step_by(PAGE_SIZE as usize) {
+        // SAFETY: the page lies in the fresh mapping.
+        unsafe { (page as *mut u64).write_volatile(1) };
+    }
+    State::default()
 }
 
 fn faults(state: &State, rounds: u64) {
@@ -169,7 +226,7 @@ fn faults(state: &State, rounds: u64) {
     // fault maps a neighbour.
     let skip = u64::from(rounds > 1);
     for round in 0..rounds {
-        let page = state.address + (round + skip) * 32 * PAGE_SIZE;
+        let page = state.address + (round + skip) * APART;
         // SAFETY: the page lies in the mapping, which this program alone uses.
         unsafe { (page as *mut u64).write_volatile(1) };
     }
@@ -185,9 +242,22 @@ fn forks(_: &State, rounds: u64) {
     }
 }
 
+/// As [`forks`], but the child writes one page in the middle of what was touched.
+fn writing_forks(_: &State, rounds: u64) {
+    let page = TOUCHED.load(Relaxed) + (8 << 20);
+    for _ in 0..rounds {
+        // SAFETY: the child ends at once.
+        if expect(unsafe { process::fork() }) == 0 {
+            // SAFETY: the page was touched, and nothing uses it.
+            unsafe { (page as *mut u64).write_volatile(2) };
+            process::exit(0);
+        }
+        expect(process::wait(WaitFor::Any, 0, wait::EXITED));
+    }
+}
+
 /// A word that a second thread waits on, and one that tells of its turn.
-static WORDS: [core::sync::atomic::AtomicU32; 2] =
-    [const { core::sync::atomic::AtomicU32::new(0) }; 2];
+static WORDS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
 
 fn futex_peer() -> State {
     start_thread(futex_entry, 0);
@@ -205,7 +275,6 @@ extern "C" fn futex_entry(_: u64) -> ! {
 
 /// One wake and one wait on each side a round.
 fn futexes(_: &State, rounds: u64) {
-    use core::sync::atomic::Ordering::Relaxed;
     for _ in 0..rounds {
         let turn = WORDS[0].load(Relaxed) + 1;
         tell(0, turn);
@@ -214,7 +283,7 @@ fn futexes(_: &State, rounds: u64) {
 }
 
 fn tell(word: usize, value: u32) {
-    WORDS[word].store(value, core::sync::atomic::Ordering::Release);
+    WORDS[word].store(value, Release);
     expect(thread::futex_wake(
         (&raw const WORDS[word]) as u64,
         1,
@@ -224,7 +293,7 @@ fn tell(word: usize, value: u32) {
 
 fn wait_for(word: usize, value: u32) {
     loop {
-        let now = WORDS[word].load(core::sync::atomic::Ordering::Acquire);
+        let now = WORDS[word].load(Acquire);
         if now == value {
             return;
         }

@@ -9,30 +9,36 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The operations of `guest-servers/bench/src/operations.rs`, in its order, and what one round does.
-const OPERATIONS: &[&str] = &[
-    "null system call",
-    "yield, nobody else ready",
-    "fork + exit + wait, a process of a few pages",
-    "SHORT call + reply, two processes",
-    "SHORT call + reply, one process",
-    "LONG call of 256 bytes + SHORT reply, two processes",
-    "futex: wake, wait, and the peer's wait, wake",
-    "map + unmap of one page",
-    "anonymous page fault",
+/// The operations of `guest-servers/bench/src/operations.rs`, in its order: what one round does, and how many
+/// there are.
+const OPERATIONS: &[(&str, u64)] = &[
+    ("null system call", 1000),
+    ("yield, nobody else ready", 1000),
+    ("fork + exit + wait, a process of a few pages", 1000),
+    ("fork + exit + wait, 4 MiB touched", 8),
+    ("fork + exit + wait, 16 MiB touched", 8),
+    ("fork + exit + wait, 64 MiB touched", 8),
+    ("the same, and the child writes one page", 8),
+    ("SHORT call + reply, two processes", 1000),
+    ("SHORT call + reply, one process", 1000),
+    ("LONG call of 256 bytes + SHORT reply, two processes", 1000),
+    ("futex: wake, wait, and the peer's wait, wake", 1000),
+    ("map + unmap of one page", 1000),
+    ("map + touch + unmap of one page", 1000),
+    ("anonymous page fault", 1000),
+    ("copy-on-write fault, the copy included", 1000),
+    ("write fault after fork, the child is gone", 1000),
 ];
-/// As there.
-const ROUNDS: u64 = 1000;
 const FIRST_MILESTONE: usize = 16;
 
 /// Prints a Markdown table.
 pub fn all() -> Result<()> {
     let stats = run(&["images/bench.toml", "--timeout", "300"])?;
     println!("| operation | kernel instructions |\n|---|---|");
-    for (index, name) in OPERATIONS.iter().enumerate() {
+    for (index, (name, rounds)) in OPERATIONS.iter().enumerate() {
         let begin = instructions_at(&stats, &number_name(FIRST_MILESTONE + 2 * index))?;
         let end = instructions_at(&stats, &number_name(FIRST_MILESTONE + 2 * index + 1))?;
-        println!("| {name} | {:.1} |", (end - begin) as f64 / ROUNDS as f64);
+        println!("| {name} | {:.1} |", (end - begin) as f64 / *rounds as f64);
     }
     boot()
 }

@@ -18,7 +18,9 @@ use ferrix_abi::vm::Prot;
 use super::frame::{self, Chain, page};
 use super::phys::{Frame, PhysAddr};
 pub use super::pte::Pte;
-use super::table::{LINE, ROOT_LEVEL, descend, index, lines, lose, new_table, set, shift, table};
+use super::table::{
+    LINE, ROOT_LEVEL, descend, gain, index, lines, lose, new_table, set, shift, table,
+};
 pub use super::table::{free_tables, map_kernel, table_pages};
 
 /// Root entries that all address spaces share: the direct map; the kernel and its windows.
@@ -43,6 +45,19 @@ pub trait Visitor {
     {
         visit_pages(table, range, self)
     }
+}
+
+/// An entry of the table used last.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot(usize);
+
+/// What a page comes after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// A page in use.
+    Used,
+    /// A hole, or another table.
+    Unused,
 }
 
 /// The page tables of one address space.
@@ -130,6 +145,34 @@ impl Pmap {
         match self.find_leaf(address) {
             Some(leaf) => Pte(table(leaf)[index(address, 0)].load(Relaxed)),
             None => Pte::EMPTY,
+        }
+    }
+
+    /// The entry for an address and what it holds, if it lies in the table used last.
+    #[inline]
+    pub fn recent_slot(&self, address: u64) -> Option<(Slot, Pte)> {
+        let (region, leaf) = self.recent;
+        let slot = index(address, 0);
+        (region == address >> shift(1)).then(|| (Slot(slot), Pte(table(leaf)[slot].load(Relaxed))))
+    }
+
+    /// Changes an entry in use of the table used last. Flushes nothing.
+    #[inline]
+    pub fn replace(&mut self, Slot(slot): Slot, pte: Pte) {
+        table(self.recent.1)[slot].store(pte.0, Relaxed);
+    }
+
+    /// Puts a page into an unused entry of the table used last; says whether the one before it is in use.
+    #[inline]
+    pub fn enter(&mut self, Slot(slot): Slot, pte: Pte) -> After {
+        let leaf = self.recent.1;
+        table(leaf)[slot].store(pte.0, Relaxed);
+        gain(page(leaf), slot);
+        self.resident += 1;
+        if slot != 0 && table(leaf)[slot - 1].load(Relaxed) != 0 {
+            After::Used
+        } else {
+            After::Unused
         }
     }
 

@@ -41,7 +41,7 @@ impl Pte {
 
     /// An entry that shows `frame` with at most `prot`.
     #[inline]
-    pub const fn new(frame: Frame, prot: Prot) -> Pte {
+    pub fn new(frame: Frame, prot: Prot) -> Pte {
         Pte(frame.address().0 | Self::protection(prot))
     }
 
@@ -59,12 +59,16 @@ impl Pte {
 
     /// The same page with at most `prot`.
     #[inline]
-    pub const fn protected(self, prot: Prot) -> Pte {
+    pub fn protected(self, prot: Prot) -> Pte {
         Pte(self.0 & !Self::PROTECTION | Self::protection(prot))
     }
 
     #[inline]
-    const fn protection(prot: Prot) -> u64 {
+    fn protection(prot: Prot) -> u64 {
+        PROTECTIONS[(prot.bits() & Prot::all().bits()) as usize]
+    }
+
+    const fn bits_for(prot: Prot) -> u64 {
         let mut bits = 0;
         if !prot.is_empty() {
             bits |= Self::PRESENT | Self::USER | Self::ACCESSED;
@@ -76,6 +80,12 @@ impl Pte {
             bits |= Self::NO_EXECUTE;
         }
         bits
+    }
+
+    /// The same access to another page.
+    #[inline]
+    pub const fn showing(self, frame: Frame) -> Pte {
+        Pte(self.0 & !Self::FRAME | frame.address().0)
     }
 
     /// The frame it shows.
@@ -96,3 +106,14 @@ impl Pte {
         self.0 == 0
     }
 }
+
+/// Bits for each [`Prot`], so that a fault need not put them together.
+static PROTECTIONS: [u64; 8] = {
+    let mut table = [0; 8];
+    let mut bits = 0;
+    while bits < table.len() {
+        table[bits] = Pte::bits_for(Prot::from_bits_truncate(bits as u32));
+        bits += 1;
+    }
+    table
+};

@@ -65,11 +65,16 @@ pub(super) fn set(node: Frame, index: usize, pte: Pte) -> Pte {
     let old = Pte(slot.load(Relaxed));
     slot.store(pte.0, Relaxed);
     if old.is_empty() {
-        let descriptor = page(node);
-        descriptor.set_refs(descriptor.refs() + 1);
-        descriptor.set_mask(descriptor.mask() | 1 << (index / LINE));
+        gain(page(node), index);
     }
     old
+}
+
+/// Notes that an entry of a table has come into use.
+#[inline]
+pub(super) fn gain(descriptor: &Page, index: usize) {
+    descriptor.set_refs(descriptor.refs() + 1);
+    descriptor.set_mask(descriptor.mask() | 1 << (index / LINE));
 }
 
 /// The table below an entry, made if need be.

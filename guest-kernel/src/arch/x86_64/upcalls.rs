@@ -17,6 +17,9 @@ pub extern "C" fn page_fault(frame: &mut TrapFrame) {
     let address = read_cr2();
     if frame.is_user() {
         cpu::enable_interrupts();
+        if fault::touch_again(address, frame.error) {
+            return;
+        }
     } else if uaccess::fixup(frame.rip).is_none() {
         crate::panic::kernel_exception(frame);
     }

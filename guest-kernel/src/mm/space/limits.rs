@@ -43,8 +43,14 @@ impl Limits {
 
     /// Whether there may be one page more than are present.
     #[inline]
+    pub fn is_resident_allowed(&self, present: u64) -> bool {
+        present < self.most[MemoryLimit::Resident as usize]
+    }
+
+    /// The same; counts a violation if not.
+    #[inline]
     pub fn check_resident(&mut self, present: u64) -> core::result::Result<(), FaultError> {
-        if present >= self.most[MemoryLimit::Resident as usize] {
+        if !self.is_resident_allowed(present) {
             self.violations[MemoryLimit::Resident as usize] += 1;
             return Err(FaultError::Limit);
         }
