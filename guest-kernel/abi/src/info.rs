@@ -149,3 +149,23 @@ pub struct SystemStats {
     /// Idle time summed over CPUs, in nanoseconds.
     pub idle_ns: u64,
 }
+
+/// One class of the kernel's slab allocator (`SlabInfo`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct SlabInfo {
+    /// Bytes of an object.
+    pub size: u64,
+    /// Objects that a slab has.
+    pub per_slab: u64,
+    /// Pages of a slab.
+    pub pages_per_slab: u64,
+    /// Objects in use: neither free in a slab nor in a CPU's magazine.
+    pub active: u64,
+    /// Objects free in the CPUs' magazines.
+    pub cached: u64,
+    /// Slabs.
+    pub slabs: u64,
+    /// Slabs of which an object is in use or in a magazine.
+    pub active_slabs: u64,
+}

@@ -29,6 +29,7 @@
 //! | [`info`] | the pages that the kernel maps for reading; system statistics |
 //! | [`machine`] | I/O ports, the log, the end |
 //! | [`layout`] | the user half of the address space |
+//! | [`limit`] | resource limits |
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -39,6 +40,7 @@ pub mod handle;
 pub mod info;
 pub mod ipc;
 pub mod layout;
+pub mod limit;
 pub mod machine;
 pub mod number;
 pub mod process;

@@ -242,6 +242,17 @@ pub enum Call {
     MemoryLimit = 114,
     /// (address, length, [`Inheritance`](crate::vm::Inheritance)) → 0; `NoMemory` where nothing is mapped.
     VmInherit = 115,
+    /// (pid or 0, [`Resource`](crate::limit::Resource), *const [`Limit`](crate::limit::Limit) or 0, *mut `Limit` or 0) → 0.
+    /// Sets a limit if there is a new one; the old goes to the last argument. As `prlimit(2)`: another process's needs
+    /// effective user 0 or all its user and group ids to be the caller's real ones; raising a hard limit effective
+    /// user 0. A process whose limits another changed finds `limits_changed` set in its UTCBs.
+    LimitSet = 116,
+    /// (pid or 0, *mut [`LimitInfo`](crate::limit::LimitInfo)) → 0. For the process itself, its user, and user 0.
+    LimitInfo = 117,
+    /// ([`Resource`](crate::limit::Resource)) → 0. Counts a violation that the personality has found.
+    LimitViolated = 118,
+    /// (index, *mut [`SlabInfo`](crate::info::SlabInfo)) → 0; `NotFound` beyond the last class.
+    SlabInfo = 119,
     /// (port, pages given back since the last call) → 0. The port receives one
     /// [`MEMORY_LOW`](crate::ipc::Kind::MEMORY_LOW) when pages get few or a thread waits for one; after it
     /// the call is due again. Needs `Rights::RECEIVE`.

@@ -6,6 +6,8 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 
+use ferrix_abi::info::SlabInfo;
+
 use super::frame;
 use super::hw;
 use super::phys::{Frame, physical};
@@ -174,6 +176,13 @@ pub fn trim() {
             .for_each(|&object| slabs.free(object as *mut u8));
         magazine.count = 0;
     }
+}
+
+/// Statistics of a class; nothing beyond the last.
+pub fn class_info(class: usize) -> Option<SlabInfo> {
+    let slabs = SLABS.get(class)?;
+    let cached = CPUS.iter().map(|cpu| cpu.lock()[class].count as u64).sum();
+    Some(slabs.lock().info(cached))
 }
 
 /// Frames in slabs.

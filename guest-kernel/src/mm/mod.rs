@@ -69,7 +69,9 @@ pub use entry::{Inherit, Kind, VmEntry};
 pub use frame::ensure_reserve;
 pub use object::VmObject;
 pub use phys::{Frame, PhysAddr};
-pub use space::{AbsentPage, Access, AddressSpace, FaultError, Lock, MapRequest, Sharing, Usage};
+pub use space::{
+    AbsentPage, Access, AddressSpace, Bound, FaultError, Lock, MapRequest, Sharing, Usage,
+};
 pub use start::{BootMemory, init};
 pub use tlb::poll as tlb_ipi;
 pub use utcb::UtcbSlot;

@@ -2,8 +2,8 @@
 //!
 //! Servers that keep pages which they could give back are asked first (see [`shortage`]). When none of them has
 //! any, this rule follows: of all processes but init and the servers (those that have ever received a call), the one with
-//! the most pages present; of several, the youngest. It is killed with a line in the log. There is one
-//! victim at a time; if its memory is not enough, the next one follows. A thread that waits holds no lock
+//! the most pages present; of several, the youngest. The first program, whose end is the end of the machine, comes
+//! last: when there is no other. The victim is killed with a line in the log. There is one at a time; if its memory is not enough, the next one follows. A thread that waits holds no lock
 //! and tries again when a process has given its memory back, so the system goes on with whoever is
 //! left. When nobody can be killed the touch fails: the process that made it is killed, or its system call
 //! gets `NoMemory`.
@@ -88,7 +88,7 @@ fn is_dying(core: &Core) -> bool {
 /// The victim by the rule.
 fn choose(core: &Core) -> Option<&'static Process> {
     let mut previous = 0;
-    let mut most = (0, 0);
+    let mut most = (false, 0, 0);
     let mut victim = None;
     while let Some((pid, process)) = PIDS.next_used(core, previous) {
         previous = pid;
@@ -100,7 +100,8 @@ fn choose(core: &Core) -> Option<&'static Process> {
         };
         let pages = space.usage().resident_pages;
         // The younger of equals has started later.
-        let weight = (pages, process.start_ns.get(core));
+        let forked = !process.is_first.get(core);
+        let weight = (forked, pages, process.start_ns.get(core));
         if pages != 0 && weight > most {
             (most, victim) = (weight, Some(process));
         }

@@ -5,6 +5,8 @@
 //! first freed object (high half). A freed object's first two bytes hold the index of the
 //! next. So a new slab is ready without touching its memory.
 
+use ferrix_abi::info::SlabInfo;
+
 use super::frame;
 use super::page::page;
 use super::phys::{Frame, direct, physical};
@@ -14,14 +16,8 @@ pub const SIZES: [u16; 14] = [
     16, 32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 768, 1024, 2048,
 ];
 
-/// Order of a slab of each class.
-const fn order(class: usize) -> usize {
-    match SIZES[class] {
-        0..=256 => 0,
-        257..=1024 => 1,
-        _ => 2,
-    }
-}
+/// Order of a slab: one page, so that an object can be had as long as any page can, however scattered memory is.
+const ORDER: usize = 0;
 
 /// No freed object.
 const NONE: u32 = 0xffff;
@@ -34,6 +30,8 @@ pub struct Slabs {
     partial: u32,
     /// Frames in slabs.
     frames: u64,
+    /// Objects handed out.
+    used: u64,
 }
 
 impl Slabs {
@@ -43,6 +41,7 @@ impl Slabs {
             class,
             partial: 0,
             frames: 0,
+            used: 0,
         }
     }
 
@@ -51,15 +50,31 @@ impl Slabs {
         self.frames
     }
 
+    /// What the slabs hold; `cached` of the objects handed out are free in magazines.
+    pub fn info(&self, cached: u64) -> SlabInfo {
+        let pages = 1 << ORDER;
+        let slabs = self.frames / pages;
+        SlabInfo {
+            size: SIZES[self.class].into(),
+            per_slab: self.capacity().into(),
+            pages_per_slab: pages,
+            active: self.used.saturating_sub(cached),
+            cached,
+            slabs,
+            // Of the slabs with no object in use one at most is kept.
+            active_slabs: slabs - u64::from(self.used == 0 && slabs != 0),
+        }
+    }
+
     const fn capacity(&self) -> u32 {
-        ((4096 << order(self.class)) / SIZES[self.class] as usize) as u32
+        ((4096 << ORDER) / SIZES[self.class] as usize) as u32
     }
 
     /// Takes an object.
     pub fn alloc(&mut self) -> Option<*mut u8> {
         if self.partial == 0 {
-            let frame = frame::alloc_kernel(order(self.class))?;
-            self.frames += 1 << order(self.class);
+            let frame = frame::alloc_kernel(ORDER)?;
+            self.frames += 1 << ORDER;
             page(frame).set_refs(0);
             page(frame).set_state(NONE << 16);
             self.link(frame);
@@ -77,6 +92,7 @@ impl Slabs {
             refs
         } + 1;
         descriptor.set_refs(refs);
+        self.used += 1;
         if refs & 0xffff == self.capacity() {
             self.unlink(slab);
         }
@@ -86,11 +102,12 @@ impl Slabs {
     /// Gives an object back; an empty slab's frames too, unless it is the only one with room.
     pub fn free(&mut self, object: *mut u8) {
         let frame = Frame::containing(physical(object));
-        let slab = Frame(frame.0 & !((1 << order(self.class)) - 1));
+        let slab = Frame(frame.0 & !((1 << ORDER) - 1));
         let descriptor = page(slab);
         let index = (object as usize - slab.pointer() as usize) / SIZES[self.class] as usize;
         set_next(object, (descriptor.state() >> 16) as u16);
         descriptor.set_state((index as u32) << 16);
+        self.used -= 1;
         let refs = descriptor.refs() - 1;
         descriptor.set_refs(refs);
         let used = refs & 0xffff;
@@ -98,8 +115,8 @@ impl Slabs {
             self.link(slab);
         } else if used == 0 && descriptor.links() != (0, 0) {
             self.unlink(slab);
-            self.frames -= 1 << order(self.class);
-            frame::free(slab, order(self.class));
+            self.frames -= 1 << ORDER;
+            frame::free(slab, ORDER);
         }
     }
 

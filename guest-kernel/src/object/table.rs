@@ -8,9 +8,8 @@ use alloc::vec::Vec;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
+use ferrix_abi::limit::HANDLES_MAX;
 
-/// Most handles of one process.
-pub const HANDLES_MAX: usize = 4096;
 /// Places that a table starts with.
 const INITIAL: usize = 24;
 
@@ -38,6 +37,10 @@ pub struct HandleTable<T> {
     /// The first free place (0: none).
     free: u16,
     used: u32,
+    /// How many it may have.
+    most: u32,
+    /// How often more were wanted.
+    violations: u32,
 }
 
 impl<T> HandleTable<T> {
@@ -47,6 +50,8 @@ impl<T> HandleTable<T> {
             places: Vec::new(),
             free: 0,
             used: 0,
+            most: HANDLES_MAX as u32,
+            violations: 0,
         }
     }
 
@@ -69,9 +74,20 @@ impl<T> HandleTable<T> {
         (place.name == handle.0).then_some(place)
     }
 
+    /// Limits how many there may be: at most [`HANDLES_MAX`]. What there is stays.
+    pub fn set_most(&mut self, most: u64) {
+        self.most = most.min(HANDLES_MAX) as u32;
+    }
+
+    /// How often more were wanted than there may be.
+    pub fn violations(&self) -> u32 {
+        self.violations
+    }
+
     /// Makes sure that `count` insertions cannot fail.
     pub fn reserve(&mut self, count: usize) -> Result<()> {
-        if self.used as usize + count > HANDLES_MAX {
+        if self.used as usize + count > self.most as usize {
+            self.violations += 1;
             return Err(Error::TooManyHandles);
         }
         if self.places.len() + count > self.places.capacity() {
@@ -153,6 +169,7 @@ impl<T> HandleTable<T> {
     /// The child's table: the same numbers for the same objects, but those that are not inherited.
     pub fn fork(&self, mut copy: impl FnMut(&T, Rights) -> T) -> Result<HandleTable<T>> {
         let mut child = HandleTable::new();
+        child.most = self.most;
         child
             .places
             .try_reserve_exact(self.places.len())

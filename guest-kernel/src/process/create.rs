@@ -4,8 +4,10 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering::Relaxed;
 
 use ferrix_abi::error::Result;
+use ferrix_abi::limit::RESOURCES;
 
 use super::kind::{Life, PIDS, PROCESSES, Process, count_fork};
+use super::limits::{self, check_processes};
 use crate::arch::TrapFrame;
 use crate::arch::cpu;
 use crate::mm::AddressSpace;
@@ -54,6 +56,8 @@ pub fn create_empty(
     process.cycles.set(core, (0, 0));
     process.child_cycles.set(core, (0, 0));
     process.serves.store(false, Relaxed);
+    process.is_first.set(core, false);
+    *process.violations.get_mut(core) = [0; RESOURCES];
     process.signals.reset(core);
     process.set_arguments(core, arguments);
     process.parent.set(core, parent);
@@ -71,6 +75,8 @@ pub fn create_empty(
     process.group.set(core, group);
     process.session.set(core, session);
     process.identity.set(core, identity);
+    let limits = parent.and_then(|parent| parent.limits.get(core).clone());
+    *process.limits.get_mut(core) = limits;
     count_fork(core);
     Ok(process)
 }
@@ -107,12 +113,17 @@ pub fn fork(frame: &TrapFrame) -> Result<u64> {
     cpu::disable_interrupts();
     let space = copy?;
     let mut core = lock();
+    check_processes(&mut core, parent)?;
     let child = create_empty(&mut core, Some(parent), space, &[])?;
     let result = inherit(&mut core, parent, child)
         .and_then(|()| thread::fork_current(&mut core, child, frame));
     match result {
         Ok(thread) => {
             child.life.set(&core, Life::Alive);
+            if child.limits.get(&core).is_some() {
+                child.cpu_warned.set(&core, 0);
+                limits::watch_cpu(&core, child);
+            }
             sched::place(&core, thread);
             Ok(child.pid.get(&core) as u64)
         }

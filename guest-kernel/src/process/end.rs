@@ -85,6 +85,7 @@ pub fn finish(guard: CoreGuard, process: &'static Process, last: &'static Thread
         process.report.set(&core, Some(Report::Ended(0)));
     }
     process.signals.disarm(&mut core);
+    process.cpu_timer.cancel(&core);
     ipc::server_died(&mut core, process);
     let handles = core::mem::take(process.handles.get_mut(&mut core));
     close_all(core, handles);

@@ -3,8 +3,10 @@
 use core::sync::atomic::{AtomicBool, AtomicPtr};
 
 use arrayvec::ArrayVec;
+use ferrix_abi::limit::RESOURCES;
 use ferrix_abi::process::{ARGUMENTS_MAX, Identity, Personality};
 
+use super::limits::LimitTable;
 use super::waiting::Report;
 use crate::ipc::{MadeBy, OwnedBy, Pager, Session};
 use crate::mm::AddressSpace;
@@ -15,6 +17,7 @@ use crate::object::table::HandleTable;
 use crate::object::{Core, CoreCell, CoreRef, Object};
 use crate::signal::ProcessSignals;
 use crate::thread::{InProcess, Thread};
+use crate::timer::Timer;
 
 /// All processes' memory.
 pub static PROCESSES: Pool<Process> = Pool::new();
@@ -114,6 +117,16 @@ pub struct Process {
     pub pagers: List<Pager, MadeBy>,
     /// Whether it has ever received a call.
     pub serves: AtomicBool,
+    /// Whether a server made it (as init the first program), and no `fork`.
+    pub is_first: CoreCell<bool>,
+    /// Its resource limits.
+    pub limits: CoreRef<LimitTable>,
+    /// How often its limits refused something that is not counted elsewhere.
+    pub violations: CoreRef<[u32; RESOURCES]>,
+    /// When its CPU time is looked at, if that is limited.
+    pub cpu_timer: Timer,
+    /// Seconds of CPU time at which it was told last that they are too many.
+    pub cpu_warned: CoreCell<u64>,
     pub(super) free: CoreCell<Option<&'static Process>>,
 }
 
@@ -155,6 +168,11 @@ impl Pooled for Process {
             sessions: List::new(),
             pagers: List::new(),
             serves: AtomicBool::new(false),
+            is_first: CoreCell::new(false),
+            limits: CoreRef::new(None),
+            violations: CoreRef::new([0; RESOURCES]),
+            cpu_timer: Timer::new(),
+            cpu_warned: CoreCell::new(0),
             free: CoreCell::new(None),
         }
     }

@@ -10,6 +10,7 @@
 //! | [`waiting`] | which children a wait finds |
 //! | `family` | groups and sessions |
 //! | `info` | what can be asked of a process |
+//! | `limits` | resource limits |
 //!
 //! A process that has ended keeps its memory until its last thread has freed it, in its own context, with
 //! interrupts on. Then it is a zombie until its parent waits for it. Children of a process that
@@ -35,6 +36,8 @@ mod info;
 #[cfg(target_os = "none")]
 mod kind;
 #[cfg(target_os = "none")]
+mod limits;
+#[cfg(target_os = "none")]
 #[expect(
     unsafe_code,
     reason = "the address space is used by its own threads without the core lock"
@@ -55,6 +58,10 @@ pub use first::start_init;
 pub use info::{describe, times};
 #[cfg(target_os = "none")]
 pub use kind::{InFamily, InitPid, Life, PIDS, PROCESSES, Process, by_pid, forks};
+#[cfg(target_os = "none")]
+pub use limits::{
+    apply as apply_limits, check_processes, cpu_watched, describe_limits, may_limit, set_limit,
+};
 #[cfg(target_os = "none")]
 pub use space::{SpaceRef, with_current_space};
 #[cfg(target_os = "none")]

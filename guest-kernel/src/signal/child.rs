@@ -20,7 +20,7 @@ mod code {
 }
 
 /// Linux's `si_code` of a signal from the kernel.
-const SI_KERNEL: i32 = 0x80;
+pub const SI_KERNEL: i32 = 0x80;
 
 /// A child has something to report, or is gone without (`None`): wakes the threads that wait for
 /// children, and tells the process.

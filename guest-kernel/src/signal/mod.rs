@@ -29,7 +29,7 @@ mod send;
 mod take;
 
 #[cfg(target_os = "none")]
-pub use child::{alarm_expired, child_changed};
+pub use child::{SI_KERNEL, alarm_expired, child_changed};
 #[cfg(target_os = "none")]
 pub use fault::force;
 #[cfg(target_os = "none")]

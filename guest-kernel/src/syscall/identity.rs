@@ -81,12 +81,17 @@ pub fn get(frame: &mut TrapFrame) -> Next {
 pub fn set(frame: &mut TrapFrame) -> Next {
     let source = UserPtr::<Identity>::new(frame.rdi);
     let result = unlocked(|| source.read()).and_then(|new| {
-        let core = lock();
-        let identity = &current_process().identity;
-        if !may_become(identity.get(&core), new) {
+        let mut core = lock();
+        let process = current_process();
+        let old = process.identity.replace(&core, new);
+        if !may_become(old, new) {
+            process.identity.set(&core, old);
             return Err(Error::NotPermitted);
         }
-        identity.set(&core, new);
+        if (old.euid == 0) != (new.euid == 0) {
+            // Some limits do not bind user 0.
+            process::apply_limits(&mut core, process);
+        }
         Ok(0)
     });
     Next::result(frame, result)

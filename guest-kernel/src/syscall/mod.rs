@@ -9,6 +9,7 @@
 mod dispatch;
 mod handle;
 mod identity;
+mod limit;
 mod machine;
 mod memory;
 mod paging;

@@ -31,6 +31,8 @@ fn make(text: u64, length: u64, resource: Handle) -> Result<u64> {
     let mut core = lock();
     parent.handles.get_mut(&mut core).reserve(1)?;
     let child = process::create_empty(&mut core, Some(parent), space, &arguments)?;
+    child.is_first.set(&core, true);
+    process::apply_limits(&mut core, child);
     let rights = Rights::READ | Rights::WRITE | Rights::DUP | Rights::TRANSFER;
     let handle = parent.share_handle(&mut core, Object::Process(child), rights)?;
     Ok(handle.0 as u64 | (child.pid.get(&core) as u64) << 32)

@@ -112,7 +112,7 @@ fn set_limit(process: Handle, which: MemoryLimit, most: u64) -> Result<()> {
     let space = process.share_space(&core).ok_or(Error::NoSuchProcess)?;
     drop(core);
     unlocked(|| {
-        space.set_limit(which, most);
+        space.set_limit(which.into(), most);
         Ok(())
     })
 }

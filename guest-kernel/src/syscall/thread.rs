@@ -35,6 +35,7 @@ fn start(first: &TrapFrame, fs_base: u64) -> Result<u64> {
         affinity: caller.sched.affinity.get(&core),
         mask: caller.mask.get(&core),
     };
+    process::check_processes(&mut core, process)?;
     let thread = thread::create(&mut core, process, first, how)?;
     let arch = thread.arch_mut(&mut core);
     let inherited = arch.inherit_current();

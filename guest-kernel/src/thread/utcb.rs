@@ -49,6 +49,12 @@ impl Thread {
         unsafe { read_volatile(field!(self.utcb(core), deadline)) }
     }
 
+    /// Tells the personality that another process changed its limits.
+    pub fn set_limits_changed(&self, core: &Core) {
+        // SAFETY: as above.
+        unsafe { write_volatile(field!(self.utcb(core), limits_changed), 1) }
+    }
+
     /// Tells the personality whether a signal waits.
     pub fn set_signal_pending(&self, core: &Core, pending: u32) {
         // SAFETY: as above.

@@ -4,7 +4,7 @@ use super::queue;
 use crate::arch::apic;
 use crate::ipc::{self, PortTimer};
 use crate::object::Core;
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::sched::{self, CpuSched, Work};
 use crate::stats::INTERRUPTS;
 use crate::thread::Thread;
@@ -19,6 +19,8 @@ pub enum Owner {
     Port(&'static PortTimer),
     /// A process's alarm.
     Alarm(&'static Process),
+    /// A look at a process's CPU time.
+    CpuLimit(&'static Process),
 }
 
 /// A timer of the kernel's.
@@ -63,6 +65,7 @@ pub fn expired(core: &mut Core) {
             Owner::Thread(thread) => thread::expired(core, thread),
             Owner::Port(timer) => ipc::port_timer_expired(core, timer),
             Owner::Alarm(process) => signal::alarm_expired(core, process, now),
+            Owner::CpuLimit(process) => process::cpu_watched(core, process),
         }
     }
     let end = sched.slice_end.get(core);

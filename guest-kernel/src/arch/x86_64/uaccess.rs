@@ -10,9 +10,10 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
-use ferrix_abi::info::SystemStats;
+use ferrix_abi::info::{SlabInfo, SystemStats};
 use ferrix_abi::ipc::WaitItem;
 use ferrix_abi::layout::USER_TOP;
+use ferrix_abi::limit::{Limit, LimitInfo};
 use ferrix_abi::process::{Identity, MemoryInfo, Personality, ProcessInfo, WaitResult};
 use ferrix_abi::signal::SignalInfo;
 use ferrix_abi::vm::Region;
@@ -161,11 +162,14 @@ plain!(
     Region,
     WaitItem,
     Identity,
+    Limit,
+    LimitInfo,
     MemoryInfo,
     Personality,
     ProcessInfo,
     WaitResult,
     SignalInfo,
+    SlabInfo,
     SystemStats
 );
 

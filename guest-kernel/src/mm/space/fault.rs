@@ -6,7 +6,8 @@ use ferrix_abi::error::Error;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::{MapFlags, Prot};
 
-use super::{AddressSpace, Inner};
+use super::limits::Sizes;
+use super::{AddressSpace, Bound, Inner};
 use crate::mm::entry::{Kind, VmEntry};
 use crate::mm::frame::{self, page};
 use crate::mm::object::{Missing, VmObject};
@@ -14,8 +15,6 @@ use crate::mm::phys::{Frame, PhysAddr};
 use crate::mm::pmap::{After, Pmap, Pte, Slot};
 use crate::mm::tlb::{self, Flush};
 
-/// How far a stack grows, in bytes.
-pub const STACK_MAX: u64 = 8 << 20;
 /// What a growing stack leaves free below itself.
 const STACK_GAP: u64 = 16 * PAGE_SIZE;
 /// Pages that one fault on an object maps at most, an aligned window.
@@ -259,13 +258,16 @@ impl Inner {
             entries[index - 1].end
         };
         let grows = entry.flags.contains(MapFlags::GROWS_DOWN)
-            && entry.end - start <= STACK_MAX
-            && start >= below + STACK_GAP;
+            && start >= below + STACK_GAP
+            && start < entry.start;
         if !grows {
             return Err(FaultError::Unmapped);
         }
-        let more = entry.start - start;
-        self.check_more(more)?;
+        let more = Sizes::like(entry, entry.start - start);
+        let allowed = self.limits.check(Bound::Stack, entry.end - start);
+        if allowed.and_then(|()| self.check_more(more)).is_err() {
+            return Err(FaultError::Unmapped);
+        }
         self.map.grow_down(index, start);
         Ok(index)
     }

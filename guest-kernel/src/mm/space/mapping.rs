@@ -5,10 +5,9 @@ use core::ops::Range;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::vm::{MapFlags, Prot, Region};
 
-use super::{Access, AddressSpace, Inner};
+use super::{Access, AddressSpace, Bound, Inner};
 use crate::mm::entry::{Inherit, Kind, VmEntry};
 use crate::mm::frame::page;
 use crate::mm::gather::Gather;
@@ -101,10 +100,10 @@ impl AddressSpace {
         let flags = request.flags;
         let mut entry = request.entry(&self.home)?;
         let mut inner = self.lock();
-        inner.check_more(entry.length())?;
+        inner.check_new(&entry, flags)?;
         if flags.contains(MapFlags::LOCKED) {
             let pages = inner.locked_pages() + entry.length() / PAGE_SIZE;
-            inner.limits.check(MemoryLimit::Locked, pages)?;
+            inner.limits.check(Bound::Locked, pages)?;
         }
         let range = inner.place(&entry, flags, self.root)?;
         (entry.start, entry.end) = (range.start, range.end);
@@ -141,6 +140,7 @@ impl AddressSpace {
         let range = check_range(address, length)?;
         let mut inner = self.lock();
         inner.check_protect(&range, prot)?;
+        inner.check_access(&range, prot)?;
         let indices = inner.map.isolate(&range)?;
         let mut gather = Gather::new(self.root);
         let Inner { map, pmap, .. } = &mut *inner;

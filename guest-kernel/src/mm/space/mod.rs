@@ -37,7 +37,7 @@ use ferrix_abi::error::Result;
 
 pub use access::Sharing;
 pub use fault::{AbsentPage, Access, FaultError};
-pub use limits::Limits;
+pub use limits::{Bound, Limits};
 pub use mapping::MapRequest;
 pub use resident::Lock;
 pub use shown::Shown;

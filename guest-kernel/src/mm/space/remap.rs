@@ -7,6 +7,7 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::{MapFlags, RemapFlags};
 
+use super::limits::Sizes;
 use super::{AddressSpace, Inner};
 use crate::mm::entry::{Kind, VmEntry};
 use crate::mm::frame::{self, page};
@@ -98,7 +99,7 @@ impl Inner {
             false => remap.length.saturating_sub(remap.old_length),
         };
         if more > 0 {
-            self.check_more(more)
+            self.check_more(Sizes::like(entry, more))
         } else {
             Ok(())
         }

@@ -4,10 +4,9 @@ use core::ops::Range;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::vm::{MapFlags, Prot};
 
-use super::{Access, AddressSpace, FaultError};
+use super::{Access, AddressSpace, Bound, FaultError};
 use crate::mm::entry::Kind;
 use crate::mm::map::check_range;
 
@@ -41,7 +40,7 @@ impl AddressSpace {
             .map(|entry| entry.length() / PAGE_SIZE)
             .sum::<u64>();
         let allowed = match lock {
-            Lock::Locked => inner.limits.check(MemoryLimit::Locked, locked + more),
+            Lock::Locked => inner.limits.check(Bound::Locked, locked + more),
             Lock::Unlocked => Ok(()),
         };
         if allowed.is_ok() {

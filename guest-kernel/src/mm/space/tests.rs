@@ -1,7 +1,6 @@
 use ferrix_abi::error::Error;
 use ferrix_abi::ipc::{MapItem, MapMode};
 use ferrix_abi::layout::{MMAP_BASE, PAGE_SIZE, STACK_TOP, UTCB_BASE};
-use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::vm::{MapFlags, Prot};
 
 use super::*;
@@ -9,7 +8,6 @@ use crate::mm::object::VmObject;
 use crate::mm::{frame, host};
 
 mod model;
-mod paged;
 
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 
@@ -117,7 +115,7 @@ fn a_stack_grows_down_to_its_limit() {
     );
     assert_eq!(space.usage().mapped_bytes, 100 * PAGE_SIZE);
     assert_eq!(space.query(0).unwrap().start, STACK_TOP - 100 * PAGE_SIZE);
-    let limit = STACK_TOP - fault::STACK_MAX;
+    let limit = STACK_TOP - (8 << 20);
     assert_eq!(
         space.fault(limit - 1, Access::Write),
         Err(FaultError::Unmapped)
@@ -233,7 +231,7 @@ fn a_shared_mapping_is_never_writable_and_executable() {
 fn the_limit_counts_violations() {
     let _memory = host::memory();
     let space = AddressSpace::new().unwrap();
-    space.set_limit(MemoryLimit::Mapped, 4 * PAGE_SIZE);
+    space.set_limit(Bound::Mapped, 4 * PAGE_SIZE);
     private(&space, 4);
     let more = request(PAGE_SIZE, RW, MapFlags::PRIVATE);
     assert_eq!(space.map(more), Err(Error::NoMemory));

@@ -59,7 +59,7 @@ proptest! {
 #[test]
 fn the_limit_is_an_error() {
     let mut table = HandleTable::new();
-    for object in 0..HANDLES_MAX {
+    for object in 0..HANDLES_MAX as usize {
         insert(&mut table, object as u32, Rights::empty()).unwrap();
     }
     assert_eq!(

@@ -3,6 +3,7 @@
 //! The stubs add nothing to the call: units, results and errors are as documented there.
 
 pub mod ipc;
+pub mod limit;
 pub mod memory;
 pub mod process;
 pub mod raw;

@@ -5,7 +5,7 @@ use super::raw::{call6, call6_pair, plain};
 use ferrix_abi::Call;
 use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
-use ferrix_abi::info::{BootInfo, KernelInfo, SystemStats};
+use ferrix_abi::info::{BootInfo, KernelInfo, SlabInfo, SystemStats};
 use ferrix_abi::layout::{BOOT_INFO, KERNEL_INFO};
 
 /// Does nothing: the cost of a system call.
@@ -103,6 +103,14 @@ pub fn statistics() -> Result<SystemStats> {
     // SAFETY: the kernel writes one `SystemStats`.
     unsafe { call6(Call::SystemStats, [&raw mut stats as u64, 0, 0, 0, 0, 0]) }?;
     Ok(stats)
+}
+
+/// A class of the kernel's slab allocator; `NotFound` beyond the last.
+pub fn slab_info(index: u64) -> Result<SlabInfo> {
+    let mut info = SlabInfo::default();
+    // SAFETY: the kernel writes one `SlabInfo`.
+    unsafe { call6(Call::SlabInfo, [index, &raw mut info as u64, 0, 0, 0, 0]) }?;
+    Ok(info)
 }
 
 /// The kernel information page.

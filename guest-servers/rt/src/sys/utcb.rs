@@ -27,6 +27,19 @@ pub fn pid() -> u32 {
     unsafe { (*utcb()).pid }
 }
 
+/// Whether another process has changed this one's limits since the last time this was asked.
+pub fn take_limits_changed() -> bool {
+    // SAFETY: the UTCB is present; the kernel may write the word meanwhile, hence volatile.
+    unsafe {
+        let word = &raw mut (*utcb()).limits_changed;
+        let changed = word.read_volatile() != 0;
+        if changed {
+            word.write_volatile(0);
+        }
+        changed
+    }
+}
+
 /// Puts bytes (at most [`LONG_MAX`]; more are cut) into the message; returns how many.
 #[inline]
 pub fn put_bytes(bytes: &[u8]) -> usize {
