@@ -1,8 +1,8 @@
 //! The table: Linux's number to handler.
 
 use crate::call::{
-    attributes, control, descriptors, exec, futex, identity, io, memory, memory_advice, paths,
-    poll, process, scheduling, shm, signals, system, threads, time, wait,
+    attributes, control, descriptors, exec, futex, identity, io, locks, memory, memory_advice,
+    paths, poll, process, scheduling, shm, signals, system, threads, time, wait,
 };
 use crate::{deliver, server};
 use ferrix_posix::{Errno, Frame, Result};
@@ -100,6 +100,7 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_kill, signals::kill),
     (nr::__NR_uname, system::uname),
     (nr::__NR_fcntl, descriptors::fcntl),
+    (nr::__NR_flock, locks::flock),
     (nr::__NR_fsync, descriptors::fsync),
     (nr::__NR_fdatasync, descriptors::fdatasync),
     (nr::__NR_truncate, attributes::truncate),

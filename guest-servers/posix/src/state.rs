@@ -2,6 +2,7 @@
 //!
 //! Lock order: as the fields of [`All`].
 
+use crate::server;
 use crate::stacks::{STACKS, Stacks};
 use crate::sync::{Guard, Mutex};
 use crate::window::{WINDOWS, Windows};
@@ -13,6 +14,7 @@ use ferrix_posix::descriptors::{Descriptor, Table};
 use ferrix_posix::heap_break::Break;
 use ferrix_posix::limits::Limits;
 use ferrix_posix::{Errno, Result};
+use ferrix_proto::file::{self, kind};
 use ferrix_rt::sys::ipc;
 
 /// Open files and directories. The long table comes last, so that what is used lies on one page.
@@ -25,6 +27,8 @@ pub struct Files {
     pub cwd: Handle,
     /// `umask`.
     pub umask: u32,
+    /// Record locks.
+    pub record_locks: RecordLocks,
     /// Descriptors.
     pub table: Table,
 }
@@ -35,6 +39,7 @@ pub static FILES: Mutex<Files> = Mutex::new(Files {
     root: Handle::NONE,
     cwd: Handle::NONE,
     umask: 0,
+    record_locks: RecordLocks::None,
 });
 /// Signal actions.
 pub static ACTIONS: Mutex<Actions> = Mutex::new(Actions::new());
@@ -68,6 +73,16 @@ pub enum LockFuture {
     No,
     /// They are locked (`MCL_FUTURE`).
     Yes,
+}
+
+/// Whether the process may have record locks, which go when it closes a descriptor of their file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordLocks {
+    /// It never asked for one.
+    #[default]
+    None,
+    /// It may.
+    Some,
 }
 
 /// Every lock: what `fork` and `exec` hold, so that no other thread is inside when it is left behind or ended.
@@ -121,8 +136,21 @@ impl Files {
     /// Frees a descriptor.
     pub fn close(&mut self, fd: u64) -> Result<()> {
         let old = self.table.remove(fd)?;
-        self.release(Handle(old.handle));
+        self.closed(&old);
         Ok(())
+    }
+
+    /// A descriptor left the table: the process's record locks on its file go, and the handle if nobody needs it.
+    pub fn closed(&mut self, old: &Descriptor) {
+        let may_be_locked = matches!(
+            u64::from(old.kind),
+            kind::REGULAR | kind::DIRECTORY | kind::CHARACTER
+        );
+        if self.record_locks == RecordLocks::Some && may_be_locked {
+            // A server that is gone has no locks left.
+            let _ = server::ask(Handle(old.handle), file::UNLOCK_ALL, [0; 3]);
+        }
+        self.release(Handle(old.handle));
     }
 
     /// Changes the working directory.

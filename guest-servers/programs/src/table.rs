@@ -219,6 +219,12 @@ pub static TOOLS: &[Tool] = &[
         "write to a file through a mapping",
     ),
     tool(
+        "lockcheck",
+        util::lockcheck::run,
+        "lockcheck [NAME]...",
+        "check the system's file locks",
+    ),
+    tool(
         "memcheck",
         util::memcheck::run,
         "memcheck [NAME]...",

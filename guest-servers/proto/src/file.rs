@@ -41,6 +41,49 @@ pub const GET_SEALS: u16 = FILE_BASE + 12;
 /// Word 1 = [`seal`] bits to add.
 pub const ADD_SEALS: u16 = FILE_BASE + 13;
 
+/// A record lock (`fcntl`): word 1 = [`lock`] bits, words 2 and 3 = `l_start` and `l_len`. With [`lock::TEST`] → word 1 =
+/// type of the first lock that stands against it ([`lock::UNLOCK`]: there is none) | pid << 32, word 2 = first byte,
+/// word 3 = length (0: to the end). Otherwise `EAGAIN`, or the reply comes when the lock does; the first lock of a
+/// process → handle 0 = a session: the process's locks last as long as this.
+pub const LOCK: u16 = FILE_BASE + 14;
+/// Takes away all record locks that the calling process has on the file: it closed a descriptor.
+pub const UNLOCK_ALL: u16 = FILE_BASE + 15;
+/// A lock of the description on the whole file (`flock`): word 1 = [`lock_whole`] bits. `EAGAIN` or the reply comes when
+/// the lock does.
+pub const LOCK_WHOLE: u16 = FILE_BASE + 16;
+
+/// Word 1 of [`LOCK`]; `whence` is in the bits from [`WHENCE_SHIFT`](lock::WHENCE_SHIFT) on.
+pub mod lock {
+    /// The bits that tell the type.
+    pub const TYPE: u64 = 0xff;
+    /// `F_RDLCK`.
+    pub const SHARED: u64 = 0;
+    /// `F_WRLCK`.
+    pub const EXCLUSIVE: u64 = 1;
+    /// `F_UNLCK`.
+    pub const UNLOCK: u64 = 2;
+    /// Only say what stands against it (`F_GETLK`).
+    pub const TEST: u64 = 1 << 8;
+    /// Wait for it (`F_SETLKW`).
+    pub const WAIT: u64 = 1 << 9;
+    /// Its owner is the description (`F_OFD_SETLK`), not the process.
+    pub const DESCRIPTION: u64 = 1 << 10;
+    /// From here on: what `l_start` counts from (0 start, 1 offset, 2 end).
+    pub const WHENCE_SHIFT: u32 = 16;
+}
+
+/// Word 1 of [`LOCK_WHOLE`]: Linux's `LOCK_*`.
+pub mod lock_whole {
+    /// Others may share it.
+    pub const SHARED: u64 = 1;
+    /// Nobody else may have it.
+    pub const EXCLUSIVE: u64 = 2;
+    /// Do not wait.
+    pub const NON_BLOCKING: u64 = 4;
+    /// Give it up.
+    pub const UNLOCK: u64 = 8;
+}
+
 /// What a file's object is wanted for: word 1 of [`GET_OBJECT`]; and word 2 of its reply.
 pub mod object {
     /// The bytes as they are now.

@@ -6,6 +6,7 @@
 //! | `service.rs` | mounts, open files, dispatch |
 //! | `names.rs` | what `vfs` asks: names and attributes |
 //! | `files.rs` | what programs ask on an open file |
+//! | `locking.rs` | locks on open files |
 //! | `objects.rs` | file contents as memory objects, for `exec` |
 //! | `live.rs` | files that programs map: their pages are supplied and written back |
 //! | `convert.rs` | the library's types as the protocol's |
@@ -20,6 +21,7 @@ mod convert;
 mod disk;
 mod files;
 mod live;
+mod locking;
 mod names;
 mod objects;
 mod service;

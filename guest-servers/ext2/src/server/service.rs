@@ -9,8 +9,9 @@ use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{FOREVER, ready};
 use ferrix_ext2::{Access, Ext2, Ino, MountOptions};
 use ferrix_proto::{file, filesystem};
+use ferrix_locks::service::Locks;
 use ferrix_rt::connections::Connections;
-use ferrix_rt::service::{Errno, Outcome, Reply, Request, SESSION_RIGHTS, Service};
+use ferrix_rt::service::{Caller, Errno, Outcome, Reply, Request, SESSION_RIGHTS, Service};
 use ferrix_rt::sys::{ipc, system};
 use ferrix_rt::{clock, log};
 use linux_raw_sys::errno::{EBADF, EINVAL, ENOSYS};
@@ -57,6 +58,8 @@ pub struct Server {
     /// Files that programs map.
     pub live: Live,
     timer_armed: bool,
+    /// Locks on files, by mount and inode.
+    pub locks: Locks<(usize, Ino)>,
 }
 
 impl Server {
@@ -71,6 +74,7 @@ impl Server {
             objects,
             live: Live::new(port),
             timer_armed: false,
+            locks: Locks::new(port),
         }
     }
 
@@ -173,6 +177,12 @@ impl Server {
             .get_mut((badge as usize).checked_sub(1)?)?
             .as_mut()
     }
+    /// Whether a file is open.
+    pub fn is_open(&self, mount: usize, ino: Ino) -> bool {
+        let is_it = |session: &Session| matches!(session, Session::File(file) if (file.mount, file.ino) == (mount, ino));
+        self.sessions.iter().flatten().any(is_it)
+    }
+
 
     /// Makes a session; the reply that gives it away.
     pub fn give(&mut self, session: Session) -> Result<Reply, Errno> {
@@ -257,6 +267,7 @@ impl Server {
         }
         // What fails was logged, and is lost with the mount.
         let _ = self.flush_mount(index);
+        self.locks.forget(|&(mount, _)| mount == index);
         self.objects.forget_mount(index);
         let (mounted, live) = self.with_live(index)?;
         live.forget_mount(index, mounted);
@@ -329,6 +340,9 @@ impl Service for Server {
             file::GET_FLAGS => self.get_flags(request),
             file::SET_FLAGS => self.set_flags(request),
             file::GET_OBJECT => self.get_object(request),
+            file::LOCK => self.lock(request),
+            file::UNLOCK_ALL => self.unlock_all(request),
+            file::LOCK_WHOLE => self.lock_whole(request),
             file::FILESYSTEM_INFO => self.file_info(request),
             file::IOCTL => Err(linux_raw_sys::errno::ENOTTY as Errno),
             file::READ_DIRECTORY => Err(linux_raw_sys::errno::ENOTDIR as Errno),
@@ -336,11 +350,18 @@ impl Service for Server {
         }
     }
 
+        if self.locks.owner_closed(badge) {
+            return;
+        }
     fn closed(&mut self, badge: u32) {
         let slot = (badge as usize)
             .checked_sub(1)
             .and_then(|index| self.sessions.get_mut(index));
-        if let Some(Session::File(file)) = slot.and_then(Option::take)
+        let closed = slot.and_then(Option::take);
+        if let Some(Session::File(file)) = &closed {
+            self.unlock_closed(badge, file);
+        }
+        if let Some(Session::File(file)) = closed
             && let Ok(mounted) = self.mounted(file.mount)
         {
             if let Err(error) = mounted.close(file.ino, now()) {
@@ -351,6 +372,10 @@ impl Service for Server {
             }
         }
     }
+    fn cancelled(&mut self, caller: Caller) {
+        self.locks.cancelled(caller);
+    }
+
 
     fn notified(&mut self, badge: u32, _count: u64) {
         if badge == TIMER {

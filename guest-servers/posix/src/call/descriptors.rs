@@ -1,5 +1,6 @@
 //! Calls on descriptors themselves: closing, copying, `fcntl`; and on open files as a whole: `fsync`, `getdents64`.
 
+use super::locks;
 use crate::server::{self, Channel};
 use crate::state::{self, FILES, LIMITS, install};
 use crate::user;
@@ -84,7 +85,7 @@ fn replace(old: u64, new: u64, on_exec: OnExec) -> Result<u64> {
         ..files.table.get(old)?
     };
     if let Some(closed) = files.table.replace(new, descriptor, limit)? {
-        files.release(Handle(closed.handle));
+        files.closed(&closed);
     }
     Ok(new)
 }
@@ -112,9 +113,12 @@ pub fn fcntl(frame: &mut Frame) -> Result<u64> {
             let kept = argument & u64::from(linux::O_APPEND | linux::O_NONBLOCK);
             server::ask(session, file::SET_FLAGS, [kept, 0, 0]).map(|_| 0)
         }
-        // Nobody keeps record locks: to ask for one fails, as POSIX has it when the system's table is full.
-        linux::F_SETLK | linux::F_SETLKW => Err(Errno::ENOLCK),
-        linux::F_GETLK => Err(Errno::ENOLCK),
+        linux::F_GETLK | linux::F_SETLK | linux::F_SETLKW => {
+            locks::record(session, command as u32, argument)
+        }
+        linux::F_OFD_GETLK | linux::F_OFD_SETLK | linux::F_OFD_SETLKW => {
+            locks::record(session, command as u32, argument)
+        }
         linux::F_GET_SEALS => {
             server::ask(session, file::GET_SEALS, [0; 3]).map(|answer| answer.words[0])
         }

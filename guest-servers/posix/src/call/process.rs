@@ -1,7 +1,7 @@
 //! Making and ending processes: `fork`, `vfork`, `clone`, `exit`.
 
 use super::{shm, threads};
-use crate::state::{All, LockFuture};
+use crate::state::{All, LockFuture, RecordLocks};
 use crate::{local, program, stacks, user};
 use ferrix_abi::signal::number::SIGCHLD;
 use ferrix_posix::{Errno, Frame, Result};
@@ -23,6 +23,7 @@ fn fork_process() -> Result<Option<u32>> {
         locks.windows.forget();
         shm::count_again(&locks);
         *locks.locking = LockFuture::No;
+        locks.files.record_locks = RecordLocks::None;
         locks.stacks.only_caller();
         local::update(|local| (local.clear_tid, local.robust_list) = (0, 0));
     }

@@ -6,6 +6,7 @@
 pub mod fault;
 pub mod fd;
 pub mod fs;
+pub mod lock;
 pub mod memory;
 pub mod process;
 pub mod signal;

@@ -23,6 +23,7 @@ pub mod launch;
 mod listing;
 pub mod ls;
 pub mod memcheck;
+pub mod lockcheck;
 pub mod printf;
 mod regex;
 pub mod seq;

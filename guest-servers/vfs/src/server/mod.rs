@@ -3,6 +3,7 @@
 mod attributes;
 mod facts;
 mod files;
+mod locking;
 mod memory;
 mod mount;
 mod names;
@@ -18,6 +19,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use ferrix_abi::handle::Handle;
+use ferrix_locks::service::Locks;
 use ferrix_proto::startup::{Startup, name};
 use ferrix_proto::{file, path, shm as proto_shm};
 use ferrix_rt::connections::Connections;
@@ -132,6 +134,7 @@ pub struct Vfs {
     shared: Rc<Shared>,
     /// The mount that holds files without names.
     unnamed: Option<usize>,
+    locks: Locks<Node>,
 }
 
 /// The root of everything: mount 0 is the root file system.
@@ -152,6 +155,7 @@ impl Vfs {
             remote: Rc::new(remote::Server::new(ports.ext2)),
             shared: Rc::default(),
             unnamed: None,
+            locks: Locks::new(ports.own),
         }
     }
 
@@ -293,6 +297,9 @@ impl Vfs {
             file::GET_OBJECT => self.get_object(request),
             file::GET_SEALS => self.get_seals(request),
             file::ADD_SEALS => self.add_seals(request),
+            file::LOCK => self.lock(request),
+            file::UNLOCK_ALL => self.unlock_all(request),
+            file::LOCK_WHOLE => self.lock_whole(request),
             operation => self.dispatch_shm(operation, request),
         }
     }
@@ -328,6 +335,9 @@ impl Service for Vfs {
     }
 
     fn closed(&mut self, badge: u32) {
+        if self.locks.owner_closed(badge) {
+            return;
+        }
         let Some(slot) = (badge as usize)
             .checked_sub(1)
             .and_then(|index| self.sessions.get_mut(index))
@@ -337,6 +347,7 @@ impl Service for Vfs {
         let Some(Session { object, .. }) = slot.take() else {
             return;
         };
+        self.unlock_closed(badge, &object);
         match object {
             Object::Pipe { id, end } => self.pipes.closed(id, end, badge, &self.connections),
             Object::File { node, .. }
@@ -352,6 +363,7 @@ impl Service for Vfs {
 
     fn cancelled(&mut self, caller: Caller) {
         self.pipes.cancelled(caller);
+        self.locks.cancelled(caller);
     }
 
     fn connections(&mut self) -> &mut Connections {

@@ -19,11 +19,18 @@ use crate::cx::{Cx, Fail, Outcome};
 use crate::sys::memory;
 
 /// A check: what is wrong, if anything.
-type Check = fn() -> Result<(), Wrong>;
+pub type Check = fn() -> Result<(), Wrong>;
 
 /// What is wrong.
 #[derive(Debug)]
 pub struct Wrong(String);
+
+impl Wrong {
+    /// The same, with the place where it is.
+    pub fn at(self, place: &str) -> Wrong {
+        Wrong(format!("{place}: {}", self.0))
+    }
+}
 
 impl From<io::Error> for Wrong {
     fn from(error: io::Error) -> Wrong {
@@ -68,6 +75,11 @@ pub fn fails<T: Debug>(what: &str, result: io::Result<T>, errno: i32) -> Result<
 
 /// `memcheck [NAME]...`: the checks whose names begin so; all without a name.
 pub fn run(cx: &mut Cx) -> Outcome {
+    checks(cx, GROUPS)
+}
+
+/// The checks of some groups that the operands name; all without operands.
+pub fn checks(cx: &mut Cx, groups: &[&[(&str, Check)]]) -> Outcome {
     let opts = cx.options("")?;
     let wanted: Vec<String> = opts
         .operands
@@ -75,7 +87,7 @@ pub fn run(cx: &mut Cx) -> Outcome {
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
     let mut count = 0;
-    for (name, check) in GROUPS.iter().flat_map(|group| group.iter()) {
+    for (name, check) in groups.iter().flat_map(|group| group.iter()) {
         let chosen = wanted.is_empty() || wanted.iter().any(|prefix| name.starts_with(prefix));
         if !chosen {
             continue;
