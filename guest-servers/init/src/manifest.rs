@@ -3,17 +3,23 @@
 //! One entry a line, `#` starts a comment:
 //!
 //! ```text
-//! server  NAME  [priority=46..=127] [calls=NAME,…] [resource=irq,physical,power,process,ioport] [args=TEXT]
-//! program PATH  personality=NAME [calls=NAME,…] [env=NAME=VALUE]…
+//! server  NAME  [priority=46..=127] [calls=NAME,…] [resource=irq,physical,power,process,ioport] [args=TEXT] [limit=…]…
+//! program PATH  personality=NAME [calls=NAME,…] [env=NAME=VALUE]… [limit=NAME:SOFT[:HARD]]…
 //! ```
 //!
 //! A server gets a port of its own, a way to call the servers it `calls`, a resource handle with just
 //! the rights named, and nothing else.
+//!
+//! A `limit` is a resource limit (setrlimit(2)) by the name that prlimit(1) has for it, or `handles`; its values are
+//! numbers with K, M, G or nothing behind them, or `unlimited`. The first program hands its limits down to all others.
+
+mod limits;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use ferrix_abi::handle::Rights;
+use ferrix_abi::limit::{Limit, Resource};
 use ferrix_abi::sched::{INTERRUPT, SERVER, SERVER_DEFAULT};
 
 /// A server to start.
@@ -29,6 +35,8 @@ pub struct Server {
     pub resource: Rights,
     /// Further arguments.
     pub args: Vec<String>,
+    /// Its resource limits, where they differ from the kernel's defaults.
+    pub limits: Vec<(Resource, Limit)>,
 }
 
 /// The first Linux program.
@@ -42,6 +50,8 @@ pub struct Program {
     pub calls: Vec<String>,
     /// `NAME=VALUE` strings.
     pub environment: Vec<String>,
+    /// Resource limits, where they differ from the kernel's defaults.
+    pub limits: Vec<(Resource, Limit)>,
 }
 
 /// The whole manifest.
@@ -118,6 +128,7 @@ fn server<'a>(name: &str, options: impl Iterator<Item = &'a str>) -> Result<Serv
         calls: Vec::new(),
         resource: Rights::empty(),
         args: Vec::new(),
+        limits: Vec::new(),
     };
     for option in options {
         match option.split_once('=') {
@@ -125,7 +136,13 @@ fn server<'a>(name: &str, options: impl Iterator<Item = &'a str>) -> Result<Serv
             Some(("calls", value)) => server.calls = names(value),
             Some(("resource", value)) => server.resource = rights(value)?,
             Some(("args", value)) => server.args.push(value.to_string()),
-            _ => return Err(unknown(option, "priority=, calls=, resource=, args=")),
+            Some(("limit", value)) => server.limits.push(limits::parse(value)?),
+            _ => {
+                return Err(unknown(
+                    option,
+                    "priority=, calls=, resource=, args=, limit=",
+                ));
+            }
         }
     }
     Ok(server)
@@ -140,6 +157,7 @@ fn first_program<'a>(
         personality: String::new(),
         calls: Vec::new(),
         environment: Vec::new(),
+        limits: Vec::new(),
     };
     for option in options {
         match option.split_once('=') {
@@ -148,7 +166,11 @@ fn first_program<'a>(
             Some(("env", value)) if value.contains('=') => {
                 program.environment.push(value.to_string())
             }
-            _ => return Err(unknown(option, "personality=, calls=, env=NAME=VALUE")),
+            Some(("limit", value)) => program.limits.push(limits::parse(value)?),
+            _ => {
+                let expected = "personality=, calls=, env=NAME=VALUE, limit=NAME:SOFT[:HARD]";
+                return Err(unknown(option, expected));
+            }
         }
     }
     if program.personality.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::loader;
 use crate::modules::{Modules, command_line};
-use crate::servers::{Ports, grant, grant_caller};
+use crate::servers::{Ports, grant, grant_caller, set_limits};
 use crate::startup::{Failure, Page};
 use crate::supervise;
 use ferrix_abi::handle::{Handle, Rights};
@@ -26,6 +26,7 @@ pub fn start(program: &Program, ports: &Ports, modules: &Modules) -> Result<(), 
     let console = open_console(vfs)?;
     let loaded = loader::load(modules, &program.personality, &program.path)?;
     supervise::end_with(loaded.pid);
+    set_limits(&program.path, loaded.pid, &program.limits)?;
     let mut page = Page::new();
     arguments(&mut page, program)?;
     let process = loaded.process;

@@ -9,10 +9,11 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use ferrix_abi::handle::{Handle, Rights};
+use ferrix_abi::limit::{Limit, Resource};
 use ferrix_init::manifest::{Manifest, Server};
 use ferrix_proto::device::Device;
 use ferrix_proto::startup::name;
-use ferrix_rt::sys::{ipc, process};
+use ferrix_rt::sys::{ipc, limit, process};
 
 const CALLER_RIGHTS: Rights = Rights::SEND.union(Rights::DUP).union(Rights::TRANSFER);
 
@@ -75,6 +76,7 @@ impl Servers {
         let server = &self.running[index].server;
         let loaded = loader::load(modules, &server.name, &server.name)?;
         let fail = |error| Failure::kernel(&server.name, error);
+        set_limits(&server.name, loaded.pid, &server.limits)?;
         let page = self.startup_page(server, loaded.process, modules)?;
         let address = page.map_into(loaded.process).map_err(fail)?;
         process::start(
@@ -134,6 +136,14 @@ impl Servers {
         }
         Ok(page)
     }
+}
+
+/// Sets the limits of a process that has not started.
+pub fn set_limits(name: &str, pid: u32, limits: &[(Resource, Limit)]) -> Result<(), Failure> {
+    for (resource, limit) in limits {
+        limit::set(pid, *resource, Some(limit)).map_err(|error| Failure::kernel(name, error))?;
+    }
+    Ok(())
 }
 
 /// Gives a process a handle under a name.

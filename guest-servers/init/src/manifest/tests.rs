@@ -3,9 +3,9 @@ use super::*;
 const GOOD: &str = "
 # drivers
 server blk priority=80 resource=irq,physical
-server ext2 calls=blk   # the file system
+server ext2 calls=blk limit=handles:200 # the file system
 server vfs priority=70 calls=ext2,blk args=root=vda
-program /bin/sh personality=posix calls=init env=PATH=/bin env=HOME=/root
+program /bin/sh personality=posix calls=init env=PATH=/bin env=HOME=/root limit=nproc:64:128 limit=as:1G
 ";
 
 #[test]
@@ -23,6 +23,15 @@ fn reads_what_it_documents() {
         (SERVER_DEFAULT, &["blk".to_string()][..])
     );
     assert_eq!(vfs.args, ["root=vda"]);
+    assert_eq!(ext2.limits, [(Resource::Handles, Limit::both(200))]);
+    let (soft, hard) = (64, 128);
+    assert_eq!(
+        manifest.program.limits,
+        [
+            (Resource::Processes, Limit { soft, hard }),
+            (Resource::AddressSpace, Limit::both(1 << 30))
+        ]
+    );
     assert_eq!(manifest.program.environment, ["PATH=/bin", "HOME=/root"]);
 }
 
@@ -46,6 +55,8 @@ fn says_what_is_wrong_and_where() {
     refused("server a priority=24", 1, "expected a number in 46..=87");
     refused("server a colour=red", 1, "unknown option `colour=red`");
     refused("server a resource=all", 1, "irq, physical");
+    refused("server a limit=as", 1, "limit `as`: expected NAME:SOFT");
+    refused("# x\nprogram /x limit=as:lots", 2, "`lots` is no number");
     refused("server a\nserver a", 2, "already there");
     refused(
         "server a calls=b\nprogram /x personality=p",
