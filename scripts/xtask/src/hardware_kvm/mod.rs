@@ -14,12 +14,15 @@ mod session;
 mod terminal;
 mod virtiofsd;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use options::{Options, USAGE};
 use std::process::ExitCode;
 
 /// Our own failures, apart from every status that a command commonly has.
 const FAILURE: u8 = 125;
+
+/// Machines that are started until one comes up.
+const ATTEMPTS: u32 = 3;
 
 /// Runs the command; its status is ours, 128 + N if signal N killed it.
 pub fn main(arguments: &[String]) -> ExitCode {
@@ -39,6 +42,17 @@ pub fn main(arguments: &[String]) -> ExitCode {
 
 fn run(options: &Options) -> Result<u8> {
     let kit = kit::prepare()?;
-    let machine = machine::boot(&kit, options)?;
-    session::run(machine, &options.command)
+    // Rarely, the emulated computer stops in its own start (docs/kvm.md). Nothing of the command has run
+    // then, so another one may try.
+    for _ in 0..ATTEMPTS {
+        let machine = machine::boot(&kit, options)?;
+        if session::is_up(&machine)? {
+            return session::run(machine, &options.command);
+        }
+        eprintln!(
+            "hardware-kvm: the machine is not up in time; {}",
+            machine.last_words()
+        );
+    }
+    bail!("no machine of {ATTEMPTS} came up: is the host busy, or short of memory?")
 }

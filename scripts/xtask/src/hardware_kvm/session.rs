@@ -13,25 +13,40 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// A machine takes seconds to come up; a host with other work, longer.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A machine takes seconds to come up; on a host with other work, longer.
+const PATIENCE: Duration = Duration::from_secs(45);
 const CHUNK: usize = 64 << 10;
 /// Status of a program that wrote to a pipe which nobody reads: 128 + SIGPIPE.
 const BROKEN_PIPE: i32 = 141;
 /// Tells programs where they run.
 const MARK: &str = "FERRIX_HARDWARE_KVM";
 
-/// Runs the command when the machine is up; ends the machine.
+/// Waits until the machine takes a command; false: it is not up in time.
+pub fn is_up(machine: &Machine) -> Result<bool> {
+    let mut control = machine.ports[0].try_clone()?;
+    control.set_read_timeout(Some(PATIENCE))?;
+    let up = match Message::read(&mut control) {
+        Ok(Message::Ready) => Ok(true),
+        Ok(other) => Err(unexpected(other)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(_) => Err(ended()),
+    };
+    control.set_read_timeout(None)?;
+    up.map_err(|error| with_last_words(error, machine))
+}
+
+/// Runs the command in a machine that is up; ends the machine.
 pub fn run(machine: Machine, command: &[String]) -> Result<u8> {
-    converse(&machine, command).map_err(|error| anyhow!("{error:#}; {}", machine.last_words()))
+    converse(&machine, command).map_err(|error| with_last_words(error, &machine))
+}
+
+fn with_last_words(error: anyhow::Error, machine: &Machine) -> anyhow::Error {
+    anyhow!("{error:#}; {}", machine.last_words())
 }
 
 fn converse(machine: &Machine, command: &[String]) -> Result<u8> {
     let [control, input, output, error] = &machine.ports;
     let mut control = control.try_clone()?;
-    control.set_read_timeout(Some(PATIENCE))?;
-    expect_ready(&mut control)?;
-    control.set_read_timeout(None)?;
     let terminal = Terminal::enter()?;
     for message in request(command)? {
         message.write(&mut control)?;
@@ -46,7 +61,7 @@ fn converse(machine: &Machine, command: &[String]) -> Result<u8> {
     send_input(input.try_clone()?);
     let output = Count::of(output.try_clone()?, stdout());
     let error = Count::of(error.try_clone()?, stderr());
-    match read(&mut control)? {
+    match Message::read(&mut control).map_err(|_| ended())? {
         Message::Ended {
             status,
             output: wrote,
@@ -60,18 +75,8 @@ fn converse(machine: &Machine, command: &[String]) -> Result<u8> {
     }
 }
 
-fn expect_ready(control: &mut UnixStream) -> Result<()> {
-    match read(control)? {
-        Message::Ready => Ok(()),
-        other => Err(unexpected(other)),
-    }
-}
-
-fn read(control: &mut UnixStream) -> Result<Message> {
-    Message::read(control).map_err(|error| match error.kind() {
-        ErrorKind::WouldBlock => anyhow!("the machine is not up after {} s", PATIENCE.as_secs()),
-        _ => anyhow!("the machine ended before the command did"),
-    })
+fn ended() -> anyhow::Error {
+    anyhow!("the machine ended before the command did")
 }
 
 fn unexpected(message: Message) -> anyhow::Error {
