@@ -1,8 +1,8 @@
 //! The table: Linux's number to handler.
 
 use crate::call::{
-    attributes, control, descriptors, exec, futex, identity, io, locks, memory, memory_advice,
-    paths, poll, process, scheduling, shm, signals, system, threads, time, wait,
+    attributes, control, descriptors, exec, futex, identity, io, limits, locks, memory,
+    memory_advice, paths, poll, process, scheduling, shm, signals, system, threads, time, wait,
 };
 use crate::{deliver, server};
 use ferrix_posix::{Errno, Frame, Result};
@@ -29,6 +29,9 @@ fn unknown(frame: &mut Frame) -> Result<u64> {
 }
 
 const CALLS: usize = 512;
+
+/// Ferrix's own call (pid or 0, *mut `LimitInfo`); Linux has no such number.
+const CHECK_MEMORY_VIOLATION: u32 = 500;
 
 static TABLE: [Handler; CALLS] = table();
 
@@ -123,7 +126,7 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_lchown, attributes::lchown),
     (nr::__NR_umask, paths::umask),
     (nr::__NR_gettimeofday, time::gettimeofday),
-    (nr::__NR_getrlimit, system::getrlimit),
+    (nr::__NR_getrlimit, limits::getrlimit),
     (nr::__NR_getrusage, time::getrusage),
     (nr::__NR_sysinfo, system::sysinfo),
     (nr::__NR_times, time::times),
@@ -176,7 +179,7 @@ const HANDLERS: &[(u32, Handler)] = &[
     ),
     (nr::__NR_prctl, system::prctl),
     (nr::__NR_arch_prctl, threads::arch_prctl),
-    (nr::__NR_setrlimit, system::setrlimit),
+    (nr::__NR_setrlimit, limits::setrlimit),
     (nr::__NR_chroot, paths::chroot),
     (nr::__NR_sync, paths::sync),
     (nr::__NR_mount, paths::mount),
@@ -220,7 +223,7 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_preadv, io::preadv),
     (nr::__NR_pwritev, io::pwritev),
     (nr::__NR_rt_tgsigqueueinfo, signals::rt_tgsigqueueinfo),
-    (nr::__NR_prlimit64, system::prlimit64),
+    (nr::__NR_prlimit64, limits::prlimit64),
     (nr::__NR_getcpu, scheduling::getcpu),
     (nr::__NR_renameat2, paths::renameat2),
     (nr::__NR_getrandom, system::getrandom),
@@ -231,5 +234,6 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_statx, attributes::statx),
     (nr::__NR_close_range, descriptors::close_range),
     (nr::__NR_faccessat2, attributes::faccessat2),
+    (CHECK_MEMORY_VIOLATION, limits::check_memory_violation),
     (nr::__NR_fchmodat2, attributes::fchmodat2),
 ];

@@ -2,6 +2,7 @@
 //!
 //! Lock order: as the fields of [`All`].
 
+use crate::call::limits;
 use crate::server;
 use crate::stacks::{STACKS, Stacks};
 use crate::sync::{Guard, Mutex};
@@ -173,13 +174,13 @@ pub fn descriptor(fd: u64) -> Result<Descriptor> {
 
 /// Gives a new session a number, at least `least`; on failure the session is closed.
 pub fn install(descriptor: Descriptor, least: u64) -> Result<u64> {
-    let limit = LIMITS.lock().descriptors();
+    let limit = limits::current().descriptors();
     let mut files = FILES.lock();
     let inserted = files.table.insert(descriptor, least, limit);
     if inserted.is_err() {
         files.release(Handle(descriptor.handle));
     }
-    inserted
+    limits::noting_descriptors(inserted)
 }
 
 /// Handle of a directory to start a path at: the working directory, or a descriptor's.

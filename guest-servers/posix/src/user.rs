@@ -4,9 +4,9 @@
 use core::arch::naked_asm;
 use core::mem::MaybeUninit;
 use ferrix_abi::layout::{PAGE_SIZE, SYSTEM_BASE};
+use ferrix_abi::limit::{Limit, LimitInfo};
 use ferrix_abi::signal::SignalSet;
 use ferrix_posix::actions::Action;
-use ferrix_posix::limits::Limit;
 use ferrix_posix::shm;
 use ferrix_posix::signal_frame::{AltStack, SignalFrame};
 use ferrix_posix::{Errno, Result};
@@ -166,7 +166,7 @@ macro_rules! plain {
     )*};
 }
 plain! {
-    u8, u32, i32, u64, [u32; 2], [i32; 2], [u64; 2], [u64; 3], [u64; 16], SignalFrame, Action, AltStack, Limit,
+    u8, u32, i32, u64, [u32; 2], [i32; 2], [u64; 2], [u64; 3], [u64; 16], SignalFrame, Action, AltStack, Limit, LimitInfo,
     linux::stat, linux::statx, linux::statfs, linux::iovec, linux::pollfd, linux::rusage,
     linux::__kernel_timespec, linux::__kernel_old_timeval, linux::__kernel_old_itimerval, linux::robust_list_head,
     linux::flock, shm::Status, shm::Limits, shm::Usage, system::new_utsname, SystemInfo, Mask, [linux::__kernel_timespec; 2],

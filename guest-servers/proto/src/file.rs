@@ -122,10 +122,43 @@ pub mod position {
     pub const CURRENT: u64 = u64::MAX;
 }
 
-/// Flags in word 2 of [`READ`] and [`WRITE`].
+/// Word 2 of [`READ`] and [`WRITE`]: flags, and how large the file may become.
 pub mod io {
     /// Do not wait, whatever the status flags say.
     pub const NON_BLOCKING: u64 = 1;
+    /// From here on: one more than how large the file may become by this write (`RLIMIT_FSIZE`); 0: as large as it
+    /// can.
+    const LIMIT_SHIFT: u32 = 2;
+
+    /// Says that a regular file may not be written beyond its byte `most`.
+    pub const fn limited_to(most: u64) -> u64 {
+        // No file is as large as what does not fit.
+        if most >= (1 << (64 - LIMIT_SHIFT)) - 1 {
+            0
+        } else {
+            (most + 1) << LIMIT_SHIFT
+        }
+    }
+
+    /// How many of `length` bytes may be written at `at`; nothing when none can (`EFBIG`).
+    pub const fn allowed(flags: u64, at: u64, length: usize) -> Option<usize> {
+        let most = match flags >> LIMIT_SHIFT {
+            0 => return Some(length),
+            limit => limit - 1,
+        };
+        if length == 0 {
+            return Some(0);
+        }
+        if at >= most {
+            return None;
+        }
+        let room = most - at;
+        Some(if length as u64 > room {
+            room as usize
+        } else {
+            length
+        })
+    }
 }
 
 /// Kinds of open files, in the reply of [`path::OPEN`](crate::path::OPEN).

@@ -4,10 +4,10 @@ use super::convert::{attributes, errno, info, now, set_attr};
 use super::service::{OpenFile, Server, write};
 use ferrix_abi::ipc::LONG_MAX;
 use ferrix_proto::attributes::{Attributes, Change, Plain};
-use ferrix_proto::file::position;
+use ferrix_proto::file::{io, position};
 use ferrix_proto::request::Place;
 use ferrix_rt::service::{Errno, Outcome, Reply, Request};
-use linux_raw_sys::errno::{EBADF, EINVAL, ENXIO, EPERM, EROFS};
+use linux_raw_sys::errno::{EBADF, EFBIG, EINVAL, ENXIO, EPERM, EROFS};
 use linux_raw_sys::general as linux;
 
 impl Server {
@@ -58,12 +58,15 @@ impl Server {
             position::CURRENT => file.offset,
             given => given,
         };
+        let wanted = request.head.length() as usize;
+        let wanted = io::allowed(request.words[1], at, wanted).ok_or(EFBIG as Errno)?;
         let written = if request.head.place() == Place::INLINE {
             let (bytes, length) = request.inline()?;
+            let length = length.min(wanted);
             let (mounted, live) = self.with_live(file.mount)?;
             write(mounted, live, &file, at, &bytes[..length])?
         } else {
-            self.write_from_window(request, &file, at)?
+            self.write_from_window(request, &file, at, wanted)?
         };
         if request.words[0] == position::CURRENT {
             self.file_of(request)?.offset = at + written as u64;

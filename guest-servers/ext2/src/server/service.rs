@@ -131,11 +131,9 @@ impl Server {
         request: &Request,
         file: &OpenFile,
         at: u64,
+        length: usize,
     ) -> Result<usize, Errno> {
-        let (window, length) = (
-            self.windows.window(request.caller.pid)?,
-            request.head.length() as usize,
-        );
+        let window = self.windows.window(request.caller.pid)?;
         let mounted = self
             .mounts
             .get_mut(file.mount)

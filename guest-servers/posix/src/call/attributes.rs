@@ -1,5 +1,6 @@
 //! What is known of files, and changing it: the `stat` family, permissions, owners, times, sizes, `access`.
 
+use super::limits;
 use super::names::{self, CWD, name};
 use crate::server::{self, received};
 use crate::{state, user};
@@ -219,6 +220,7 @@ fn set_size(subject: Subject, size: u64) -> Result<u64> {
     if (size as i64) < 0 {
         return Err(Errno::EINVAL);
     }
+    limits::check_file_size(size, || Ok(subject.attributes()?.size))?;
     subject.change(
         Change::SIZE,
         &Attributes {

@@ -1,8 +1,8 @@
 //! Calls on descriptors themselves: closing, copying, `fcntl`; and on open files as a whole: `fsync`, `getdents64`.
 
-use super::locks;
+use super::{limits, locks};
 use crate::server::{self, Channel};
-use crate::state::{self, FILES, LIMITS, install};
+use crate::state::{self, FILES, install};
 use crate::user;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{LONG_MAX, Tag};
@@ -78,7 +78,7 @@ pub fn dup3(frame: &mut Frame) -> Result<u64> {
 }
 
 fn replace(old: u64, new: u64, on_exec: OnExec) -> Result<u64> {
-    let limit = LIMITS.lock().descriptors();
+    let limit = limits::current().descriptors();
     let mut files = FILES.lock();
     let descriptor = Descriptor {
         on_exec,
@@ -95,7 +95,7 @@ pub fn fcntl(frame: &mut Frame) -> Result<u64> {
     let descriptor = state::descriptor(fd)?;
     let session = Handle(descriptor.handle);
     match command as u32 {
-        linux::F_DUPFD | linux::F_DUPFD_CLOEXEC if argument >= LIMITS.lock().descriptors() => {
+        linux::F_DUPFD | linux::F_DUPFD_CLOEXEC if argument >= limits::current().descriptors() => {
             Err(Errno::EINVAL)
         }
         linux::F_DUPFD => duplicate(fd, argument, OnExec::Keep),

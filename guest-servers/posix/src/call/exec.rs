@@ -4,6 +4,7 @@
 //! one (they alternate between two places), so strings are copied once, from one program's memory to the other's.
 
 use super::exec_stack::{self, Image};
+use super::limits;
 use super::names::{CWD, Payload, name};
 use super::paths::opened;
 use super::shm;
@@ -13,7 +14,7 @@ use crate::state::LockFuture;
 use crate::state::{All, FILES, IDENTITY, descriptor, directory};
 use crate::{local, program, user};
 use ferrix_abi::handle::Handle;
-use ferrix_abi::layout::{STACK_TOP, USER_BASE};
+use ferrix_abi::layout::{PAGE_SIZE, STACK_TOP, USER_BASE};
 use ferrix_abi::process::ARGUMENTS_MAX;
 use ferrix_abi::signal::number::SIGKILL;
 use ferrix_abi::vm::MapFlags;
@@ -21,7 +22,7 @@ use ferrix_posix::credentials::may_execute;
 use ferrix_posix::descriptors::OnExec;
 use ferrix_posix::elf_plan::{self, Plan, Source};
 use ferrix_posix::heap_break::Break;
-use ferrix_posix::limits::STACK_SIZE;
+use ferrix_posix::limits::first_stack;
 use ferrix_posix::signal_frame::AltStack;
 use ferrix_posix::{Errno, Frame, Result, script};
 use ferrix_proto::attributes::Attributes;
@@ -29,7 +30,9 @@ use ferrix_proto::file;
 use ferrix_proto::path::{OPEN, PATH_MAX};
 use ferrix_proto::startup::Startup;
 use ferrix_rt::sys::{ipc, process};
-use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_NOFOLLOW, S_IFMT, S_IFREG};
+use linux_raw_sys::general::{
+    AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_NOFOLLOW, RLIMIT_STACK, S_IFMT, S_IFREG,
+};
 
 /// Scripts may be interpreted by scripts so many times.
 const DEPTH_MAX: usize = 4;
@@ -264,17 +267,19 @@ struct Program<'a> {
 }
 
 fn start(frame: &mut Frame, new: &Program<'_>, level: &Level<'_>, strings: &Strings) -> Result<()> {
-    let top = map_stack(frame.rsp)?;
-    let bottom = top - STACK_SIZE;
+    let size = first_stack(limits::current().soft(RLIMIT_STACK));
+    let top = map_stack(frame.rsp, size)?;
     let image = Image {
         plan: new.plan,
         level,
         strings,
     };
     let built = image.build(top);
+    // It may have grown.
+    let bottom = program::whole_region(top - PAGE_SIZE)?.start;
     let stack = built.inspect_err(|_| {
         // Mapped just now.
-        let _ = program::unmap(bottom, STACK_SIZE);
+        let _ = program::unmap(bottom, top - bottom);
     })?;
     let mut locks = All::lock();
     commit(stack)?;
@@ -297,13 +302,13 @@ fn start(frame: &mut Frame, new: &Program<'_>, level: &Level<'_>, strings: &Stri
 }
 
 /// Maps the new stack at whichever of the two places is free; its end.
-fn map_stack(stack_pointer: u64) -> Result<u64> {
+fn map_stack(stack_pointer: u64, size: u64) -> Result<u64> {
     let [likely, other] = exec_stack::places(stack_pointer);
-    match program::map_fresh(likely - STACK_SIZE, STACK_SIZE, MapFlags::empty()) {
-        Ok(_) => Ok(likely),
-        Err(_) => {
-            program::map_fresh(other - STACK_SIZE, STACK_SIZE, MapFlags::empty()).map(|_| other)
+    match program::map_fresh(likely - size, size, MapFlags::GROWS_DOWN) {
+        Err(Errno::EEXIST) => {
+            program::map_fresh(other - size, size, MapFlags::GROWS_DOWN).map(|_| other)
         }
+        mapped => mapped.map(|_| likely),
     }
 }
 

@@ -6,7 +6,6 @@ use crate::state::IDENTITY;
 use crate::{fp, random, user};
 use ferrix_abi::layout::{PAGE_SIZE, STACK_TOP};
 use ferrix_posix::elf_plan::{HEADER_ENTRY_SIZE, Plan};
-use ferrix_posix::limits::STACK_SIZE;
 use ferrix_posix::stack_image::{Contents, IMAGE_MAX, Layout};
 use ferrix_posix::{Errno, Result};
 use ferrix_proto::startup::Startup;
@@ -19,12 +18,12 @@ use linux_raw_sys::auxvec::{
 const AUXILIARY: usize = 18;
 /// Bytes of stack that a signal handler needs at least, besides the floating-point state.
 const SIGNAL_STACK: u64 = 1536;
-/// The second place for a stack ends so far below the first.
-const APART: u64 = 4 * STACK_SIZE;
+/// The second place for a stack ends so far below the first: stacks grow.
+const APART: u64 = 512 << 20;
 
 /// The two places where a stack may end, the one that is not in use now first.
 pub fn places(stack_pointer: u64) -> [u64; 2] {
-    let first = STACK_TOP - STACK_SIZE..=STACK_TOP;
+    let first = STACK_TOP - APART / 2..=STACK_TOP;
     if first.contains(&stack_pointer) {
         [STACK_TOP - APART, STACK_TOP]
     } else {

@@ -1,6 +1,7 @@
 //! Reading and writing: `read`, `write` and their vectored and positioned forms, `lseek`, `sendfile`.
 
 use super::io_vectors::Vectors;
+use super::limits;
 use crate::server::{self, Channel};
 use crate::state;
 use crate::user;
@@ -11,7 +12,7 @@ use ferrix_abi::signal::number::SIGPIPE;
 use ferrix_posix::descriptors::Descriptor;
 use ferrix_posix::slots::SLOT_SIZE;
 use ferrix_posix::{Errno, Frame, Result};
-use ferrix_proto::file::{self, io, position};
+use ferrix_proto::file::{self, io, kind, position};
 use ferrix_proto::request::{Head, Place};
 use ferrix_rt::client::{Answer, exchange};
 use ferrix_rt::sys::signal::{self, Target};
@@ -56,6 +57,18 @@ impl How {
                 ..how
             }),
             _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// The same for a write to this file: with how large it may become.
+    fn writing(self, descriptor: &Descriptor) -> How {
+        let limit = match u64::from(descriptor.kind) {
+            kind::REGULAR => limits::write_flags(),
+            _ => 0,
+        };
+        How {
+            flags: self.flags | limit,
+            ..self
         }
     }
 
@@ -184,6 +197,7 @@ fn read_piece(
 /// Writes everything, or as much as can be.
 fn write_all(fd: u64, mut vectors: Vectors, how: How) -> Result<u64> {
     let descriptor = state::descriptor(fd)?;
+    let how = how.writing(&descriptor);
     let wanted = vectors.total;
     let mut done = 0;
     while done < wanted {
@@ -257,7 +271,7 @@ fn failed_write(errno: Errno) -> Errno {
         // The thread exists: it is the caller.
         let _ = signal::send(Target::Thread, utcb::tid() as i32, &info);
     }
-    errno.restartable()
+    limits::too_large(errno).restartable()
 }
 
 pub fn lseek(frame: &mut Frame) -> Result<u64> {
@@ -324,11 +338,12 @@ fn transfer(from: (u64, How), to: (u64, How), count: u64) -> Result<u64> {
         return Ok(0);
     }
     target_slot.fill_from_slot(&source_slot, got)?;
+    let how = to.1.writing(&target);
     let mut done = 0;
     while done < got {
         let words = [
-            to.1.after(done).position,
-            to.1.flags,
+            how.after(done).position,
+            how.flags,
             target_slot.offset() + done,
         ];
         match request(&target, file::WRITE, Place::WINDOW, got - done, words) {

@@ -1,13 +1,14 @@
 //! The program's address space: `brk`, `mmap` and its relatives.
 
-use super::memory_advice::{apply_lock_limit, check_lock_room};
+use super::memory_advice::{check_lock_room, check_may_lock};
 use super::shm;
 use crate::file_view::FileObject;
 use crate::program;
 use crate::server;
-use crate::state::{self, BREAK, LIMITS, LOCKING, LockFuture};
+use crate::state::{self, BREAK, LOCKING, LockFuture};
 use ferrix_abi::handle::Handle;
 use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::limit::INFINITY;
 use ferrix_abi::vm::{MapFlags, Prot};
 use ferrix_posix::heap_break::Step;
 use ferrix_posix::mapping::{self, Backing, Request, Zone};
@@ -19,12 +20,11 @@ use linux_raw_sys::general as linux;
 /// The first two gigabytes, from where `MAP_32BIT` looks for room.
 const LOW: core::ops::Range<u64> = 0x4000_0000..0x8000_0000;
 
-/// Moves the break; its place, moved or not.
+/// Moves the break; its place, moved or not. (The kernel counts what is mapped: `RLIMIT_DATA`.)
 pub fn brk(frame: &mut Frame) -> Result<u64> {
     let wanted = frame.rdi;
-    let limit = LIMITS.lock().soft(linux::RLIMIT_DATA);
     let mut heap = BREAK.lock();
-    let step = heap.plan(wanted, limit);
+    let step = heap.plan(wanted, INFINITY);
     let done = match step {
         Step::Map { address, length } => {
             program::map_fresh(address, length, future_flags()).map(drop)
@@ -64,7 +64,7 @@ pub fn mmap(frame: &mut Frame) -> Result<u64> {
         _ => Some(file_object(session, &request)?),
     };
     if request.flags.contains(MapFlags::LOCKED) {
-        apply_lock_limit()?;
+        check_may_lock()?;
         check_lock_room(request.length)?;
     }
     let mapping = Mapping {

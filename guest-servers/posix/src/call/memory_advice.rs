@@ -1,17 +1,17 @@
 //! What a program says and asks of its pages: `madvise`, `msync`, `mincore`, `mlock` and its relatives.
 
+use super::limits;
 use crate::program;
 use crate::server;
-use crate::state::{FILES, IDENTITY, LIMITS, LOCKING, LockFuture};
+use crate::state::{FILES, IDENTITY, LOCKING, LockFuture};
 use crate::user;
 use ferrix_abi::layout::{PAGE_SIZE, STACK_TOP, USER_BASE};
 use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::vm::{MapFlags, Prot, Region};
-use ferrix_posix::limits::INFINITY;
 use ferrix_posix::mapping::{self, Advice};
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_proto::path;
-use ferrix_rt::sys::memory::{self, SELF};
+use ferrix_rt::sys::memory;
 use linux_raw_sys::general as linux;
 
 /// Pages that `mincore` looks at together.
@@ -114,24 +114,15 @@ pub fn mincore(frame: &mut Frame) -> Result<u64> {
     Ok(0)
 }
 
-/// Tells the kernel how much may be locked: `RLIMIT_MEMLOCK`, which does not bind user 0.
+/// Whether anything may be locked: by `RLIMIT_MEMLOCK`, which does not bind user 0. The kernel counts.
 ///
 /// # Errors
 /// `EPERM`: nothing may.
-pub fn apply_lock_limit() -> Result<()> {
-    let limit = match IDENTITY.lock().euid {
-        0 => INFINITY,
-        _ => LIMITS.lock().soft(linux::RLIMIT_MEMLOCK),
-    };
-    if limit == 0 {
+pub fn check_may_lock() -> Result<()> {
+    let bound = IDENTITY.lock().euid != 0;
+    if bound && limits::current().soft(linux::RLIMIT_MEMLOCK) == 0 {
         return Err(Errno::EPERM);
     }
-    let pages = if limit == INFINITY {
-        INFINITY
-    } else {
-        limit / PAGE_SIZE
-    };
-    memory::limit(SELF, MemoryLimit::Locked, pages)?;
     Ok(())
 }
 
@@ -153,7 +144,7 @@ pub fn check_lock_room(bytes: u64) -> Result<()> {
 
 fn lock(address: u64, length: u64) -> Result<u64> {
     let (start, length) = mapping::pages(address, length)?;
-    apply_lock_limit()?;
+    check_may_lock()?;
     if length > 0 {
         memory::lock(start, length)?;
     }
@@ -189,7 +180,7 @@ pub fn mlockall(frame: &mut Frame) -> Result<u64> {
     if flags & !ALL_FLAGS != 0 || flags & what == 0 {
         return Err(Errno::EINVAL);
     }
-    apply_lock_limit()?;
+    check_may_lock()?;
     if flags & u64::from(linux::MCL_CURRENT) != 0 {
         for region in program::regions(USER_BASE, STACK_TOP - USER_BASE) {
             // Pages that nobody may touch need not be there.

@@ -9,6 +9,7 @@ pub mod futex;
 pub mod identity;
 pub mod io;
 pub mod io_vectors;
+pub mod limits;
 pub mod locks;
 pub mod memory;
 pub mod memory_advice;

@@ -1,5 +1,6 @@
 //! Waiting for several descriptors: `poll`, `ppoll`, `select`, `pselect6`.
 
+use super::limits;
 use crate::{deliver, local, state, user};
 use arrayvec::ArrayVec;
 use ferrix_abi::ipc::{FOREVER, WaitItem, ready};
@@ -136,7 +137,7 @@ fn poll_list(list: u64, count: u64, until: u64) -> Result<u64> {
     if count <= FEW as u64 {
         return poll_some::<FEW>(list, count, until);
     }
-    if count > state::LIMITS.lock().descriptors() {
+    if count > limits::current().descriptors() {
         return Err(Errno::EINVAL);
     }
     poll_some::<MANY>(list, count, until)

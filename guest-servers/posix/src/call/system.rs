@@ -1,24 +1,19 @@
-//! The system as a whole: `uname`, `sysinfo`, limits, `prctl`, random bytes, `reboot`.
+//! The system as a whole: `uname`, `sysinfo`, `prctl`, random bytes, `reboot`.
 
-use crate::state::{IDENTITY, INIT, LIMITS};
+use crate::state::INIT;
 use crate::user::SystemInfo;
-use crate::{local, program, random, server, user};
-use ferrix_abi::layout::{PAGE_SIZE, SYSTEM_BASE, SYSTEM_MMAP_TOP};
+use crate::{local, random, server, user};
+use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::machine::RESTART;
-use ferrix_abi::process::MemoryLimit;
-use ferrix_posix::limits::{INFINITY, Limit};
 use ferrix_posix::time::SECOND;
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_proto::control;
 use ferrix_rt::clock::monotonic_ns;
-use ferrix_rt::sys::memory::{self, SELF};
-use ferrix_rt::sys::{system, utcb};
+use ferrix_rt::sys::system;
 use linux_raw_sys::general as linux;
 use linux_raw_sys::prctl::{PR_GET_DUMPABLE, PR_GET_NAME, PR_SET_NAME};
 use linux_raw_sys::system::new_utsname;
 
-/// Bytes that the personality may still map for itself in a process with `RLIMIT_AS`.
-const WINDOWS_ROOM: u64 = 4 << 20;
 /// The Linux whose system calls these are.
 const RELEASE: &[u8] = b"6.1.0-ferrix";
 const VERSION: &[u8] = concat!("Ferrix ", env!("CARGO_PKG_VERSION")).as_bytes();
@@ -58,61 +53,6 @@ pub fn sysinfo(frame: &mut Frame) -> Result<u64> {
         ..SystemInfo::default()
     };
     user::write(frame.rdi, &info).map(|()| 0)
-}
-
-pub fn getrlimit(frame: &mut Frame) -> Result<u64> {
-    let [resource, place, ..] = frame.args();
-    let limit = LIMITS.lock().get(resource)?;
-    user::write(place, &limit).map(|()| 0)
-}
-
-pub fn setrlimit(frame: &mut Frame) -> Result<u64> {
-    let [resource, place, ..] = frame.args();
-    set_limit(resource, user::read(place)?)
-}
-
-fn set_limit(resource: u64, limit: Limit) -> Result<u64> {
-    let privileged = IDENTITY.lock().euid == 0;
-    LIMITS.lock().set(resource, limit, privileged)?;
-    match resource as u32 {
-        linux::RLIMIT_AS => limit_mappings(limit.soft),
-        linux::RLIMIT_RSS => limit_memory(MemoryLimit::Resident, in_pages(limit.soft)),
-        _ => Ok(0),
-    }
-}
-
-const fn in_pages(bytes: u64) -> u64 {
-    match bytes {
-        INFINITY => INFINITY,
-        bytes => bytes / PAGE_SIZE,
-    }
-}
-
-fn limit_memory(which: MemoryLimit, most: u64) -> Result<u64> {
-    memory::limit(SELF, which, most)?;
-    Ok(0)
-}
-
-/// `RLIMIT_AS`: the kernel counts the personality's mappings too, of which the program knows nothing.
-fn limit_mappings(bytes: u64) -> Result<u64> {
-    let own: u64 = program::regions(SYSTEM_BASE, SYSTEM_MMAP_TOP - SYSTEM_BASE)
-        .map(|region| region.end - region.start)
-        .sum();
-    let most = bytes.saturating_add(own + WINDOWS_ROOM);
-    limit_memory(MemoryLimit::Mapped, most)
-}
-
-/// Limits of other processes are theirs alone.
-pub fn prlimit64(frame: &mut Frame) -> Result<u64> {
-    let [pid, resource, new, old, ..] = frame.args();
-    if pid != 0 && pid != u64::from(utcb::pid()) {
-        return Err(Errno::EPERM);
-    }
-    let before = LIMITS.lock().get(resource)?;
-    if let Some(limit) = user::read_optional::<Limit>(new)? {
-        set_limit(resource, limit)?;
-    }
-    user::write_optional(old, &before).map(|()| 0)
 }
 
 pub fn prctl(frame: &mut Frame) -> Result<u64> {

@@ -1,77 +1,58 @@
-//! Resource limits: the numbers that programs ask for. Enforced is `RLIMIT_NOFILE`.
+//! Resource limits as the personality keeps them: a copy of the kernel's, for those that are looked at often.
 
-use crate::descriptors::DESCRIPTORS_MAX;
-use crate::errno::{Errno, Result};
+pub use ferrix_abi::limit::{INFINITY, Limit};
+
+use ferrix_abi::layout::PAGE_SIZE;
+use ferrix_abi::limit::{DEFAULTS, FILES_MAX, RESOURCES};
 use linux_raw_sys::general as linux;
 
-/// Bytes of a main thread's stack.
-pub const STACK_SIZE: u64 = 8 << 20;
-/// Bytes that a process may lock unless told otherwise (Linux's default).
-pub const LOCKED_MAX: u64 = 8 << 20;
-/// No limit (`RLIM64_INFINITY`).
-pub const INFINITY: u64 = u64::MAX;
+/// Bytes of a main thread's stack that are mapped at once, if its limit allows it.
+const STACK_FIRST: u64 = 640 << 10;
+/// Less than this nothing can begin with.
+const STACK_LEAST: u64 = 64 << 10;
 
-/// A soft and a hard limit, as `prlimit64` has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Limit {
-    /// What holds.
-    pub soft: u64,
-    /// How far it can be raised.
-    pub hard: u64,
-}
-
-const COUNT: usize = linux::RLIM_NLIMITS as usize;
-
-/// The limits of a process; what was never set (all zero) has its default.
+/// The limits of a process; nothing is known of them at first.
 #[derive(Debug)]
-pub struct Limits([Option<Limit>; COUNT]);
+pub struct Limits(Option<[Limit; RESOURCES]>);
 
 impl Limits {
-    /// The defaults.
+    /// Nothing is known.
     pub const fn new() -> Limits {
-        Limits([None; COUNT])
+        Limits(None)
     }
 
-    /// A limit.
-    ///
-    /// # Errors
-    /// `EINVAL`: no such resource.
-    pub fn get(&self, resource: u64) -> Result<Limit> {
-        let index = usize::try_from(resource).map_err(|_| Errno::EINVAL)?;
-        let set = self.0.get(index).ok_or(Errno::EINVAL)?;
-        Ok(set.unwrap_or_else(|| default(resource as u32)))
+    /// Whether they have been [learnt](Self::learn).
+    pub const fn are_known(&self) -> bool {
+        self.0.is_some()
     }
 
-    /// Sets a limit.
-    ///
-    /// # Errors
-    /// `EINVAL`, or `EPERM` when the hard limit is raised by the unprivileged, or that of descriptors beyond what
-    /// the table has.
-    pub fn set(&mut self, resource: u64, new: Limit, privileged: bool) -> Result<()> {
-        let old = self.get(resource)?;
-        if new.soft > new.hard {
-            return Err(Errno::EINVAL);
+    /// What the kernel says.
+    pub fn learn(&mut self, limits: &[Limit; RESOURCES]) {
+        self.0 = Some(*limits);
+    }
+
+    /// One of them has been set.
+    pub fn set(&mut self, resource: u32, limit: Limit) {
+        if let Some(place) = self
+            .0
+            .as_mut()
+            .and_then(|limits| limits.get_mut(resource as usize))
+        {
+            *place = limit;
         }
-        let descriptors = resource as u32 == linux::RLIMIT_NOFILE;
-        let beyond = descriptors && new.hard > DESCRIPTORS_MAX as u64;
-        if beyond || (new.hard > old.hard && !privileged) {
-            return Err(Errno::EPERM);
-        }
-        self.0[resource as usize] = Some(new);
-        Ok(())
     }
 
     /// What holds for a resource.
     pub fn soft(&self, resource: u32) -> u64 {
-        self.get(resource.into())
+        let limits = self.0.as_ref().unwrap_or(&DEFAULTS);
+        limits
+            .get(resource as usize)
             .map_or(INFINITY, |limit| limit.soft)
     }
 
     /// One past the highest descriptor.
     pub fn descriptors(&self) -> u64 {
-        self.get(linux::RLIMIT_NOFILE.into())
-            .map_or(0, |limit| limit.soft)
+        self.soft(linux::RLIMIT_NOFILE).min(FILES_MAX)
     }
 }
 
@@ -81,22 +62,10 @@ impl Default for Limits {
     }
 }
 
-fn default(resource: u32) -> Limit {
-    let both = |value| Limit {
-        soft: value,
-        hard: value,
-    };
-    match resource {
-        linux::RLIMIT_NOFILE => both(DESCRIPTORS_MAX as u64),
-        linux::RLIMIT_STACK => Limit {
-            soft: STACK_SIZE,
-            hard: INFINITY,
-        },
-        linux::RLIMIT_MEMLOCK => both(LOCKED_MAX),
-        linux::RLIMIT_CORE | linux::RLIMIT_RTPRIO | linux::RLIMIT_NICE => both(0),
-        linux::RLIMIT_NPROC => both(ferrix_abi::layout::MAX_THREADS),
-        _ => both(INFINITY),
-    }
+/// Bytes of a new program's stack that are mapped at once; it grows to its limit.
+pub fn first_stack(limit: u64) -> u64 {
+    let most = limit.clamp(STACK_LEAST, STACK_FIRST);
+    most.next_multiple_of(PAGE_SIZE)
 }
 
 #[cfg(test)]
@@ -104,33 +73,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_go_down_but_not_up() {
+    fn what_was_learnt_and_set_holds() {
         let mut limits = Limits::new();
-        let files = linux::RLIMIT_NOFILE.into();
-        assert_eq!(limits.descriptors(), 1024);
-        limits
-            .set(files, Limit { soft: 16, hard: 32 }, false)
-            .unwrap();
+        assert!(!limits.are_known());
+        limits.set(linux::RLIMIT_NOFILE, Limit::both(3));
+        assert_eq!(limits.descriptors(), FILES_MAX, "nothing to change yet");
+        let mut kernel = DEFAULTS;
+        kernel[linux::RLIMIT_FSIZE as usize].soft = 10;
+        limits.learn(&kernel);
+        assert!(limits.are_known());
+        assert_eq!(limits.soft(linux::RLIMIT_FSIZE), 10);
+        limits.set(linux::RLIMIT_NOFILE, Limit { soft: 16, hard: 32 });
         assert_eq!(limits.descriptors(), 16);
-        assert_eq!(
-            limits.set(files, Limit { soft: 16, hard: 64 }, false),
-            Err(Errno::EPERM)
-        );
-        assert_eq!(
-            limits.set(files, Limit { soft: 65, hard: 64 }, true),
-            Err(Errno::EINVAL)
-        );
-        assert_eq!(
-            limits.set(
-                files,
-                Limit {
-                    soft: 1,
-                    hard: 5000
-                },
-                true
-            ),
-            Err(Errno::EPERM)
-        );
-        assert_eq!(limits.get(99), Err(Errno::EINVAL));
+        limits.set(99, Limit::both(1));
+        assert_eq!(limits.soft(99), INFINITY);
+    }
+
+    #[test]
+    fn a_stack_begins_within_its_limit() {
+        assert_eq!(first_stack(INFINITY), STACK_FIRST);
+        assert_eq!(first_stack(100 << 10), 100 << 10);
+        assert_eq!(first_stack((100 << 10) + 1), (100 << 10) + PAGE_SIZE);
+        assert_eq!(first_stack(0), STACK_LEAST);
     }
 }

@@ -4,10 +4,10 @@ use super::{Object, Vfs};
 use ferrix_abi::handle::Rights;
 use ferrix_abi::ipc::LONG_MAX;
 use ferrix_proto::attributes::{Attributes, Change};
-use ferrix_proto::file::{object, position, seal};
+use ferrix_proto::file::{io, object, position, seal};
 use ferrix_proto::request::Place;
 use ferrix_rt::service::{Outcome, Reply, Request};
-use ferrix_vfs::errno::{EACCES, EBADF, EINVAL, ENODEV, ENXIO, EPERM, Result};
+use ferrix_vfs::errno::{EACCES, EBADF, EFBIG, EINVAL, ENODEV, ENXIO, EPERM, Result};
 use ferrix_vfs::filesystem::{Seek, Share};
 use ferrix_vfs::{Filesystem, Node};
 use linux_raw_sys::general as linux;
@@ -97,8 +97,10 @@ impl Vfs {
         } else {
             start(request, file.offset)
         };
+        let length = io::allowed(request.words[1], at, length).ok_or(EFBIG)?;
         let taken = if request.head.place() == Place::INLINE {
-            let (bytes, length) = request.inline()?;
+            let (bytes, got) = request.inline()?;
+            let length = length.min(got);
             filesystem.write(file.node.inode, at, &bytes[..length])?
         } else {
             let window = self.connections.window(request.caller.pid)?;

@@ -9,7 +9,7 @@ use ferrix_abi::vm::{MapFlags, Prot, Region};
 /// Where the name of a mapping stands in its line.
 const NAME_COLUMN: usize = 73;
 /// How far below [`STACK_TOP`] a main thread's stack may end.
-const STACKS: u64 = 64 << 20;
+const STACKS: u64 = 512 << 20;
 
 /// Bytes by what they are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
