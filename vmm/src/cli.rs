@@ -22,6 +22,11 @@ pub struct Cli {
 pub enum Command {
     /// Boots an image or a kernel and runs it until it ends.
     Run(Box<RunOptions>),
+    /// Says what `vmm run` with the same arguments would run, and everything that is wrong with it, without
+    /// running it.
+    Check(Box<RunOptions>),
+    /// Says what this host's KVM offers.
+    Info,
 }
 
 /// Options of `vmm run`. What is given here overrides the manifest.
@@ -60,8 +65,9 @@ pub struct RunOptions {
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<MemorySize>,
 
-    /// Attach a disk (raw); the first is the root. Replaces all disks of the manifest.
-    #[arg(long = "disk", value_name = "FILE[,ro]")]
+    /// Attach a disk (raw); the first is the root. Replaces all disks of the manifest. The guest may not write
+    /// to it with `,ro`; with `,snapshot` what it writes is dropped at the end.
+    #[arg(long = "disk", value_name = "FILE[,ro|,snapshot]")]
     pub disks: Vec<DiskConfig>,
 
     /// Run this command instead of a shell and exit with its status.
@@ -92,11 +98,13 @@ pub struct RunOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DiskMode;
 
     fn parse(arguments: &[&str]) -> Result<Box<RunOptions>, clap::Error> {
         let all = ["vmm", "run"].iter().chain(arguments);
         Cli::try_parse_from(all).map(|cli| match cli.command {
             Command::Run(options) => options,
+            other => panic!("{other:?}"),
         })
     }
 
@@ -135,7 +143,8 @@ mod tests {
         .unwrap();
         assert_eq!(options.cpus, Some(4));
         assert_eq!(options.memory.unwrap().bytes(), 256 << 20);
-        assert!(!options.disks[0].read_only && options.disks[1].read_only);
+        assert_eq!(options.disks[0].mode, DiskMode::ReadWrite);
+        assert_eq!(options.disks[1].mode, DiskMode::ReadOnly);
         assert_eq!(options.append, ["-x y"]);
         assert_eq!(options.timeout, Some(7));
         assert!(options.stats);

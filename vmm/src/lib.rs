@@ -11,6 +11,7 @@
 //! | [`bus`], [`devices`], [`virtio`], [`disk`] | what a port or an MMIO window does | irqfd, ioeventfd |
 //! | [`console`] | terminal, standard input and output, the kernel's log | the event loop |
 //! | [`run`] | the event loop that owns one machine from start to status | all of them |
+//! | [`check`], [`info`] | what would run; what this host offers | |
 //! | [`gdb`], [`inspect`], [`stats`] | looking into the guest | [`vcpu`] |
 //!
 //! Every layer has one error enum; [`error::VmmError`] joins them and knows the exit status.
@@ -19,6 +20,7 @@
 
 pub mod boot;
 pub mod bus;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod console;
@@ -27,6 +29,7 @@ pub mod devices;
 pub mod disk;
 pub mod error;
 pub mod gdb;
+pub mod info;
 pub mod inspect;
 pub mod kvm;
 pub mod logger;

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use vmm::cli::{Cli, Command};
+use vmm::cli::{Cli, Command, RunOptions};
+use vmm::error::VmmError;
 use vmm::status::ExitStatus;
 
 fn main() -> ExitCode {
     let start = Instant::now();
-    let Command::Run(options) = match Cli::try_parse() {
+    let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {
             // Clap's own messages; `--help` and `--version` are no errors.
@@ -22,16 +23,42 @@ fn main() -> ExitCode {
             });
         }
     };
-    vmm::logger::init(options.log_level.unwrap_or(log::LevelFilter::Warn));
-    match vmm::run::run(&options, start) {
+    let done = match &command {
+        Command::Run(options) => run(options, start),
+        Command::Check(options) => check(options),
+        Command::Info => info(),
+    };
+    match done {
         Ok(status) => code(status),
         Err(error) => {
-            let status = error.status();
-            // Each layer's message already holds its cause.
-            eprintln!("vmm: {error}");
-            code(status)
+            complain(&error);
+            code(error.status())
         }
     }
+}
+
+fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError> {
+    vmm::logger::init(options.log_level.unwrap_or(log::LevelFilter::Warn));
+    vmm::run::run(options, start)
+}
+
+/// The status is that of the first problem, as a run's would be.
+fn check(options: &RunOptions) -> Result<ExitStatus, VmmError> {
+    let findings = vmm::check::check(options)?;
+    print!("{}", findings.plan);
+    findings.problems.iter().for_each(complain);
+    let first = findings.problems.first();
+    Ok(first.map_or(ExitStatus::Guest(0), VmmError::status))
+}
+
+fn info() -> Result<ExitStatus, VmmError> {
+    print!("{}", vmm::info::report()?);
+    Ok(ExitStatus::Guest(0))
+}
+
+/// Each layer's message already holds its cause.
+fn complain(error: &VmmError) {
+    eprintln!("vmm: {error}");
 }
 
 fn code(status: ExitStatus) -> ExitCode {

@@ -52,7 +52,7 @@ impl ExitStatus {
 pub const TABLE: &str = "\
 Exit status:
   0-255  the guest's own (`poweroff N`, or the status of --command; 128+N after signal N)
-  0      the guest reset the machine, or Ctrl-A x was typed
+  0      the guest reset the machine or powered it off by ACPI, or Ctrl-A x was typed
   64     bad usage
   65     /dev/kvm is missing, may not be opened, or lacks a capability
   66     bad image: manifest, kernel, module, memory size

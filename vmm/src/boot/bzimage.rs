@@ -111,6 +111,7 @@ pub fn decode(head: &[u8], length: u64) -> Result<Decoded, Defect> {
         entry: segment.physical + ENTRY_64,
         segments: vec![segment],
         protocol: Protocol::Linux(Box::new(header)),
+        kind: "Linux bzImage (64-bit boot protocol)",
     })
 }
 

@@ -21,6 +21,8 @@ use super::kernel::{Decoded, Defect, Protocol, Segment};
 
 /// `XEN_ELFNOTE_PHYS32_ENTRY` of Xen's `elfnote.h`.
 const XEN_ELFNOTE_PHYS32_ENTRY: u64 = 18;
+const PVH: &str = "PVH ELF";
+const LINUX: &str = "Linux ELF (64-bit boot protocol)";
 /// Notes that a refusal lists.
 const NOTES_LISTED: usize = 8;
 
@@ -42,10 +44,10 @@ pub fn decode(mut file: File, length: u64) -> Result<Decoded, Defect> {
     check_disjoint(&segments)?;
     let notes = notes(&mut elf, &headers);
     let (kind, entry, protocol) = match pvh_entry(&notes)? {
-        Some(entry) => ("PVH", entry, Protocol::Pvh),
+        Some(entry) => (PVH, entry, Protocol::Pvh),
         None if notes.iter().any(|note| note.owner == b"Linux") => {
             let header = Box::new(SetupHeader::of_vmlinux());
-            ("Linux", start, Protocol::Linux(header))
+            (LINUX, start, Protocol::Linux(header))
         }
         None => {
             return Err(Defect::NoPvhNote {
@@ -58,6 +60,7 @@ pub fn decode(mut file: File, length: u64) -> Result<Decoded, Defect> {
         segments,
         entry,
         protocol,
+        kind,
     })
 }
 

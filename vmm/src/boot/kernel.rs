@@ -53,10 +53,10 @@ pub enum Defect {
     BadPvhNote(usize),
     /// The entry does not point into a segment.
     #[error(
-        "its {kind} entry {entry:#x} lies in none of its segments ({segments}); correct its linker script"
+        "the {kind} entry {entry:#x} lies in none of its segments ({segments}); correct its linker script"
     )]
     EntryOutside {
-        /// Whose entry: PVH or Linux.
+        /// By which protocol.
         kind: &'static str,
         /// The address.
         entry: u64,
@@ -141,6 +141,8 @@ pub struct Decoded {
     pub entry: u64,
     /// How to enter.
     pub protocol: Protocol,
+    /// What it is, for people.
+    pub kind: &'static str,
 }
 
 /// A kernel that passed validation.
@@ -154,6 +156,8 @@ pub struct KernelImage {
     pub entry: u64,
     /// How to enter.
     pub protocol: Protocol,
+    /// What it is, for people.
+    pub kind: &'static str,
     file: File,
 }
 
@@ -176,12 +180,14 @@ impl KernelImage {
             segments,
             entry,
             protocol,
+            kind,
         } = decoded;
         Ok(Self {
             path: path.into(),
             segments,
             entry,
             protocol,
+            kind,
             file,
         })
     }

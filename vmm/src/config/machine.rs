@@ -76,6 +76,14 @@ impl Model {
         Windows { base }
     }
 
+    /// As `--machine` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ferrix => "ferrix",
+            Self::Firecracker => "firecracker",
+        }
+    }
+
     /// Whether it has what only Ferrix's machine has: exit port, milestone port, timing leaf, clock.
     pub fn is_ferrix(self) -> bool {
         self == Self::Ferrix

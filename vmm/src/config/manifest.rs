@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{
-    ConfigError, DEFAULT_MEMORY, DiskConfig, FileSystem, MachineConfig, MemorySize, ModuleConfig,
-    VmConfig,
+    ConfigError, DEFAULT_MEMORY, DiskConfig, DiskMode, FileSystem, MachineConfig, MemorySize,
+    ModuleConfig, VmConfig,
 };
 
 /// The manifest as written.
@@ -38,10 +38,36 @@ struct Module {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Disk {
+struct WrittenDisk {
     path: PathBuf,
     #[serde(default)]
     read_only: bool,
+    #[serde(default)]
+    snapshot: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "WrittenDisk")]
+struct Disk {
+    path: PathBuf,
+    mode: DiskMode,
+}
+
+impl TryFrom<WrittenDisk> for Disk {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenDisk) -> Result<Self, Self::Error> {
+        let mode = match (written.read_only, written.snapshot) {
+            (false, false) => DiskMode::ReadWrite,
+            (true, false) => DiskMode::ReadOnly,
+            (false, true) => DiskMode::Snapshot,
+            (true, true) => return Err("a disk is `read_only` or a `snapshot`, not both"),
+        };
+        Ok(Self {
+            path: written.path,
+            mode,
+        })
+    }
 }
 
 impl Manifest {
@@ -77,7 +103,7 @@ impl Manifest {
                 .into_iter()
                 .map(|d| DiskConfig {
                     path: folder.join(d.path),
-                    read_only: d.read_only,
+                    mode: d.mode,
                     holds: None,
                 })
                 .collect(),

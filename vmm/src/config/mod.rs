@@ -62,13 +62,35 @@ pub struct ModuleConfig {
     pub args: String,
 }
 
-/// A disk: `FILE` or `FILE,ro`.
+/// What a guest may do with a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskMode {
+    /// Read and write it.
+    ReadWrite,
+    /// Read it.
+    ReadOnly,
+    /// Read it, and write to a private copy that is dropped at the end.
+    Snapshot,
+}
+
+impl DiskMode {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadWrite => "read-write",
+            Self::ReadOnly => "read-only",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// A disk: `FILE`, `FILE,ro` or `FILE,snapshot`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskConfig {
     /// The raw image.
     pub path: PathBuf,
-    /// The guest may not write.
-    pub read_only: bool,
+    /// What the guest may do with it.
+    pub mode: DiskMode,
     /// What it must hold.
     pub holds: Option<FileSystem>,
 }
@@ -77,16 +99,20 @@ impl FromStr for DiskConfig {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (path, read_only) = match text.strip_suffix(",ro") {
-            Some(path) => (path, true),
-            None => (text, false),
-        };
+        let modes = [
+            (",ro", DiskMode::ReadOnly),
+            (",snapshot", DiskMode::Snapshot),
+        ];
+        let named = modes
+            .iter()
+            .find_map(|&(name, mode)| Some((text.strip_suffix(name)?, mode)));
+        let (path, mode) = named.unwrap_or((text, DiskMode::ReadWrite));
         if path.is_empty() {
-            return Err("the file name is empty; write FILE or FILE,ro".into());
+            return Err("the file name is empty; write FILE, FILE,ro or FILE,snapshot".into());
         }
         Ok(Self {
             path: path.into(),
-            read_only,
+            mode,
             holds: None,
         })
     }

@@ -68,9 +68,26 @@ impl fmt::Display for MemorySize {
 
 impl<'de> Deserialize<'de> for MemorySize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// A size in a manifest: a number of bytes, or text.
+struct Written;
+
+impl de::Visitor<'_> for Written {
+    type Value = MemorySize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a size such as \"256M\", or a number of bytes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<MemorySize, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<MemorySize, E> {
+        self.visit_str(&bytes.to_string())
     }
 }
 

@@ -32,7 +32,7 @@ fn full_manifest_resolves_paths_against_its_folder() {
         "the name is the file's name by default"
     );
     assert_eq!(config.disks[0].path, Path::new("/abs/root.img"));
-    assert!(config.disks[1].read_only);
+    assert_eq!(config.disks[1].mode, DiskMode::ReadOnly);
     assert_eq!((config.cpus, config.memory), (2, MemorySize::mib(64)));
 }
 
@@ -127,4 +127,70 @@ fn the_last_word_says_where_the_terminal_is() {
     assert_eq!(load("console=ttyS0 console=hvc0", None), (false, 2));
     assert_eq!(load("noconsole=serial", None), (false, 2));
     assert_eq!(load("", Some("firecracker")), (true, 1));
+}
+
+#[test]
+fn a_manifest_says_sizes_and_modes_in_its_own_terms() {
+    let text = "kernel = \"k\"\nmemory = 67108864\n[[disk]]\npath = \"a\"\nsnapshot = true\n";
+    let config = parse(text).unwrap();
+    assert_eq!(config.memory, MemorySize::mib(64));
+    assert_eq!(config.disks[0].mode, DiskMode::Snapshot);
+    for (text, parts) in [
+        (
+            "kernel = \"k\"\n[[disk]]\npath = \"a\"\nread_only = true\nsnapshot = true\n",
+            ["line 2", "not both"],
+        ),
+        (
+            "kernel = \"k\"\n[[disk]]\npath = \"a\"\nreadonly = true\n",
+            ["line 4, column 1", "`readonly`"],
+        ),
+        (
+            "kernel = \"k\"\nmemory = true\n",
+            ["line 2, column 10", "a size such as"],
+        ),
+        (
+            "kernel = \"k\"\nmemory = -1\n",
+            ["line 2, column 10", "`-1`"],
+        ),
+        (
+            "kernel = \"k\"\ncpus = \"2\"\n",
+            ["line 2, column 8", "u32"],
+        ),
+        (
+            "kernel = \"k\"\nroot = \"ext4\"\n",
+            ["line 2, column 8", "`ext2`"],
+        ),
+        ("cpus = 1\n", ["line 1", "missing field `kernel`"]),
+        ("kernel = \"k\n", ["line 1", "kernel"]),
+        (
+            "kernel = \"k\"\nkernel = \"k\"\n",
+            ["line 2, column 1", "duplicate"],
+        ),
+    ] {
+        let error = parse(text).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "`{part}` in {error}");
+        }
+    }
+}
+
+#[test]
+fn disks_are_named_with_what_may_be_done_to_them() {
+    let mode = |text: &str| text.parse::<DiskConfig>().map(|disk| disk.mode);
+    assert_eq!(mode("a.img"), Ok(DiskMode::ReadWrite));
+    assert_eq!(mode("a.img,ro"), Ok(DiskMode::ReadOnly));
+    assert_eq!(mode("a,b.img,snapshot"), Ok(DiskMode::Snapshot));
+    for empty in ["", ",ro", ",snapshot"] {
+        assert!(mode(empty).is_err(), "{empty}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_manifest_of_any_bytes_is_read_or_refused(text in ".{0,200}", at in 0usize..300) {
+        let _ = parse(&text);
+        let mut bytes = FULL.as_bytes().to_vec();
+        bytes.truncate(at);
+        let _ = parse(&String::from_utf8_lossy(&bytes));
+    }
 }

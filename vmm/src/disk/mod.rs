@@ -5,6 +5,7 @@
     reason = "vectored I/O straight between a file and guest RAM"
 )]
 mod io;
+mod overlay;
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Seek, SeekFrom};
@@ -12,7 +13,8 @@ use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::config::{DiskConfig, FileSystem};
+use crate::config::{DiskConfig, DiskMode, FileSystem};
+use overlay::Overlay;
 
 /// Bytes of a sector; virtio-blk counts in these whatever the block size.
 pub const SECTOR: u64 = 512;
@@ -55,23 +57,32 @@ pub enum DiskDefect {
     )]
     NotExt2,
     /// Somebody else has it.
-    #[error("another process uses it; end that one, or attach it as FILE,ro in both")]
+    #[error(
+        "another process uses it; end that one, or attach it as FILE,ro or FILE,snapshot in both"
+    )]
     Locked,
+    /// There is no place for a snapshot's writes.
+    #[error(
+        "cannot make the file that holds its snapshot's writes: {0}; set TMPDIR to a folder with room"
+    )]
+    Overlay(std::io::Error),
     /// Anything else.
     #[error("{0}; see whether its file system is mounted and healthy")]
     Io(#[from] std::io::Error),
 }
 
-/// An open disk, locked for as long as this lives: shared if read-only, else exclusive.
+/// An open disk, locked for as long as this lives: exclusive if the guest writes to it, else shared.
 #[derive(Debug)]
 pub struct Disk {
     /// The name the user gave.
     pub path: PathBuf,
     /// Size in sectors of 512 bytes.
     pub sectors: u64,
-    /// Writes are refused.
-    pub read_only: bool,
+    /// What may be done with it.
+    pub mode: DiskMode,
     file: File,
+    /// A snapshot's writes.
+    overlay: Option<Overlay>,
 }
 
 impl Disk {
@@ -82,24 +93,33 @@ impl Disk {
             defect,
         };
         let (file, size) = open_file(config).map_err(fail)?;
+        let overlay = match config.mode {
+            DiskMode::Snapshot => {
+                let overlay = Overlay::new(size).map_err(DiskDefect::Overlay);
+                Some(overlay.map_err(fail)?)
+            }
+            DiskMode::ReadWrite | DiskMode::ReadOnly => None,
+        };
         Ok(Self {
             path: config.path.clone(),
             sectors: size / SECTOR,
-            read_only: config.read_only,
+            mode: config.mode,
             file,
+            overlay,
         })
     }
 }
 
 fn open_file(config: &DiskConfig) -> Result<(File, u64), DiskDefect> {
+    let writes = config.mode == DiskMode::ReadWrite;
     let opened = OpenOptions::new()
         .read(true)
-        .write(!config.read_only)
+        .write(writes)
         .open(&config.path);
     let mut file = opened.map_err(|error| match error.kind() {
         ErrorKind::NotFound => DiskDefect::Missing,
         ErrorKind::IsADirectory => DiskDefect::NotADisk,
-        ErrorKind::PermissionDenied if config.read_only => DiskDefect::NotReadable,
+        ErrorKind::PermissionDenied if !writes => DiskDefect::NotReadable,
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => DiskDefect::NotWritable,
         _ => DiskDefect::Io(error),
     })?;
@@ -107,9 +127,9 @@ fn open_file(config: &DiskConfig) -> Result<(File, u64), DiskDefect> {
     if config.holds == Some(FileSystem::Ext2) && !holds_ext2(&file)? {
         return Err(DiskDefect::NotExt2);
     }
-    let lock = match config.read_only {
-        true => FlockOperation::NonBlockingLockShared,
-        false => FlockOperation::NonBlockingLockExclusive,
+    let lock = match writes {
+        true => FlockOperation::NonBlockingLockExclusive,
+        false => FlockOperation::NonBlockingLockShared,
     };
     match flock(&file, lock) {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(DiskDefect::Locked),

@@ -14,9 +14,13 @@ fn file(size: u64) -> tempfile::NamedTempFile {
 }
 
 fn config(path: &std::path::Path, read_only: bool) -> DiskConfig {
+    let mode = match read_only {
+        true => DiskMode::ReadOnly,
+        false => DiskMode::ReadWrite,
+    };
     DiskConfig {
         path: path.into(),
-        read_only,
+        mode,
         holds: None,
     }
 }
@@ -140,4 +144,76 @@ fn segments_outside_ram_are_errors() {
         disk.read(&ram, 8192, &[Segment::from((0, 512))]).is_err(),
         "beyond the end"
     );
+}
+
+fn snapshot(file: &tempfile::NamedTempFile) -> Disk {
+    let mut config = config(file.path(), true);
+    config.mode = DiskMode::Snapshot;
+    Disk::open(&config).unwrap()
+}
+
+#[test]
+fn snapshots_share_a_disk_that_nobody_writes() {
+    let file = file(4096);
+    let (_one, _two) = (snapshot(&file), snapshot(&file));
+    assert!(matches!(
+        defect(&config(file.path(), false)),
+        DiskDefect::Locked
+    ));
+}
+
+/// What a guest may do to a snapshot.
+#[derive(Clone, Debug)]
+enum Act {
+    Write(u64, u64, u8),
+    Zero(u64, u64),
+    Discard(u64, u64),
+}
+
+proptest::proptest! {
+    /// A snapshot reads as a disk would that was written, and the file stays what it was.
+    #[test]
+    fn a_snapshot_is_a_disk_of_its_own(acts in proptest::collection::vec(act(), 0..20)) {
+        const SECTORS: u64 = 51;
+        let size = SECTORS * SECTOR;
+        let pristine: Vec<u8> = (0..size).map(|i| (i / 64) as u8).collect();
+        let (file, mut model) = (file(size), pristine.clone());
+        std::fs::write(file.path(), &pristine).unwrap();
+        let (disk, ram) = (snapshot(&file), memory::allocate(MemorySize::mib(1)).unwrap());
+        for act in acts {
+            match act {
+                Act::Write(sector, count, byte) => {
+                    let range = (sector * SECTOR) as usize..((sector + count) * SECTOR) as usize;
+                    ram.write_slice(&vec![byte; range.len()], GuestAddress(0x8000)).unwrap();
+                    let half = range.len() as u32 / 2;
+                    let pieces = [(0x8000, half), (0x8000 + u64::from(half), half)].map(Segment::from);
+                    disk.write(&ram, sector * SECTOR, &pieces).unwrap();
+                    model[range].fill(byte);
+                }
+                Act::Zero(sector, count) => {
+                    disk.write_zeroes(sector, count).unwrap();
+                    model[(sector * SECTOR) as usize..((sector + count) * SECTOR) as usize].fill(0);
+                }
+                Act::Discard(sector, count) => disk.discard(sector, count).unwrap(),
+            }
+        }
+        let mut bytes = vec![0; size as usize];
+        disk.read(&ram, 0, &[(0x8000, 700), (0x9000, size as u32 - 700)].map(Segment::from)).unwrap();
+        ram.read_slice(&mut bytes[..700], GuestAddress(0x8000)).unwrap();
+        ram.read_slice(&mut bytes[700..], GuestAddress(0x9000)).unwrap();
+        proptest::prop_assert!(bytes == model);
+        proptest::prop_assert!(std::fs::read(file.path()).unwrap() == pristine);
+    }
+}
+
+fn act() -> impl proptest::strategy::Strategy<Value = Act> {
+    use proptest::prelude::*;
+    (0u64..50, 1u64..30, 0u8..3, any::<u8>()).prop_map(|(sector, count, kind, byte)| {
+        let count = count.min(51 - sector);
+        match kind {
+            0 => Act::Write(sector, count, byte),
+            1 => Act::Zero(sector, count),
+            _ => Act::Discard(sector, count),
+        }
+    })
 }

@@ -26,12 +26,13 @@ use crate::memory::Ram;
 
 const DEVICE: &str = "/dev/kvm";
 /// The only version of the API there ever was.
-const API_VERSION: i32 = 12;
+pub const API_VERSION: i32 = 12;
 /// Three pages and one page that Intel's real-mode emulation needs, at QEMU's usual place.
 const TSS_BASE: usize = 0xfffb_d000;
 const IDENTITY_MAP_BASE: u64 = 0xfffb_c000;
 
-const REQUIRED: [(Cap, &str); 7] = [
+/// Capabilities without which there is no machine.
+pub const REQUIRED: [(Cap, &str); 7] = [
     (Cap::Irqchip, "KVM_CAP_IRQCHIP"),
     (Cap::Pit2, "KVM_CAP_PIT2"),
     (Cap::UserMemory, "KVM_CAP_USER_MEMORY"),
@@ -105,6 +106,24 @@ impl System {
             None => Ok(Self(kvm)),
         }
     }
+
+    /// Whether KVM has a capability.
+    pub fn offers(&self, cap: Cap) -> bool {
+        self.0.check_extension(cap)
+    }
+
+    /// Most vCPUs of a machine.
+    pub fn most_cpus(&self) -> usize {
+        self.0.get_max_vcpus()
+    }
+
+    /// How this KVM executes kernels; none if it does not say what it supports.
+    pub fn kernels(&self) -> Option<cpuid::Kernels> {
+        let leaves = self
+            .0
+            .get_supported_cpuid(kvm_bindings::KVM_MAX_CPUID_ENTRIES);
+        Some(cpuid::Kernels::of(&leaves.ok()?, __cpuid(1).ecx))
+    }
 }
 
 /// A virtual machine with RAM, interrupt controllers and timer, and no vCPU yet.
@@ -145,7 +164,7 @@ impl Vm {
 
     /// Creates vCPU `index` of `count`, with its CPUID set as the machine has it.
     pub fn create_vcpu(&self, index: u32, count: u32, model: Model) -> Result<VcpuFd, KvmError> {
-        let most = self.system.0.get_max_vcpus();
+        let most = self.system.most_cpus();
         if count as usize > most {
             return Err(KvmError::TooManyCpus { most });
         }
@@ -165,7 +184,7 @@ impl Vm {
         let clocks = cpuid::Clocks {
             model,
             tsc_khz: vcpu.get_tsc_khz().unwrap_or(0),
-            deadline_timer: self.system.0.check_extension(Cap::TscDeadlineTimer),
+            deadline_timer: self.system.offers(Cap::TscDeadlineTimer),
         };
         let kernels = cpuid::Kernels::of(&leaves, __cpuid(1).ecx);
         cpuid::shape(&mut leaves, topology, clocks, kernels)

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod boot;
+mod check;
 mod common;
 mod gdb;
 mod terminal;

@@ -15,6 +15,7 @@ pub use request::{BlkCounters, BlkSnapshot};
 pub use worker::Worker;
 
 use super::{Activation, Slot, VirtioDevice, read_from};
+use crate::config::DiskMode;
 use crate::disk::{Disk, SECTOR};
 
 /// `VIRTIO_ID_BLOCK`.
@@ -91,9 +92,11 @@ impl VirtioDevice for Blk {
     fn features(&self) -> u64 {
         let always =
             1 << VIRTIO_BLK_F_SEG_MAX | 1 << VIRTIO_BLK_F_BLK_SIZE | 1 << VIRTIO_BLK_F_FLUSH;
-        let access = match self.disk.read_only {
-            true => 1 << VIRTIO_BLK_F_RO,
-            false => 1 << VIRTIO_BLK_F_DISCARD | 1 << VIRTIO_BLK_F_WRITE_ZEROES,
+        let access = match self.disk.mode {
+            DiskMode::ReadOnly => 1 << VIRTIO_BLK_F_RO,
+            DiskMode::ReadWrite | DiskMode::Snapshot => {
+                1 << VIRTIO_BLK_F_DISCARD | 1 << VIRTIO_BLK_F_WRITE_ZEROES
+            }
         };
         always | access
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use virtio_bindings::virtio_blk::*;
 
 use super::{RANGE_SECTORS_MAX, RANGES_MAX};
+use crate::config::DiskMode;
 use crate::disk::{Disk, SECTOR};
 use crate::memory::Ram;
 use crate::virtio::{Buffers, Segments};
@@ -178,10 +179,9 @@ impl Executor<'_> {
     }
 
     fn check_writable(&self) -> Result<(), Failure> {
-        if self.disk.read_only {
-            Err(Failure::Io)
-        } else {
-            Ok(())
+        match self.disk.mode {
+            DiskMode::ReadOnly => Err(Failure::Io),
+            DiskMode::ReadWrite | DiskMode::Snapshot => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use virtio_queue::mock::MockSplitQueue;
 use vm_memory::{Bytes, GuestAddress};
 
 use super::*;
-use crate::config::DiskConfig;
+use crate::config::{DiskConfig, DiskMode};
 use crate::memory::Ram;
 use crate::virtio::testing::Part::{In, Out};
 use crate::virtio::testing::{Driver, Edges, Part, VERSION_1, event, interrupt, offer, ram, used};
@@ -26,7 +26,10 @@ fn rig(read_only: bool, features: u64) -> Rig {
     (0..SECTORS).for_each(|sector| file.write_all(&[sector as u8; 512]).unwrap());
     let config = DiskConfig {
         path: file.path().into(),
-        read_only,
+        mode: match read_only {
+            true => DiskMode::ReadOnly,
+            false => DiskMode::ReadWrite,
+        },
         holds: None,
     };
     let disk = Arc::new(Disk::open(&config).unwrap());
