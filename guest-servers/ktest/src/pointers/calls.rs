@@ -142,6 +142,7 @@ pub fn rows(call: Call) -> Option<&'static [Row]> {
         Call::WaitMany | Call::LogTake | Call::Log | Call::SystemStats | Call::MemoryInfo => {
             data::of_the_system(call)
         }
+        Call::LimitSet | Call::LimitInfo | Call::SlabInfo => data::of_limits(call),
         Call::SigTake | Call::SigWait | Call::SigSend => data::of_signals(call),
         Call::FutexWait | Call::FutexWake | Call::FutexRequeue => data::of_futexes(call),
         Call::ThreadCreate | Call::SetFsBase => ranges::of_threads(call),
@@ -216,4 +217,5 @@ const NO_ADDRESSES: &[Call] = &[
     Call::Milestone,
     Call::MemoryLimit,
     Call::MemoryWatch,
+    Call::LimitViolated,
 ];

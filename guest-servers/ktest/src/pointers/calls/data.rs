@@ -1,9 +1,10 @@
 //! Structures and bytes that a call reads or writes, and words that it waits on.
 
 use ferrix_abi::Call;
-use ferrix_abi::info::SystemStats;
+use ferrix_abi::info::{SlabInfo, SystemStats};
 use ferrix_abi::ipc::WaitItem;
 use ferrix_abi::layout::{PAGE_SIZE, SERVER_BASE};
+use ferrix_abi::limit::{Limit, LimitInfo, Resource};
 use ferrix_abi::process::{Identity, MemoryInfo, Personality};
 use ferrix_abi::process::{ProcessInfo, WaitFor, WaitResult, wait};
 use ferrix_abi::sched::NORMAL_DEFAULT;
@@ -53,7 +54,7 @@ pub fn of_objects(call: Call) -> &'static [Row] {
                 })]
             }
         }
-        Call::ObjectClean => {
+        Call::ObjectClean | Call::ObjectReferenced => {
             const {
                 &[row("bitmap", Use::Write(8), |g, p| {
                     [g.paged.0.into(), 0, 64, p, 0, 0]
@@ -250,6 +251,39 @@ pub fn of_futexes(call: Call) -> &'static [Row] {
                         [g.pages.address, 1, 1, p, 0, 0]
                     }),
                 ]
+            }
+        }
+    }
+}
+
+/// Their rows.
+pub fn of_limits(call: Call) -> &'static [Row] {
+    const RESOURCE: u64 = Resource::FileLocks as u64;
+    match call {
+        Call::LimitSet => {
+            const {
+                &[
+                    row("new", Use::ReadOrNull(size::<Limit>()), |_, p| {
+                        [0, RESOURCE, p, 0, 0, 0]
+                    }),
+                    row("old", Use::WriteOrNull(size::<Limit>()), |_, p| {
+                        [0, RESOURCE, 0, p, 0, 0]
+                    }),
+                ]
+            }
+        }
+        Call::LimitInfo => {
+            const {
+                &[row("info", Use::Write(size::<LimitInfo>()), |_, p| {
+                    [0, p, 0, 0, 0, 0]
+                })]
+            }
+        }
+        _ => {
+            const {
+                &[row("info", Use::Write(size::<SlabInfo>()), |_, p| {
+                    [0, p, 0, 0, 0, 0]
+                })]
             }
         }
     }
