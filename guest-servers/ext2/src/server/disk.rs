@@ -5,6 +5,7 @@ use ferrix_abi::vm::MapFlags;
 use ferrix_ext2::{BlockDevice, DeviceError};
 use ferrix_proto::block;
 use ferrix_rt::client::{Errno, Request};
+use ferrix_rt::pager;
 use ferrix_rt::sys::{ipc, utcb};
 use ferrix_rt::window::Window;
 
@@ -83,5 +84,10 @@ impl BlockDevice for Disk {
 
     fn flush(&mut self) -> Result<(), DeviceError> {
         self.ask(block::FLUSH, [0; 3])
+    }
+
+    fn release(&mut self, memory: &mut [u8]) {
+        // Pages that the kernel keeps are no error.
+        let _ = pager::discard_pages(memory);
     }
 }

@@ -4,27 +4,33 @@
 //! to the page, and what programs wrote through mappings goes to the block cache when it is written back: by
 //! `fsync`, `msync`, `sync`, every few seconds, and when nobody maps the file any more. An absent page is the
 //! block cache's.
+//!
+//! | file | what |
+//! |---|---|
+//! | `live.rs` | which files are mapped; keeping their pages and the block cache alike |
+//! | `live/supply.rs` | pages for those who touch them |
+//! | `live/writeback.rs` | what programs wrote, to the block cache |
+//! | `live/reclaim.rs` | pages back to the kernel |
+
+mod reclaim;
+mod supply;
+mod writeback;
 
 use super::convert::{errno, now};
 use super::disk::Disk;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::vm::PAGES_MAX;
 use ferrix_ext2::{Ext2, Ino};
 use ferrix_rt::log;
-use ferrix_rt::pager::Staging;
 use ferrix_rt::service::Errno;
-use ferrix_rt::sys::{ipc, memory, system};
+use ferrix_rt::sys::{ipc, memory};
 use ferrix_rt::views::Views;
 use linux_raw_sys::errno::ENOMEM;
-
-/// Pages supplied at once.
-const SUPPLY: u64 = 16;
-/// Pages that supplying leaves to the rest of the machine.
-const RESERVE: u64 = 64;
+use reclaim::Hand;
+use supply::Supplier;
 
 /// What somebody maps a file for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +53,10 @@ struct File {
     /// Pages written by programs whose writing back failed.
     unwritten: BTreeSet<u64>,
     purpose: Purpose,
+    /// Whether nobody maps it, though not everything is written back.
+    left: bool,
+    /// Where a reader in sequence touches the next page that is absent.
+    next: u64,
 }
 
 /// All mapped files. Index + 1 is the badge of an object's requests.
@@ -54,7 +64,10 @@ pub struct Live {
     port: Handle,
     files: Vec<Option<File>>,
     views: Views,
-    staging: Option<Staging>,
+    supplier: Supplier,
+    hand: Hand,
+    /// Files of which something was lost after nobody mapped them any more, and why.
+    lost: BTreeMap<(usize, Ino), Errno>,
 }
 
 fn pages_of(at: u64, end: u64) -> Range<u64> {
@@ -63,12 +76,14 @@ fn pages_of(at: u64, end: u64) -> Range<u64> {
 
 impl Live {
     /// None yet.
-    pub const fn new(port: Handle) -> Live {
+    pub fn new(port: Handle) -> Live {
         Live {
             port,
             files: Vec::new(),
             views: Views::new(),
-            staging: None,
+            supplier: Supplier::new(),
+            hand: Hand::default(),
+            lost: BTreeMap::new(),
         }
     }
 
@@ -102,6 +117,7 @@ impl Live {
         };
         let (file, _) = self.file(index).ok_or(ENOMEM as Errno)?;
         file.purpose = file.purpose.max(purpose);
+        file.left = false;
         Ok((file.object, file.size))
     }
 
@@ -130,6 +146,8 @@ impl Live {
             present: BTreeSet::new(),
             unwritten: BTreeSet::new(),
             purpose: Purpose::Read,
+            left: false,
+            next: 0,
         });
         Ok(index)
     }
@@ -148,18 +166,6 @@ impl Live {
     pub fn mount_of(&self, badge: u32) -> Option<usize> {
         let index = (badge as usize).checked_sub(1)?;
         Some(self.files.get(index)?.as_ref()?.mount)
-    }
-
-    /// Supplies pages that somebody waits for; what cannot be read is SIGBUS.
-    pub fn supply(&mut self, badge: u32, page: u64, count: u64, mounted: &mut Ext2<Disk>) {
-        let Some(Some(file)) = self.files.get_mut(badge as usize - 1) else {
-            return;
-        };
-        let count = count.clamp(1, SUPPLY);
-        if let Err(errno) = supply(&mut self.staging, file, page, count, mounted) {
-            log!("ext2", "inode {}, page {page}: errno {errno}", file.ino.0);
-            let _ = memory::fail(file.object, page, count);
-        }
     }
 
     /// Lays the pages that programs may have written over bytes read from the block cache.
@@ -225,77 +231,20 @@ impl Live {
         Ok(())
     }
 
-    /// Writes back what programs wrote through mappings of a file; whether there was anything.
-    pub fn flush(
-        &mut self,
-        (mount, ino): (usize, Ino),
-        mounted: &mut Ext2<Disk>,
-    ) -> Result<bool, Errno> {
-        match self.find(mount, ino) {
-            Some(index) => self.flush_index(index, mounted),
-            None => Ok(false),
-        }
-    }
-
-    fn flush_index(&mut self, index: usize, mounted: &mut Ext2<Disk>) -> Result<bool, Errno> {
-        let Some((file, views)) = self.file(index) else {
-            return Ok(false);
-        };
-        if file.purpose == Purpose::Read {
-            return Ok(false);
-        }
-        note_written(file)?;
-        let mut buffer = alloc::vec![0; PAGE_SIZE as usize];
-        let any = !file.unwritten.is_empty();
-        while let Some(&page) = file.unwritten.first() {
-            let at = page * PAGE_SIZE;
-            let length = file.size.saturating_sub(at).min(PAGE_SIZE) as usize;
-            let bytes = &mut buffer[..length];
-            views.read(file.object, at, bytes)?;
-            let written = mounted.write(file.ino, at, bytes, now()).map_err(errno)?;
-            if written < length {
-                return Err(linux_raw_sys::errno::ENOSPC as Errno);
-            }
-            file.unwritten.pop_first();
-        }
-        Ok(any)
-    }
-
-    /// The same for all files of a mount; the files that had something, and the first error.
-    pub fn flush_mount(
-        &mut self,
-        mount: usize,
-        mounted: &mut Ext2<Disk>,
-    ) -> (Vec<Ino>, Result<(), Errno>) {
-        let (mut changed, mut result) = (Vec::new(), Ok(()));
-        for index in 0..self.files.len() {
-            let Some(file) = self.files[index]
-                .as_ref()
-                .filter(|file| file.mount == mount)
-            else {
-                continue;
-            };
-            let ino = file.ino;
-            match self.flush_index(index, mounted) {
-                Ok(true) => changed.push(ino),
-                Ok(false) => {}
-                Err(errno) => {
-                    log!("ext2", "writing back inode {}: errno {errno}", ino.0);
-                    result = result.and(Err(errno));
-                }
-            }
-        }
-        (changed, result)
-    }
-
     /// Whether programs may be writing through mappings.
     pub fn may_change(&self) -> bool {
         let writes = |file: &File| file.purpose == Purpose::Write;
         self.files.iter().flatten().any(writes)
     }
 
-    /// Whether files of a mount are mapped.
-    pub fn is_mapped(&self, mount: usize) -> bool {
+    /// Whether programs map files of a mount.
+    pub fn is_used(&self, mount: usize) -> bool {
+        let is_used = |file: &File| file.mount == mount && !file.left;
+        self.files.iter().flatten().any(is_used)
+    }
+
+    /// Whether there are pages of files of a mount.
+    pub fn has_any(&self, mount: usize) -> bool {
         self.files.iter().flatten().any(|file| file.mount == mount)
     }
 
@@ -305,23 +254,9 @@ impl Live {
         Some((file.mount, file.ino))
     }
 
-    /// Nobody maps the file any more: it is written back and forgotten; its inode. What cannot be written is lost, as
-    /// with a `close` that nobody followed by `fsync`.
-    pub fn unused(&mut self, badge: u32, mounted: &mut Ext2<Disk>) -> Option<Ino> {
-        let index = badge as usize - 1;
-        let flushed = self.flush_index(index, mounted);
-        let file = self.files.get_mut(index)?;
-        if let Err(errno) = flushed {
-            let ino = file.as_ref()?.ino.0;
-            log!("ext2", "writing back inode {ino}: errno {errno}");
-        }
-        let file = file.take()?;
-        self.drop_file(&file, mounted);
-        Some(file.ino)
-    }
-
     /// Lets go of all files of a mount that is about to end.
     pub fn forget_mount(&mut self, mount: usize, mounted: &mut Ext2<Disk>) {
+        self.lost.retain(|&(of, _), _| of != mount);
         for index in 0..self.files.len() {
             if let Some(file) = self.files[index].take_if(|file| file.mount == mount) {
                 self.drop_file(&file, mounted);
@@ -336,49 +271,4 @@ impl Live {
             log!("ext2", "closing inode {}: {error}", file.ino.0);
         }
     }
-}
-
-/// Reads pages of a file and moves them into its object.
-fn supply(
-    staging: &mut Option<Staging>,
-    file: &mut File,
-    page: u64,
-    count: u64,
-    mounted: &mut Ext2<Disk>,
-) -> Result<(), Errno> {
-    if system::statistics()?.free_pages < RESERVE + count {
-        return Err(ENOMEM as Errno);
-    }
-    let staging = match staging {
-        Some(staging) => staging,
-        None => staging.insert(Staging::new(SUPPLY)?),
-    };
-    let count = count
-        .min(file.size.div_ceil(PAGE_SIZE).saturating_sub(page))
-        .max(1);
-    let bytes = &mut staging.bytes()[..(count * PAGE_SIZE) as usize];
-    let read = mounted
-        .read(file.ino, page * PAGE_SIZE, bytes)
-        .map_err(errno)?;
-    bytes[read..].fill(0);
-    staging.supply(file.object, page, count)?;
-    file.present.extend(page..page + count);
-    Ok(())
-}
-
-/// Learns which pages programs have written since the last time.
-fn note_written(file: &mut File) -> Result<(), Errno> {
-    let mut bitmap = [0; PAGES_MAX as usize / 64];
-    let pages = file.size.div_ceil(PAGE_SIZE);
-    for first in (0..pages).step_by(PAGES_MAX as usize) {
-        let count = PAGES_MAX.min(pages - first);
-        bitmap.fill(0);
-        if memory::clean(file.object, first, count, &mut bitmap)? == 0 {
-            continue;
-        }
-        let is_set = |page: &u64| bitmap[*page as usize / 64] >> (page % 64) & 1 != 0;
-        file.unwritten
-            .extend((0..count).filter(is_set).map(|page| first + page));
-    }
-    Ok(())
 }

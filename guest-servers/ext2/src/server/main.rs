@@ -29,12 +29,16 @@ mod service;
 use ferrix_abi::handle::Handle;
 use ferrix_rt::log;
 use ferrix_rt::proto::startup::{Startup, name};
+use ferrix_rt::sys::memory;
 
 ferrix_rt::server!(main);
 
 fn main(startup: &'static Startup) {
     let port = startup.handle(name::SELF).map(Handle).unwrap_or_default();
     let mut server = service::Server::new(port);
+    if let Err(error) = memory::watch(port, 0) {
+        log!("ext2", "will not be told when memory is short: {error:?}");
+    }
     if let Err(error) = ferrix_rt::service::run(port, &mut server) {
         log!("ext2", "cannot receive on its port: {error:?}");
     }

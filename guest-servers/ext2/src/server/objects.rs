@@ -62,6 +62,21 @@ impl Objects {
         });
     }
 
+    /// Lets go of what only this server holds, until `wanted` pages are given back; how many are.
+    pub fn reclaim(&mut self, wanted: u64) -> u64 {
+        let mut given = 0;
+        self.kept.retain(|object| {
+            let unused = memory::object_usage(object.handle).ok();
+            let pages = unused.filter(|usage| usage.users == 1 && given < wanted);
+            given += pages.map_or(0, |usage| usage.pages);
+            if pages.is_some() {
+                let _ = ipc::close(object.handle);
+            }
+            pages.is_none()
+        });
+        given
+    }
+
     fn find(&mut self, mount: usize, ino: Ino) -> Option<Object> {
         let at = self
             .kept

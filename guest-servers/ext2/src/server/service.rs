@@ -7,9 +7,10 @@ use super::objects::Objects;
 use alloc::vec::Vec;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{FOREVER, ready};
+use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_ext2::{Access, Ext2, Ino, MountOptions};
-use ferrix_proto::{file, filesystem};
 use ferrix_locks::service::Locks;
+use ferrix_proto::{file, filesystem};
 use ferrix_rt::connections::Connections;
 use ferrix_rt::service::{Caller, Errno, Outcome, Reply, Request, SESSION_RIGHTS, Service};
 use ferrix_rt::sys::{ipc, system};
@@ -57,9 +58,9 @@ pub struct Server {
     pub objects: Objects,
     /// Files that programs map.
     pub live: Live,
-    timer_armed: bool,
     /// Locks on files, by mount and inode.
     pub locks: Locks<(usize, Ino)>,
+    timer_armed: bool,
 }
 
 impl Server {
@@ -73,8 +74,8 @@ impl Server {
             windows,
             objects,
             live: Live::new(port),
-            timer_armed: false,
             locks: Locks::new(port),
+            timer_armed: false,
         }
     }
 
@@ -175,12 +176,12 @@ impl Server {
             .get_mut((badge as usize).checked_sub(1)?)?
             .as_mut()
     }
+
     /// Whether a file is open.
     pub fn is_open(&self, mount: usize, ino: Ino) -> bool {
         let is_it = |session: &Session| matches!(session, Session::File(file) if (file.mount, file.ino) == (mount, ino));
         self.sessions.iter().flatten().any(is_it)
     }
-
 
     /// Makes a session; the reply that gives it away.
     pub fn give(&mut self, session: Session) -> Result<Reply, Errno> {
@@ -259,14 +260,14 @@ impl Server {
         let (index, _) = self.mount_of(request)?;
         let is_open =
             |session: &Session| matches!(session, Session::File(file) if file.mount == index);
-        let busy = self.sessions.iter().flatten().any(is_open) || self.live.is_mapped(index);
+        let busy = self.sessions.iter().flatten().any(is_open) || self.live.is_used(index);
         if !forced && busy {
             return Err(linux_raw_sys::errno::EBUSY as Errno);
         }
         // What fails was logged, and is lost with the mount.
         let _ = self.flush_mount(index);
-        self.locks.forget(|&(mount, _)| mount == index);
         self.objects.forget_mount(index);
+        self.locks.forget(|&(mount, _)| mount == index);
         let (mounted, live) = self.with_live(index)?;
         live.forget_mount(index, mounted);
         for slot in &mut self.sessions {
@@ -338,20 +339,20 @@ impl Service for Server {
             file::GET_FLAGS => self.get_flags(request),
             file::SET_FLAGS => self.set_flags(request),
             file::GET_OBJECT => self.get_object(request),
+            file::FILESYSTEM_INFO => self.file_info(request),
             file::LOCK => self.lock(request),
             file::UNLOCK_ALL => self.unlock_all(request),
             file::LOCK_WHOLE => self.lock_whole(request),
-            file::FILESYSTEM_INFO => self.file_info(request),
             file::IOCTL => Err(linux_raw_sys::errno::ENOTTY as Errno),
             file::READ_DIRECTORY => Err(linux_raw_sys::errno::ENOTDIR as Errno),
             _ => Err(ENOSYS as Errno),
         }
     }
 
+    fn closed(&mut self, badge: u32) {
         if self.locks.owner_closed(badge) {
             return;
         }
-    fn closed(&mut self, badge: u32) {
         let slot = (badge as usize)
             .checked_sub(1)
             .and_then(|index| self.sessions.get_mut(index));
@@ -370,10 +371,10 @@ impl Service for Server {
             }
         }
     }
+
     fn cancelled(&mut self, caller: Caller) {
         self.locks.cancelled(caller);
     }
-
 
     fn notified(&mut self, badge: u32, _count: u64) {
         if badge == TIMER {
@@ -383,12 +384,23 @@ impl Service for Server {
     }
 
     fn page_wanted(&mut self, badge: u32, page: u64, count: u64) {
-        let Some(mount) = self.live.mount_of(badge) else {
-            return;
-        };
-        if let Ok((mounted, live)) = self.with_live(mount) {
-            live.supply(badge, page, count, mounted);
+        self.live.supply(badge, page, count, &mut self.mounts);
+    }
+
+    fn memory_low(&mut self, wanted: u64) -> u64 {
+        let mut given = self.objects.reclaim(wanted);
+        if given < wanted {
+            given += self.live.reclaim_urgently(wanted - given, &mut self.mounts);
         }
+        if given < wanted {
+            for mounted in self.mounts.iter_mut().flatten() {
+                match mounted.shrink_cache() {
+                    Ok(bytes) => given += bytes as u64 / PAGE_SIZE,
+                    Err(error) => log!("ext2", "writing back: {error}"),
+                }
+            }
+        }
+        given
     }
 
     fn object_unused(&mut self, badge: u32) {
@@ -417,7 +429,7 @@ pub fn write(
     bytes: &[u8],
 ) -> Result<usize, Errno> {
     let written = mounted.write(file.ino, at, bytes, now()).map_err(errno)?;
-    if live.is_mapped(file.mount) {
+    if live.has_any(file.mount) {
         let size = mounted.getattr(file.ino).map_err(errno)?.size;
         live.written((file.mount, file.ino), at, &bytes[..written], size)?;
     }
