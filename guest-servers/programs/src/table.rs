@@ -53,16 +53,34 @@ pub static TOOLS: &[Tool] = &[
         "test a condition",
     ),
     tool(
+        "asuser",
+        util::limits::asuser,
+        "asuser UID COMMAND [ARGUMENT]...",
+        "run a command as another user",
+    ),
+    tool(
         "basename",
         util::simple::basename,
         "basename PATH [SUFFIX]",
         "last part of a path",
     ),
     tool(
+        "bigmap",
+        util::bigmap::run,
+        "bigmap [-s SEED] [-n PAGES] FILE MIB",
+        "write and read a large file through a mapping",
+    ),
+    tool(
         "cat",
         util::cat::run,
         "cat [-n] [FILE]...",
         "files one after the other",
+    ),
+    tool(
+        "check_memory_violation",
+        util::limits::check_memory_violation,
+        "check_memory_violation [PID]",
+        "what a process may use, uses, and was refused",
     ),
     tool(
         "chmod",
@@ -75,6 +93,12 @@ pub static TOOLS: &[Tool] = &[
         util::files::chown,
         "chown USER[:GROUP] FILE...",
         "change owners",
+    ),
+    tool(
+        "coherence",
+        util::coherence::run,
+        "coherence [-s SEED] [-n OPERATIONS] [-t SECONDS] FILE",
+        "check that all ways to a file's bytes agree",
     ),
     tool("clear", util::simple::clear, "clear", "clear the screen"),
     tool(
@@ -207,6 +231,12 @@ pub static TOOLS: &[Tool] = &[
         "make links",
     ),
     tool(
+        "lockcheck",
+        util::lockcheck::run,
+        "lockcheck [NAME]...",
+        "check the system's file locks",
+    ),
+    tool(
         "ls",
         util::ls::run,
         "ls [-la1AdhiRrtSFC] [FILE]...",
@@ -217,12 +247,6 @@ pub static TOOLS: &[Tool] = &[
         util::memcheck::mapwrite,
         "mapwrite [-n] FILE TEXT",
         "write to a file through a mapping",
-    ),
-    tool(
-        "lockcheck",
-        util::lockcheck::run,
-        "lockcheck [NAME]...",
-        "check the system's file locks",
     ),
     tool(
         "memcheck",

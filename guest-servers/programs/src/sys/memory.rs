@@ -82,6 +82,8 @@ calls! {
     attach = SYS_shmat(id, address, flags);
     /// `shmdt`.
     detach = SYS_shmdt(address);
+    /// `fallocate`.
+    allocate = SYS_fallocate(fd, mode, offset, length);
     /// `fcntl`.
     control = SYS_fcntl(fd, command, argument);
 }
@@ -96,6 +98,18 @@ pub fn peek(address: usize) -> u8 {
 pub fn poke(address: usize, byte: u8) {
     // SAFETY: the address is in a writable mapping that the test made, of which Rust knows nothing.
     unsafe { (address as *mut u8).write_volatile(byte) }
+}
+
+/// Copies bytes out of a mapping.
+pub fn copy_out(address: usize, into: &mut [u8]) {
+    // SAFETY: the test mapped the range, readable, and Rust has no reference into it.
+    unsafe { std::ptr::copy_nonoverlapping(address as *const u8, into.as_mut_ptr(), into.len()) }
+}
+
+/// Copies bytes into a mapping.
+pub fn copy_in(address: usize, from: &[u8]) {
+    // SAFETY: the test mapped the range, writable, and Rust has no reference into it.
+    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), address as *mut u8, from.len()) }
 }
 
 /// What a child does with a byte.

@@ -3,10 +3,12 @@
 //! together; [`faults`] are those that exist to test the system. [`civil`], [`listing`],
 //! [`regex`], [`signals`] and [`users`] are shared.
 
+pub mod bigmap;
 pub mod bytes;
 pub mod cat;
 pub mod chmod;
 mod civil;
+pub mod coherence;
 pub mod columns;
 pub mod copy;
 pub mod date;
@@ -20,10 +22,11 @@ pub mod find;
 pub mod grep;
 pub mod kill;
 pub mod launch;
+pub mod limits;
 mod listing;
+pub mod lockcheck;
 pub mod ls;
 pub mod memcheck;
-pub mod lockcheck;
 pub mod printf;
 mod regex;
 pub mod seq;
