@@ -57,6 +57,17 @@ impl VmEntry {
         self.end - self.start
     }
 
+    /// Whether fresh private memory with `prot` could continue it.
+    #[inline(always)]
+    pub fn is_plain(&self, prot: Prot) -> bool {
+        self.object.is_none()
+            && self.prot == prot
+            && self.max == Prot::all()
+            && self.kind == Kind::Private
+            && self.inherit == Inherit::ByKind
+            && (self.flags - MapFlags::GROWS_DOWN).is_empty()
+    }
+
     /// Index of the object's page at `address`.
     pub fn index(&self, address: u64) -> u64 {
         (self.offset + (address - self.start)) / PAGE_SIZE

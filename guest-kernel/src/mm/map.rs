@@ -10,6 +10,7 @@ use core::ops::Range;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::{MMAP_BASE, MMAP_TOP, SYSTEM_MMAP_BASE, SYSTEM_MMAP_TOP, USER_BASE};
+use ferrix_abi::vm::Prot;
 
 use super::entry::VmEntry;
 
@@ -152,6 +153,26 @@ impl VmMap {
         Ok(address)
     }
 
+    /// Extends the mapping that ends where the search for a gap would begin, if it is private memory that differs in
+    /// nothing from a new one with `prot`, and there is room behind it. Returns where the extension begins.
+    #[inline(always)]
+    pub fn extend(&mut self, zone: Zone, length: u64, prot: Prot) -> Option<u64> {
+        let start = self.cursors[zone as usize];
+        let end = start + length;
+        let index = self.hint.get();
+        let [entry, rest @ ..] = self.entries.get_mut(index..)? else {
+            return None;
+        };
+        let limit = rest.first().map_or(u64::MAX, |next| next.start);
+        if entry.end != start || !entry.is_plain(prot) || end > limit.min(zone.range().end) {
+            return None;
+        }
+        entry.end = end;
+        self.cursors[zone as usize] = end;
+        self.mapped += length;
+        Some(start)
+    }
+
     fn gap_from(&self, start: u64, end: u64, length: u64) -> Option<u64> {
         let mut candidate = start;
         for entry in &self.entries[self.lower_bound(start)..] {
@@ -219,6 +240,19 @@ impl VmMap {
         Ok(Some(indices))
     }
 
+    /// Takes the end of the entry out that the last search found, if the range is that.
+    #[inline(always)]
+    pub fn cut_end(&mut self, range: &Range<u64>) -> Option<()> {
+        let entry = self.entries.get_mut(self.hint.get())?;
+        if entry.end != range.end || entry.start >= range.start {
+            return None;
+        }
+        entry.end = range.start;
+        self.mapped -= range.end - range.start;
+        self.lower_cursors(range.start);
+        Some(())
+    }
+
     /// Removes the entries at these indices, and lets their objects go.
     pub fn delete(&mut self, indices: Range<usize>) {
         let removed = &self.entries[indices.clone()];
@@ -276,6 +310,7 @@ impl VmMap {
         self.entries.try_reserve(more).map_err(|_| Error::NoMemory)
     }
 
+    #[inline]
     fn lower_cursors(&mut self, freed: u64) {
         let zone = if freed < SYSTEM_MMAP_BASE {
             Zone::Program

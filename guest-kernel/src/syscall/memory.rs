@@ -105,9 +105,21 @@ fn most(rights: Rights) -> Prot {
 /// `VmMap`.
 pub fn map(frame: &mut TrapFrame) -> Next {
     let [process, address, length, mode, object, offset] = frame.arguments();
+    if process as u32 | object as u32 == Handle::NONE.0
+        && let Some(address) = map_more(length, mode)
+    {
+        return Next::result(frame, Ok(address));
+    }
     let result = map_request(address, length, mode, Handle(object as u32), offset)
         .and_then(|request| with_space(Handle(process as u32), |space| space.map(request)));
     Next::result(frame, result)
+}
+
+#[inline(always)]
+fn map_more(length: u64, mode: u64) -> Option<u64> {
+    let prot = Prot::from_bits(mode as u32)?;
+    let flags = MapFlags::from_bits((mode >> 32) as u32)?;
+    with_current_space(|space| space.map_more(length, prot, flags))
 }
 
 fn map_request(
@@ -152,6 +164,10 @@ fn mapping_limit(rights: Rights, flags: MapFlags) -> Result<Prot> {
 /// `VmUnmap`.
 pub fn unmap(frame: &mut TrapFrame) -> Next {
     let [process, address, length, ..] = frame.arguments();
+    let own = process as u32 == Handle::NONE.0;
+    if own && with_current_space(|space| space.unmap_end(address, length)).is_some() {
+        return Next::result(frame, Ok(0));
+    }
     let result = with_space(Handle(process as u32), |space| space.unmap(address, length));
     Next::result(frame, result.map(|()| 0))
 }

@@ -156,6 +156,14 @@ impl Pmap {
         (region == address >> shift(1)).then(|| (Slot(slot), Pte(table(leaf)[slot].load(Relaxed))))
     }
 
+    /// Whether there may be pages in a range, as far as can be told at once.
+    #[inline]
+    pub fn may_hold(&self, range: &Range<u64>) -> bool {
+        let (region, leaf) = self.recent;
+        let known = region == range.start >> shift(1) && region == (range.end - 1) >> shift(1);
+        !known || lines(page(leaf).mask(), range, 0).next().is_some()
+    }
+
     /// Changes an entry in use of the table used last. Flushes nothing.
     #[inline]
     pub fn replace(&mut self, Slot(slot): Slot, pte: Pte) {

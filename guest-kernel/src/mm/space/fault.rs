@@ -12,7 +12,7 @@ use crate::mm::entry::{Kind, VmEntry};
 use crate::mm::frame::{self, page};
 use crate::mm::object::{Missing, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{After, Pmap, Pte, Slot};
+use crate::mm::pmap::{Pmap, Pte};
 use crate::mm::tlb::{self, Flush};
 
 /// What a growing stack leaves free below itself.
@@ -46,7 +46,7 @@ impl Access {
     /// Whether a mapping with this protection allows it. The processor cannot keep what it may execute or write from
     /// being read.
     #[inline]
-    fn is_allowed(self, prot: Prot) -> bool {
+    pub(super) fn is_allowed(self, prot: Prot) -> bool {
         prot.bits() & self as u32 != 0
     }
 }
@@ -111,14 +111,6 @@ impl AddressSpace {
     /// Makes the page at a user address accessible, or says why it cannot be.
     pub fn fault(&self, address: u64, access: Access) -> Result<(), FaultError> {
         self.lock().fault(self.root, address, access)
-    }
-
-    /// As [`fault`](Self::fault) for the most frequent of faults: the first touch of a page of private anonymous
-    /// memory, or the first write after `fork`, in the mapping and under the table that were used last. Nothing has
-    /// changed if it is another.
-    #[inline(always)]
-    pub fn touch_again(&self, address: u64, access: Access) -> Option<()> {
-        self.lock().touch_again(self.root, address, access)
     }
 
     /// What is to be asked of the pager after [`FaultError::Absent`]: the object, the page, and how many
@@ -187,51 +179,9 @@ impl Inner {
         Ok(())
     }
 
-    #[inline(always)]
-    fn touch_again(&mut self, root: PhysAddr, address: u64, access: Access) -> Option<()> {
-        let entry = self.map.hinted(address)?;
-        let (slot, old) = self.pmap.recent_slot(address)?;
-        if !access.is_allowed(entry.prot) {
-            return None;
-        }
-        if !old.is_empty() {
-            let copied = old.has(Pte::OWNED) && entry.kind == Kind::Private;
-            if !copied || access != Access::Write {
-                return None;
-            }
-            let writable = old.protected(entry.prot);
-            if page(old.frame()).refs() == 1 {
-                self.pmap.replace(slot, writable);
-                return Some(());
-            }
-            return self.copy(root, address, slot, writable);
-        }
-        if entry.object.is_some() || !self.limits.is_resident_allowed(self.pmap.resident()) {
-            return None;
-        }
-        let pte = Pte::new(Frame(0), entry.prot).with(Pte::OWNED);
-        let fresh = frame::alloc_zeroed()?;
-        if let After::Used = self.pmap.enter(slot, pte.with(fresh.address().0)) {
-            let end = entry.end;
-            self.fill_ahead(address & !(PAGE_SIZE - 1), end, pte);
-        }
-        Some(())
-    }
-
-    /// Replaces an anonymous page with several owners by a copy. `pte` shows the page as the copy is to be shown.
-    #[inline(never)]
-    fn copy(&mut self, root: PhysAddr, address: u64, slot: Slot, pte: Pte) -> Option<()> {
-        let (original, copy) = (pte.frame(), frame::alloc(0)?);
-        copy.copy_from(original);
-        self.pmap.replace(slot, pte.showing(copy));
-        tlb::flush(root, Flush::Pages(address & !(PAGE_SIZE - 1), 1));
-        frame::release(original);
-        Some(())
-    }
-
     /// Makes the next pages present behind one that was just touched, if it follows others.
     #[inline(never)]
-    fn fill_ahead(&mut self, address: u64, end: u64, pte: Pte) {
+    pub(super) fn fill_ahead(&mut self, address: u64, end: u64, pte: Pte) {
         let ahead = match self.pmap.run_before(address, LONG_RUN) {
             0 => return,
             LONG_RUN => FAR_AHEAD,

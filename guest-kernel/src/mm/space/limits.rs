@@ -77,6 +77,12 @@ impl Limits {
         }
     }
 
+    /// Whether the sums over mappings are limited.
+    #[inline]
+    pub(super) fn is_sized(&self) -> bool {
+        self.sized
+    }
+
     fn set(&mut self, which: Bound, most: u64) {
         self.most[which as usize] = most;
         self.sized = [Bound::Mapped, Bound::Data]

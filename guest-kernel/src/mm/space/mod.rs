@@ -12,6 +12,7 @@
 //! | `remap` | mappings that grow and move |
 //! | `limits` | what a process may use, and how often it wanted more |
 //! | `resident` | locked pages, and which are present |
+//! | `quick` | short ways for the most frequent of all these |
 //! | `fault` | demand zero, copy on write, fault-around, stack growth |
 //! | `fork` | the child's copy |
 //! | `transfer` | page ranges in messages |
@@ -24,6 +25,7 @@ mod fault;
 mod fork;
 mod limits;
 mod mapping;
+mod quick;
 mod remap;
 mod resident;
 mod shown;
