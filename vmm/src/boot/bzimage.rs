@@ -37,14 +37,15 @@ pub struct Header(pub setup_header);
 impl Header {
     /// What the protocol needs at least, for a kernel that is no bzImage.
     pub fn of_vmlinux() -> Self {
-        let mut header = setup_header::default();
-        header.boot_flag = BOOT_FLAG;
-        header.header = u32::from_le_bytes([b'H', b'd', b'r', b'S']);
-        header.version = OLDEST;
-        header.loadflags = LOADED_HIGH;
-        header.initrd_addr_max = INITRD_MAX;
-        header.cmdline_size = COMMAND_LINE_MAX;
-        Self(header)
+        Self(setup_header {
+            boot_flag: BOOT_FLAG,
+            header: u32::from_le_bytes([b'H', b'd', b'r', b'S']),
+            version: OLDEST,
+            loadflags: LOADED_HIGH,
+            initrd_addr_max: INITRD_MAX,
+            cmdline_size: COMMAND_LINE_MAX,
+            ..Default::default()
+        })
     }
 
     fn read(head: &[u8]) -> Self {

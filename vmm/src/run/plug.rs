@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::error::VmmError;
 use crate::kvm::{Vm, event_fd};
 use crate::memory::Ram;
-use crate::virtio::blk::{Blk, Worker};
+use crate::virtio::blk::{Blk, Desk, Worker};
 use crate::virtio::console::{Console, ConsoleBack, Window};
 use crate::virtio::mmio::Transport;
 use crate::virtio::rng::{Rng, RngBack};
@@ -117,20 +117,20 @@ impl Backs {
 }
 
 fn plug_disk(plug: &mut Plug<'_>, disk: Disk) -> Result<Worker, VmmError> {
-    let (disk, slot, interrupt) = (Arc::new(disk), Slot::default(), plug.interrupt()?);
+    let (disk, desk, interrupt) = (Arc::new(disk), Desk::default(), plug.interrupt()?);
     // Blocks when read, unlike the events of the event loop.
     let event = EventFd::new(libc::EFD_CLOEXEC).map_err(VmmError::host(MAKE_EVENT))?;
     let notified = event.try_clone().map_err(VmmError::host(MAKE_EVENT))?;
     let worker = Worker::new(
         disk.clone(),
         plug.ram.clone(),
-        slot.clone(),
+        desk.clone(),
         interrupt.clone(),
         notified,
     );
     plug.add(
         "disk",
-        Box::new(Blk::new(disk, slot)),
+        Box::new(Blk::new(disk, desk)),
         interrupt,
         vec![event],
     )?;

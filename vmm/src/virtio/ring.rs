@@ -1,4 +1,5 @@
-//! The device's loop over a ring, written once for all devices.
+//! A ring as devices use it: all available chains in one loop ([`serve`]), or one by one ([`take`],
+//! [`give_back`]) where several are served at the same time.
 
 use std::sync::atomic::Ordering;
 
@@ -40,15 +41,54 @@ pub fn serve(
                 return;
             };
             progress = true;
-            ignore(queue.add_used(ram, head, written));
-            if wants_interrupt(queue, ram) {
-                interrupt.used_buffers();
-            }
+            give_back(queue, ram, interrupt, head, written);
         }
         let more = queue.enable_notification(ram).unwrap_or(false);
         if !(more && progress) {
             return;
         }
+    }
+}
+
+/// A chain that was taken from a ring.
+pub struct Taken {
+    /// Which: to be given back.
+    pub head: u16,
+    /// Its buffers.
+    pub buffers: Buffers,
+    /// There are more.
+    pub more: bool,
+}
+
+/// Takes the next chain. The driver notifies of every one that it adds from now on.
+pub fn take(queue: &mut Queue, ram: &Ram) -> Option<Taken> {
+    if !queue.ready() {
+        return None;
+    }
+    let pop = |queue: &mut Queue| {
+        let chain = queue.pop_descriptor_chain(ram)?;
+        Some((chain.head_index(), Buffers::of(chain)))
+    };
+    let first = pop(queue);
+    let more = queue.enable_notification(ram).unwrap_or(false);
+    let (head, buffers) = match first {
+        Some(chain) => chain,
+        // One came before the driver knew that it has to notify.
+        None if more => pop(queue)?,
+        None => return None,
+    };
+    Some(Taken {
+        head,
+        buffers,
+        more,
+    })
+}
+
+/// Gives a chain back, with so many bytes written to its buffers.
+pub fn give_back(queue: &mut Queue, ram: &Ram, interrupt: &Interrupt, head: u16, written: u32) {
+    ignore(queue.add_used(ram, head, written));
+    if wants_interrupt(queue, ram) {
+        interrupt.used_buffers();
     }
 }
 

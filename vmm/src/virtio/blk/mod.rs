@@ -1,4 +1,4 @@
-//! virtio-blk (specification, section 5.2): a raw disk image, served by a thread of its own.
+//! virtio-blk (specification, section 5.2): a raw disk image, served by threads of its own.
 //!
 //! The front here knows the configuration space; [`worker`] waits for notifications and
 //! serves the queue; [`request`] decodes and executes one request.
@@ -12,9 +12,9 @@ use std::sync::Arc;
 use virtio_bindings::virtio_blk::*;
 
 pub use request::{BlkCounters, BlkSnapshot};
-pub use worker::Worker;
+pub use worker::{Desk, Worker};
 
-use super::{Activation, Slot, VirtioDevice, read_from};
+use super::{Activation, VirtioDevice, read_from};
 use crate::config::DiskMode;
 use crate::disk::{Disk, SECTOR};
 
@@ -23,6 +23,8 @@ const ID: u32 = 2;
 const QUEUE_SIZES: [u16; 1] = [256];
 /// Data buffers of a request: the queue less header and status.
 const SEG_MAX: u32 = QUEUE_SIZES[0] as u32 - 2;
+/// Sectors of the block in which hosts' file systems keep files.
+const PHYSICAL_BLOCK: u16 = 8;
 /// Ranges in one discard or write-zeroes request.
 pub(crate) const RANGES_MAX: u32 = 16;
 /// Sectors in one such range: 2 GiB.
@@ -31,15 +33,15 @@ pub(crate) const RANGE_SECTORS_MAX: u32 = 4 << 20;
 /// The front of a disk.
 pub struct Blk {
     disk: Arc<Disk>,
-    slot: Slot<Activation>,
+    desk: Desk,
     config: Vec<u8>,
 }
 
 impl Blk {
-    /// A front whose back looks into `slot`.
-    pub fn new(disk: Arc<Disk>, slot: Slot<Activation>) -> Self {
+    /// A front whose back works at this desk.
+    pub fn new(disk: Arc<Disk>, desk: Desk) -> Self {
         let config = config_space(&disk);
-        Self { disk, slot, config }
+        Self { disk, desk, config }
     }
 }
 
@@ -59,6 +61,14 @@ fn config_space(disk: &Disk) -> Vec<u8> {
     put(
         offset_of!(virtio_blk_config, blk_size),
         &(SECTOR as u32).to_le_bytes(),
+    );
+    put(
+        offset_of!(virtio_blk_config, physical_block_exp),
+        &[PHYSICAL_BLOCK.trailing_zeros() as u8],
+    );
+    put(
+        offset_of!(virtio_blk_config, min_io_size),
+        &PHYSICAL_BLOCK.to_le_bytes(),
     );
     put(
         offset_of!(virtio_blk_config, max_discard_sectors),
@@ -90,8 +100,10 @@ impl VirtioDevice for Blk {
     }
 
     fn features(&self) -> u64 {
-        let always =
-            1 << VIRTIO_BLK_F_SEG_MAX | 1 << VIRTIO_BLK_F_BLK_SIZE | 1 << VIRTIO_BLK_F_FLUSH;
+        let always = 1 << VIRTIO_BLK_F_SEG_MAX
+            | 1 << VIRTIO_BLK_F_BLK_SIZE
+            | 1 << VIRTIO_BLK_F_FLUSH
+            | 1 << VIRTIO_BLK_F_TOPOLOGY;
         let access = match self.disk.mode {
             DiskMode::ReadOnly => 1 << VIRTIO_BLK_F_RO,
             DiskMode::ReadWrite | DiskMode::Snapshot => {
@@ -110,11 +122,12 @@ impl VirtioDevice for Blk {
     }
 
     fn activate(&mut self, activation: Activation) {
-        *self.slot.lock() = Some(activation);
+        *self.desk.slot.lock() = Some(activation);
     }
 
     fn reset(&mut self) {
-        *self.slot.lock() = None;
+        *self.desk.slot.lock() = None;
+        self.desk.in_flight.wait();
     }
 }
 

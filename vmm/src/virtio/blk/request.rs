@@ -26,7 +26,7 @@ pub enum CacheMode {
     WriteThrough,
 }
 
-/// What a disk did; written by its thread alone.
+/// What a disk did.
 #[derive(Debug, Default)]
 pub struct BlkCounters {
     reads: AtomicU64,

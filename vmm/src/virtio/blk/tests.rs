@@ -33,15 +33,15 @@ fn rig(read_only: bool, features: u64) -> Rig {
         holds: None,
     };
     let disk = Arc::new(Disk::open(&config).unwrap());
-    let (ram, (interrupt, edges), slot) = (ram(), interrupt(), Slot::default());
+    let (ram, (interrupt, edges), desk) = (ram(), interrupt(), Desk::default());
     let notified = event();
     let driver = Driver::new(
-        Box::new(Blk::new(disk.clone(), slot.clone())),
+        Box::new(Blk::new(disk.clone(), desk.clone())),
         &ram,
         &interrupt,
         vec![notified.try_clone().unwrap()],
     );
-    let worker = Worker::new(disk, ram, slot, interrupt, notified);
+    let worker = Worker::new(disk, ram, desk, interrupt, notified);
     assert!(driver.negotiate(VERSION_1 | features));
     Rig {
         driver,
@@ -287,4 +287,88 @@ fn a_driver_that_wants_no_interrupts_gets_none() {
         assert_eq!(rig.edges.count(), edges, "avail.flags {flags}");
     }
     assert_eq!(used(&ring).0, 2);
+}
+
+#[test]
+fn requests_in_flight_are_given_back_in_any_order() {
+    let rig = rig(false, 0);
+    let ram = rig.driver.ram.clone();
+    let ring = rig.ring(&ram);
+    rig.header(VIRTIO_BLK_T_IN, 1);
+    for (first, length) in [(0, 512), (3, 1024)] {
+        offer(
+            &ring,
+            first,
+            &[Out(HEADER, 16), In(DATA, length), In(STATUS, 1)],
+        );
+    }
+    let first = rig.worker.take().unwrap();
+    let second = rig.worker.take().unwrap();
+    assert!(rig.worker.take().is_none());
+    rig.worker.finish(second);
+    assert_eq!(used(&ring), (1, 1025));
+    rig.worker.finish(first);
+    assert_eq!(used(&ring), (2, 513));
+    assert_eq!(rig.edges.count(), 2);
+}
+
+#[test]
+fn a_reset_waits_for_requests_in_flight() {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    let rig = rig(false, 0);
+    let ram = rig.driver.ram.clone();
+    let ring = rig.ring(&ram);
+    rig.header(VIRTIO_BLK_T_IN, 0);
+    offer(&ring, 0, &[Out(HEADER, 16), In(DATA, 512), In(STATUS, 1)]);
+    let job = rig.worker.take().unwrap();
+    let finished = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let resetter = scope.spawn(|| {
+            rig.driver.transport.reset();
+            assert!(finished.load(SeqCst), "the reset did not wait");
+        });
+        while rig.worker.desk_is_full() {
+            std::thread::yield_now();
+        }
+        finished.store(true, SeqCst);
+        rig.worker.finish(job);
+        resetter.join().unwrap();
+    });
+    assert_eq!(used(&ring).0, 0, "the ring is not the device's any more");
+}
+
+#[test]
+fn errors_of_the_host_reach_the_guest() {
+    let rig = rig(false, 0);
+    rig.file.as_file().set_len(1024).unwrap();
+    let read = |sector| rig.request(VIRTIO_BLK_T_IN, sector, &[In(DATA, 512)]).0;
+    assert_eq!(read(0), VIRTIO_BLK_S_OK);
+    assert_eq!(read(8), VIRTIO_BLK_S_IOERR);
+    assert_eq!(rig.worker.counters().errors, 1);
+}
+
+/// As a busy driver does it: all of the ring at once, with all threads awake.
+#[test]
+fn threads_serve_a_full_ring() {
+    let mut rig = rig(false, 0);
+    let ram = rig.driver.ram.clone();
+    let ring = rig.ring(&ram);
+    rig.header(VIRTIO_BLK_T_IN, 2);
+    for first in 0..5 {
+        offer(
+            &ring,
+            3 * first,
+            &[Out(HEADER, 16), In(DATA, 512), In(STATUS, 1)],
+        );
+    }
+    rig.worker.start().unwrap();
+    rig.driver
+        .set(virtio_bindings::virtio_mmio::VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+    while used(&ring).0 < 5 {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        (rig.worker.counters().reads, rig.driver.bytes(DATA, 1)[0]),
+        (5, 2)
+    );
 }

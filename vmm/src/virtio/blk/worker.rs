@@ -1,8 +1,12 @@
-//! The thread of a disk: sleeps until the driver notifies the queue, then serves it.
+//! The threads of a disk: each sleeps until the driver notifies the queue, and then takes one request after
+//! the other, so that as many are in flight as there are threads.
+//!
+//! Whoever takes a request and sees more wakes the next thread. The ring is locked while a request is taken
+//! or given back, not while it is served; a reset waits for those in flight ([`InFlight`]).
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
 
 use virtio_bindings::virtio_blk::VIRTIO_BLK_F_FLUSH;
@@ -11,23 +15,57 @@ use vmm_sys_util::eventfd::EventFd;
 use super::request::{BlkCounters, BlkSnapshot, CacheMode, Executor};
 use crate::disk::Disk;
 use crate::memory::Ram;
-use crate::virtio::ring::{Served, serve};
-use crate::virtio::{Activation, Interrupt, Slot};
+use crate::virtio::ring;
+use crate::virtio::{Activation, Buffers, Interrupt, Slot};
 
+/// Requests of a disk that are served at the same time.
+const THREADS: usize = 4;
 const STACK_SIZE: usize = 256 << 10;
+
+/// The requests in flight: each holds a guard.
+#[derive(Clone, Debug, Default)]
+pub struct InFlight(Arc<RwLock<()>>);
+
+impl InFlight {
+    fn enter(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when there are none. No more can come: the ring was taken away before.
+    pub fn wait(&self) {
+        drop(self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// What threads and front of a disk share.
+#[derive(Clone, Default)]
+pub struct Desk {
+    /// The ring, while there is one.
+    pub slot: Slot<Activation>,
+    /// Requests taken from it.
+    pub in_flight: InFlight,
+}
+
+/// A request that was taken and not yet given back.
+pub struct Job<'a> {
+    head: u16,
+    cache: CacheMode,
+    buffers: Buffers,
+    _guard: RwLockReadGuard<'a, ()>,
+}
 
 /// The back of a disk.
 pub struct Worker {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
     disk: Arc<Disk>,
     ram: Arc<Ram>,
-    slot: Slot<Activation>,
+    desk: Desk,
     interrupt: Arc<Interrupt>,
-    /// Blocks when read: the thread sleeps here.
+    /// Blocks when read: the threads sleep here.
     notified: EventFd,
     stopping: AtomicBool,
     counters: BlkCounters,
@@ -38,14 +76,14 @@ impl Worker {
     pub fn new(
         disk: Arc<Disk>,
         ram: Arc<Ram>,
-        slot: Slot<Activation>,
+        desk: Desk,
         interrupt: Arc<Interrupt>,
         notified: EventFd,
     ) -> Self {
         let shared = Shared {
             disk,
             ram,
-            slot,
+            desk,
             interrupt,
             notified,
             stopping: AtomicBool::new(false),
@@ -53,17 +91,19 @@ impl Worker {
         };
         Self {
             shared: Arc::new(shared),
-            thread: None,
+            threads: Vec::new(),
         }
     }
 
-    /// Starts the thread.
+    /// Starts the threads.
     pub fn start(&mut self) -> io::Result<()> {
-        let shared = self.shared.clone();
-        let thread = thread::Builder::new()
-            .name("disk".into())
-            .stack_size(STACK_SIZE);
-        self.thread = Some(thread.spawn(move || shared.run())?);
+        for _ in 0..THREADS {
+            let shared = self.shared.clone();
+            let thread = thread::Builder::new()
+                .name("disk".into())
+                .stack_size(STACK_SIZE);
+            self.threads.push(thread.spawn(move || shared.run())?);
+        }
         Ok(())
     }
 
@@ -79,15 +119,34 @@ impl Worker {
             .counters
             .snapshot(&shared.disk.path, shared.interrupt.raised())
     }
+
+    /// Whether the driver has set up the device.
+    #[cfg(test)]
+    pub fn desk_is_full(&self) -> bool {
+        self.shared.desk.slot.lock().is_some()
+    }
+
+    /// Takes a request, as the threads do.
+    #[cfg(test)]
+    pub fn take(&self) -> Option<Job<'_>> {
+        self.shared.take()
+    }
+
+    /// Serves a request that was taken.
+    #[cfg(test)]
+    pub fn finish(&self, job: Job<'_>) {
+        self.shared.finish(job);
+    }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        let woken = self.shared.notified.write(1);
-        if let (Ok(()), Some(thread)) = (woken, self.thread.take()) {
-            // A panic of the thread has been printed already.
-            let _ = thread.join();
+        if self.shared.notified.write(1).is_ok() {
+            for thread in self.threads.drain(..) {
+                // A panic of the thread has been printed already.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -97,31 +156,55 @@ impl Shared {
         while self.notified.read().is_ok() && !self.stopping.load(Ordering::SeqCst) {
             self.serve_available();
         }
+        self.wake_next();
+    }
+
+    fn wake_next(&self) {
+        // A full counter wakes as well.
+        let _ = self.notified.write(1);
     }
 
     fn serve_available(&self) {
-        let mut slot = self.slot.lock();
-        let Some(activation) = slot.as_mut() else {
-            return;
-        };
+        while let Some(job) = self.take() {
+            self.finish(job);
+        }
+    }
+
+    fn take(&self) -> Option<Job<'_>> {
+        let mut slot = self.desk.slot.lock();
+        let activation = slot.as_mut()?;
+        if self.stopping.load(Ordering::SeqCst) {
+            return None;
+        }
         let cache = match activation.has(VIRTIO_BLK_F_FLUSH) {
             true => CacheMode::WriteBack,
             false => CacheMode::WriteThrough,
         };
+        let taken = ring::take(activation.queues.first_mut()?, &self.ram)?;
+        if taken.more {
+            self.wake_next();
+        }
+        Some(Job {
+            head: taken.head,
+            cache,
+            buffers: taken.buffers,
+            _guard: self.desk.in_flight.enter(),
+        })
+    }
+
+    fn finish(&self, job: Job<'_>) {
         let executor = Executor {
             disk: &self.disk,
             ram: &self.ram,
             counters: &self.counters,
-            cache,
+            cache: job.cache,
         };
-        let Some(queue) = activation.queues.first_mut() else {
-            return;
-        };
-        serve(queue, &self.ram, &self.interrupt, |buffers| {
-            match self.stopping.load(Ordering::SeqCst) {
-                true => Served::Later,
-                false => Served::Used(executor.serve(buffers)),
-            }
-        });
+        let written = executor.serve(job.buffers);
+        // There is no ring if the driver resets the device and waits for us.
+        if let Some(activation) = self.desk.slot.lock().as_mut()
+            && let Some(queue) = activation.queues.first_mut()
+        {
+            ring::give_back(queue, &self.ram, &self.interrupt, job.head, written);
+        }
     }
 }
