@@ -70,6 +70,7 @@ pub static TOOLS: &[Tool] = &[
         "bigmap [-s SEED] [-n PAGES] FILE MIB",
         "write and read a large file through a mapping",
     ),
+    tool("bomb", util::eat::bomb, "bomb SECONDS", "fork without end"),
     tool(
         "cat",
         util::cat::run,
@@ -162,6 +163,12 @@ pub static TOOLS: &[Tool] = &[
         "room that files take",
     ),
     tool(
+        "eat",
+        util::eat::eat,
+        "eat KIND [MOST]",
+        "take all there is of something",
+    ),
+    tool(
         "echo",
         util::echo::run,
         "echo [-neE] [TEXT]...",
@@ -223,6 +230,12 @@ pub static TOOLS: &[Tool] = &[
         util::faults::kwrite,
         "kwrite",
         "write to the kernel's memory",
+    ),
+    tool(
+        "limitcheck",
+        util::limitcheck::run,
+        "limitcheck [NAME]...",
+        "check what resource limits do",
     ),
     tool(
         "ln",

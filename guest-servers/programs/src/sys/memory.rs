@@ -171,6 +171,24 @@ pub fn truncate(fd: i32, length: usize) -> io::Result<()> {
     check(unsafe { libc::ftruncate(fd, length as i64) }).map(drop)
 }
 
+/// Writes at the end of what was written to a descriptor of a test's own.
+pub fn append(fd: i32, bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: a live slice.
+    result(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) as libc::c_long }).map(drop)
+}
+
+/// Reads from a descriptor of a test's own; how many bytes.
+pub fn read(fd: i32, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: a live slice.
+    result(unsafe { libc::read(fd, into.as_mut_ptr().cast(), into.len()) as libc::c_long })
+}
+
+/// Makes reads and writes of a file not wait.
+pub fn set_non_blocking(file: &impl std::os::fd::AsRawFd) -> io::Result<()> {
+    // SAFETY: the file is open.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) }).map(drop)
+}
+
 /// Closes a descriptor of a test's own.
 pub fn close(fd: i32) -> io::Result<()> {
     // SAFETY: no Rust object owns the descriptor.

@@ -6,6 +6,7 @@
 pub mod fault;
 pub mod fd;
 pub mod fs;
+pub mod limit;
 pub mod lock;
 pub mod memory;
 pub mod process;

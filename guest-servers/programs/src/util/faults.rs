@@ -139,7 +139,7 @@ pub fn syscall(cx: &mut Cx) -> Outcome {
 }
 
 /// `ENOSYS` and the like.
-fn error_name(why: &io::Error) -> String {
+pub fn error_name(why: &io::Error) -> String {
     let names = [
         (libc::EPERM, "EPERM"),
         (libc::ENOENT, "ENOENT"),
@@ -156,6 +156,10 @@ fn error_name(why: &io::Error) -> String {
         (libc::ENODEV, "ENODEV"),
         (libc::ENOTDIR, "ENOTDIR"),
         (libc::EINVAL, "EINVAL"),
+        (libc::ENFILE, "ENFILE"),
+        (libc::EMFILE, "EMFILE"),
+        (libc::EFBIG, "EFBIG"),
+        (libc::ENOSPC, "ENOSPC"),
         (libc::ENOTTY, "ENOTTY"),
         (libc::ESPIPE, "ESPIPE"),
         (libc::ERANGE, "ERANGE"),

@@ -14,7 +14,7 @@ use crate::sys::fd::Fd;
 use crate::sys::process;
 
 /// Why a program could not be started: 127 when it is not there, else 126.
-fn refused(name: &OsString, why: &io::Error) -> Fail {
+pub fn refused(name: &OsString, why: &io::Error) -> Fail {
     let status = if why.kind() == io::ErrorKind::NotFound {
         127
     } else {

@@ -2,6 +2,7 @@
 
 mod flow;
 mod jobs;
+mod limits;
 mod lookup;
 mod read;
 mod vars;
@@ -22,7 +23,7 @@ pub struct Builtin {
 }
 
 /// All builtins by name.
-static BUILTINS: [Builtin; 33] = [
+static BUILTINS: [Builtin; 34] = [
     Builtin {
         name: ".",
         run: flow::source,
@@ -138,6 +139,10 @@ static BUILTINS: [Builtin; 33] = [
     Builtin {
         name: "type",
         run: lookup::type_of,
+    },
+    Builtin {
+        name: "ulimit",
+        run: limits::ulimit,
     },
     Builtin {
         name: "umask",

@@ -26,6 +26,11 @@ pub type Check = fn() -> Result<(), Wrong>;
 pub struct Wrong(String);
 
 impl Wrong {
+    /// What is wrong.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The same, with the place where it is.
     pub fn at(self, place: &str) -> Wrong {
         Wrong(format!("{place}: {}", self.0))
