@@ -2,6 +2,7 @@
 
 mod interactive;
 mod memory;
+mod pointers;
 mod sandbox;
 mod shell;
 mod utilities;
