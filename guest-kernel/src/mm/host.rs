@@ -31,8 +31,8 @@ impl PagerLink {
 
 /// As in the kernel.
 pub const MAX_CPUS: usize = 32;
-/// "RAM" of the tests, in pages.
-pub const PAGES: u32 = 64 << 8;
+/// "RAM" of the tests, in pages. (Miri looks after each byte of it.)
+pub const PAGES: u32 = if cfg!(miri) { 24 << 8 } else { 64 << 8 };
 /// The frames below this one belong to the kernel-wide allocator, the others to tests of their own.
 pub const KERNEL_PAGES: u32 = PAGES / 2;
 

@@ -21,7 +21,7 @@ use crate::mm::gather::Gather;
 use crate::mm::map::{Zone, check_range};
 use crate::mm::object::{Home, Mapped, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{Pte, Visitor};
+use crate::mm::pmap::{Pmap, Pte, Visitor};
 
 /// One mapping on its way: addresses are relative to the range's start.
 #[derive(Debug)]
@@ -45,9 +45,9 @@ impl Drop for Owned {
 impl AddressSpace {
     /// Maps ranges of this address space into `target`; returns their addresses there.
     ///
-    /// `Invalid` for a malformed item, `Fault` where nothing is mapped, `AccessDenied` for sharing
-    /// memory for writing that the sender may not write, `NoMemory`. On error nothing has changed
-    /// hands.
+    /// `Invalid` for a malformed item or a copy of device registers, `Fault` where nothing is mapped or a
+    /// pager has yet to supply what is to be shared, `AccessDenied` for memory that the sender may
+    /// not use so, `NoMemory`. On error nothing has changed hands.
     pub fn share_ranges(
         &self,
         target: &AddressSpace,
@@ -56,6 +56,9 @@ impl AddressSpace {
         let mut addresses = ArrayVec::new();
         if items.len() > MAPS_MAX {
             return Err(Error::TooBig);
+        }
+        if items.len() > 1 {
+            self.check_items(items)?;
         }
         for item in items {
             match self.share_one(target, item) {
@@ -77,13 +80,19 @@ impl AddressSpace {
         Ok(addresses)
     }
 
+    /// Checks all ranges before the first is touched: sharing turns private memory into an object.
+    #[cold]
+    fn check_items(&self, items: &[MapItem]) -> Result<()> {
+        let mut inner = self.lock();
+        items.iter().try_for_each(|item| {
+            let (range, mode) = decode(item)?;
+            inner.check_transfer(&range, mode)
+        })
+    }
+
     /// Transfers one range, but leaves the sender's mapping in place.
     fn share_one(&self, target: &AddressSpace, item: &MapItem) -> Result<u64> {
-        let range = check_range(item.address, item.length)?;
-        let mode = MapMode(item.mode);
-        if mode.0 > MapMode::COPY.0 {
-            return Err(Error::Invalid);
-        }
+        let (range, mode) = decode(item)?;
         let pieces = self.lock().prepare(&range, mode, self.root, &self.home)?;
         target.receive(pieces, item.length)
     }
@@ -102,10 +111,25 @@ impl AddressSpace {
     }
 }
 
+/// The range and the mode of a well-formed item.
+fn decode(item: &MapItem) -> Result<(Range<u64>, MapMode)> {
+    let range = check_range(item.address, item.length)?;
+    let mode = MapMode(item.mode);
+    if mode.0 > MapMode::COPY.0 {
+        return Err(Error::Invalid);
+    }
+    Ok((range, mode))
+}
+
+fn shares(mode: MapMode) -> bool {
+    mode == MapMode::SHARE_READ || mode == MapMode::SHARE_WRITE
+}
+
 impl Inner {
     fn add_piece(&mut self, mut piece: Piece, start: u64, home: &Home) -> Result<()> {
         let mut entry = piece.entry;
-        entry.object = entry.object.map(|object| object.for_space(home));
+        let object = entry.object.map(|object| object.for_space(home));
+        entry.object = object.transpose()?;
         let prot = entry.prot;
         entry.start += start;
         entry.end += start;
@@ -128,7 +152,7 @@ impl Inner {
         root: PhysAddr,
         home: &Home,
     ) -> Result<Vec<Piece>> {
-        let sharing = mode == MapMode::SHARE_READ || mode == MapMode::SHARE_WRITE;
+        let sharing = shares(mode);
         self.check_transfer(range, mode)?;
         let indices = self.map.isolate(range)?;
         let mut pieces = Vec::new();
@@ -144,27 +168,38 @@ impl Inner {
             } else {
                 self.owned_pages(index, root)?
             };
-            let entry = piece_entry(&self.map.entries()[index], range.start, mode);
+            let entry = piece_entry(&self.map.entries()[index], range.start, mode)?;
             pieces.push(Piece { entry, pages });
         }
         Ok(pieces)
     }
 
-    fn check_transfer(&self, range: &Range<u64>, mode: MapMode) -> Result<()> {
+    fn check_transfer(&mut self, range: &Range<u64>, mode: MapMode) -> Result<()> {
+        let needed = if mode == MapMode::SHARE_WRITE {
+            Prot::WRITE
+        } else {
+            Prot::READ
+        };
         let mut covered = range.start;
-        for entry in &self.map.entries()[self.map.lower_bound(range.start)..] {
+        let first = self.map.lower_bound(range.start);
+        for entry in &self.map.entries()[first..] {
             if covered >= range.end || entry.start > covered {
                 break;
             }
-            let needed = if mode == MapMode::SHARE_WRITE {
-                Prot::WRITE
-            } else {
-                Prot::READ
-            };
             if !entry.prot.contains(needed) {
                 return Err(Error::AccessDenied);
             }
-            covered = entry.end;
+            let end = entry.end.min(range.end);
+            match &entry.object {
+                Some(object) if mode == MapMode::COPY && object.is_physical() => {
+                    return Err(Error::Invalid);
+                }
+                // What a pager has not supplied cannot be copied now: the sender touches it first.
+                Some(_) if shares(mode) && !is_present(entry, covered..end, &mut self.pmap) => {
+                    return Err(Error::Fault);
+                }
+                _ => covered = end,
+            }
         }
         if covered < range.end {
             Err(Error::Fault)
@@ -194,11 +229,6 @@ impl Inner {
         if entry.kind != Kind::Private {
             return Ok(());
         }
-        // What a pager has not supplied cannot be copied now: the sender touches it first.
-        if !self.is_present(index) {
-            return Err(Error::Fault);
-        }
-        let entry = &self.map.entries()[index];
         let object = VmObject::anonymous(entry.length())?;
         if let Some(original) = &entry.object {
             copy_object(original, entry, &object)?;
@@ -221,29 +251,22 @@ impl Inner {
         }
         // The entries go; the next touch shows the object's pages.
         self.pmap.walk(range, &mut Gather::new(root));
-        let lent = Mapped::new(object, home);
+        let lent = Mapped::new(object, home)?;
         let entry = &mut self.map.entries_mut(index..index + 1)[0];
         (entry.object, entry.offset, entry.kind) = (Some(lent), 0, Kind::Lent);
         Ok(())
     }
 }
 
-impl Inner {
-    /// Whether no page of a mapping of a paged object waits for its pager.
-    fn is_present(&mut self, index: usize) -> bool {
-        let (map, pmap) = self.parts();
-        let entry = &map.entries()[index];
-        let Some(object) = entry
-            .object
-            .as_ref()
-            .filter(|shown| shown.pager().is_some())
-        else {
-            return true;
-        };
-        (entry.start..entry.end)
-            .step_by(PAGE_SIZE as usize)
-            .all(|address| !pmap.get(address).is_empty() || object.has(entry.index(address)))
-    }
+/// Whether no page of a range of a private mapping waits for its object's pager.
+fn is_present(entry: &VmEntry, range: Range<u64>, pmap: &mut Pmap) -> bool {
+    let paged = |shown: &&Mapped| entry.kind == Kind::Private && shown.pager().is_some();
+    let Some(object) = entry.object.as_ref().filter(paged) else {
+        return true;
+    };
+    range
+        .step_by(PAGE_SIZE as usize)
+        .all(|address| !pmap.get(address).is_empty() || object.has(entry.index(address)))
 }
 
 /// Copies the pages that are present in a private mapping's object into a new one.
@@ -264,7 +287,7 @@ fn copy_object(original: &VmObject, entry: &VmEntry, object: &Arc<VmObject>) -> 
 }
 
 /// The receiver's mapping, relative to the start of the range.
-fn piece_entry(entry: &VmEntry, base: u64, mode: MapMode) -> VmEntry {
+fn piece_entry(entry: &VmEntry, base: u64, mode: MapMode) -> Result<VmEntry> {
     let prot = match mode {
         MapMode::SHARE_READ => Prot::READ,
         MapMode::SHARE_WRITE => Prot::READ | Prot::WRITE,
@@ -274,10 +297,11 @@ fn piece_entry(entry: &VmEntry, base: u64, mode: MapMode) -> VmEntry {
         (MapMode::COPY, _) | (_, Kind::Private) => Kind::Private,
         _ => Kind::Shared,
     };
-    VmEntry {
+    let object = entry.object.as_ref().map(Mapped::another).transpose()?;
+    Ok(VmEntry {
         start: entry.start - base,
         end: entry.end - base,
-        object: entry.object.clone(),
+        object,
         offset: entry.offset,
         prot,
         max: if kind == Kind::Private {
@@ -288,7 +312,7 @@ fn piece_entry(entry: &VmEntry, base: u64, mode: MapMode) -> VmEntry {
         kind,
         inherit: Inherit::ByKind,
         flags: entry.flags & MapFlags::UNCACHED,
-    }
+    })
 }
 
 /// Collects owned pages with a reference each, and write-protects them.
