@@ -164,6 +164,8 @@ pub struct SlabInfo {
     pub active: u64,
     /// Objects free in the CPUs' magazines.
     pub cached: u64,
+    /// Objects that a CPU's magazine holds.
+    pub magazine: u64,
     /// Slabs.
     pub slabs: u64,
     /// Slabs of which an object is in use or in a magazine.

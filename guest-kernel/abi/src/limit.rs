@@ -107,10 +107,6 @@ pub struct LimitInfo {
     pub used: [u64; RESOURCES],
     /// How often each limit refused something to this process.
     pub violations: [u64; RESOURCES],
-    /// Most bytes mapped at a time, all parts of the address space.
-    pub peak_mapped: u64,
-    /// Most pages present at a time.
-    pub peak_resident: u64,
 }
 
 impl Default for LimitInfo {
@@ -119,8 +115,6 @@ impl Default for LimitInfo {
             limits: DEFAULTS,
             used: [0; RESOURCES],
             violations: [0; RESOURCES],
-            peak_mapped: 0,
-            peak_resident: 0,
         }
     }
 }

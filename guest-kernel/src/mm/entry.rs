@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use ferrix_abi::error::Result;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::vm::{MapFlags, Prot, Region};
 
@@ -29,7 +30,7 @@ pub enum Inherit {
 }
 
 /// A mapping: addresses `start..end`, page-aligned.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct VmEntry {
     /// First address.
     pub start: u64,
@@ -52,6 +53,12 @@ pub struct VmEntry {
 }
 
 impl VmEntry {
+    /// One more entry like this, of the same address space.
+    pub fn copy(&self) -> Result<VmEntry> {
+        let object = self.object.as_ref().map(Mapped::another).transpose()?;
+        Ok(VmEntry { object, ..*self })
+    }
+
     /// Bytes.
     pub fn length(&self) -> u64 {
         self.end - self.start
@@ -95,9 +102,9 @@ impl VmEntry {
     }
 
     /// Splits off what lies from `at` on.
-    pub fn split_off(&mut self, at: u64) -> VmEntry {
+    pub fn split_off(&mut self, at: u64) -> Result<VmEntry> {
         debug_assert!(self.start < at && at < self.end);
-        let mut upper = self.clone();
+        let mut upper = self.copy()?;
         upper.offset += if self.object.is_some() {
             at - self.start
         } else {
@@ -107,7 +114,7 @@ impl VmEntry {
         // Only the lowest part of a stack grows.
         upper.flags.remove(MapFlags::GROWS_DOWN);
         self.end = at;
-        upper
+        Ok(upper)
     }
 
     /// Whether `next` continues this mapping, so that both can be one.

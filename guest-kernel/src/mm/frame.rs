@@ -27,6 +27,8 @@ const MARGIN: u64 = 128;
 const LOW_WATER: u64 = 1024;
 /// With so many they need give back no more.
 const HIGH_WATER: u64 = LOW_WATER + 256;
+/// Order of blocks that the reserve is not for.
+const LARGE: usize = 2;
 /// Fewer free frames than this are not handed out ahead of need.
 const RUN_MIN: u64 = 2048;
 /// Frames that are taken as one run.
@@ -315,9 +317,13 @@ pub fn alloc_block_zeroed(order: usize) -> Option<Frame> {
     Some(first)
 }
 
-/// Takes frames for the kernel's heap, from the reserve if need be; any content.
+/// Takes frames for the kernel's heap, from the reserve if need be; any content. Large blocks, which only tables that
+/// grow want, leave the reserve alone: they may fail, and what is small must not.
 pub fn alloc_kernel(order: usize) -> Option<Frame> {
     let mut frames = FRAMES.lock();
+    if order >= LARGE && frames.free < RESERVE + (1 << order) {
+        return None;
+    }
     let frame = if order == 0 {
         frames.single()?
     } else {

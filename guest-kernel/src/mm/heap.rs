@@ -6,6 +6,9 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 
+use alloc::boxed::Box;
+
+use ferrix_abi::error::{Error, Result};
 use ferrix_abi::info::SlabInfo;
 
 use super::frame;
@@ -166,6 +169,21 @@ unsafe impl GlobalAlloc for Heap {
 #[global_allocator]
 static HEAP: Heap = Heap;
 
+/// A box, if there is memory for it.
+pub fn try_box<T>(value: T) -> Result<Box<T>> {
+    const { assert!(size_of::<T>() != 0) };
+    // SAFETY: the type has a size.
+    let place = unsafe { alloc::alloc::alloc(Layout::new::<T>()) }.cast::<T>();
+    if place.is_null() {
+        return Err(Error::NoMemory);
+    }
+    // SAFETY: the allocator that boxes use gave memory for a `T`, which nobody else has.
+    unsafe {
+        place.write(value);
+        Ok(Box::from_raw(place))
+    }
+}
+
 /// Gives the free objects that this CPU keeps back to their slabs.
 pub fn trim() {
     let mut magazines = CPUS[hw::cpu_id()].lock();
@@ -182,7 +200,9 @@ pub fn trim() {
 pub fn class_info(class: usize) -> Option<SlabInfo> {
     let slabs = SLABS.get(class)?;
     let cached = CPUS.iter().map(|cpu| cpu.lock()[class].count as u64).sum();
-    Some(slabs.lock().info(cached))
+    let info = slabs.lock().info(cached);
+    let magazine = MAGAZINE as u64;
+    Some(SlabInfo { magazine, ..info })
 }
 
 /// Frames in slabs.

@@ -208,8 +208,8 @@ impl VmMap {
     /// Splits entries so that the range consists of whole ones; returns their indices.
     pub fn isolate(&mut self, range: &Range<u64>) -> Result<Range<usize>> {
         self.make_room(2)?;
-        let first = self.split_at(range.start);
-        let last = self.split_at(range.end);
+        let first = self.split_at(range.start)?;
+        let last = self.split_at(range.end)?;
         Ok(first..last)
     }
 
@@ -265,15 +265,15 @@ impl VmMap {
     }
 
     /// Index of the first entry at or above `address`, after splitting the one that straddles it.
-    fn split_at(&mut self, address: u64) -> usize {
+    fn split_at(&mut self, address: u64) -> Result<usize> {
         let index = self.lower_bound(address);
         match self.entries.get_mut(index) {
             Some(entry) if entry.start < address => {
-                let upper = entry.split_off(address);
+                let upper = entry.split_off(address)?;
                 self.entries.insert(index + 1, upper);
-                index + 1
+                Ok(index + 1)
             }
-            _ => index,
+            _ => Ok(index),
         }
     }
 
@@ -322,12 +322,14 @@ impl VmMap {
     }
 
     /// The map of a child: `inherited` makes its entries from this map's.
-    pub fn fork(&self, inherited: impl Fn(&VmEntry) -> Option<VmEntry>) -> Result<VmMap> {
+    pub fn fork(&self, inherited: impl Fn(&VmEntry) -> Result<Option<VmEntry>>) -> Result<VmMap> {
         let mut entries = Vec::new();
         entries
             .try_reserve_exact(self.entries.len() + 4)
             .map_err(|_| Error::NoMemory)?;
-        entries.extend(self.entries.iter().filter_map(inherited));
+        for entry in &self.entries {
+            entries.extend(inherited(entry)?);
+        }
         let mapped = entries.iter().map(VmEntry::length).sum();
         Ok(VmMap {
             entries,

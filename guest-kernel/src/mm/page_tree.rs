@@ -9,6 +9,7 @@ use core::ops::Range;
 use ferrix_abi::error::Result;
 
 use super::frame;
+use super::heap::try_box;
 use super::phys::Frame;
 
 const LEAF_BITS: u32 = 5;
@@ -45,13 +46,13 @@ const fn shift(height: u32) -> u32 {
 
 fn new_node(height: u32) -> Result<Box<Node>> {
     frame::ensure_reserve()?;
-    Ok(Box::new(match height {
+    try_box(match height {
         0 => Node::Leaf(Leaf {
             frames: [0; LEAF],
             dirty: 0,
         }),
         _ => Node::Inner([const { None }; INNER]),
-    }))
+    })
 }
 
 impl PageTree {

@@ -60,6 +60,7 @@ impl Slabs {
             pages_per_slab: pages,
             active: self.used.saturating_sub(cached),
             cached,
+            magazine: 0,
             slabs,
             // Of the slabs with no object in use one at most is kept.
             active_slabs: slabs - u64::from(self.used == 0 && slabs != 0),

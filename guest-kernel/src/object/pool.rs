@@ -43,7 +43,7 @@ impl<T: Pooled> Pool<T> {
             }
             None => {
                 mm::ensure_reserve()?;
-                &*Box::leak(Box::new(T::fresh()))
+                &*Box::leak(mm::heap::try_box(T::fresh())?)
             }
         };
         self.used.add(core, 1);

@@ -12,6 +12,8 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Deref;
 
+use ferrix_abi::error::{Error, Result};
+
 use super::VmObject;
 use crate::mm::space::AddressSpace;
 
@@ -54,19 +56,21 @@ impl Users {
         }
     }
 
-    fn add(&mut self, space: Weak<AddressSpace>) -> u32 {
-        self.added += 1;
+    fn add(&mut self, space: Weak<AddressSpace>) -> Result<u32> {
         if self.free == 0 {
+            self.slots.try_reserve(1).map_err(|_| Error::NoMemory)?;
+            self.added += 1;
             self.slots.push(Slot::Used(space));
-            return self.slots.len() as u32 - 1;
+            return Ok(self.slots.len() as u32 - 1);
         }
+        self.added += 1;
         let place = self.free - 1;
         if let Slot::Free(next) =
             core::mem::replace(&mut self.slots[place as usize], Slot::Used(space))
         {
             self.free = next;
         }
-        place
+        Ok(place)
     }
 
     fn remove(&mut self, place: u32) -> Slot {
@@ -95,17 +99,17 @@ pub struct Mapped {
 impl Mapped {
     /// For an entry of an address space.
     #[inline]
-    pub fn new(object: Arc<VmObject>, home: &Home) -> Mapped {
+    pub fn new(object: Arc<VmObject>, home: &Home) -> Result<Mapped> {
         if !object.is_listed() {
-            return Mapped {
+            return Ok(Mapped {
                 object,
                 place: UNLISTED,
                 foreign: false,
-            };
+            });
         }
         let foreign = object.maker().is_some_and(|maker| maker != home.id);
-        let place = object.users.lock().add(home.space.clone());
-        Self::listed(object, place, foreign)
+        let place = object.users.lock().add(home.space.clone())?;
+        Ok(Self::listed(object, place, foreign))
     }
 
     fn listed(object: Arc<VmObject>, place: u32, foreign: bool) -> Mapped {
@@ -121,8 +125,23 @@ impl Mapped {
 
     /// The same for an entry of another address space.
     #[inline]
-    pub fn for_space(&self, home: &Home) -> Mapped {
+    pub fn for_space(&self, home: &Home) -> Result<Mapped> {
         Self::new(self.object.clone(), home)
+    }
+
+    /// The same for another entry of the same address space.
+    pub fn another(&self) -> Result<Mapped> {
+        let object = self.object.clone();
+        if self.place == UNLISTED {
+            return Ok(Mapped { object, ..*self });
+        }
+        let mut users = object.users.lock();
+        let place = match users.space(self.place as usize) {
+            Some(space) => users.add(space)?,
+            None => unreachable!("an entry holds its place in the object's list"),
+        };
+        drop(users);
+        Ok(Self::listed(object, place, self.foreign))
     }
 
     /// Whether writes to shared pages are to be noted.
@@ -139,23 +158,6 @@ impl Mapped {
     /// Whether both show the same object.
     pub fn is_same(&self, other: &VmObject) -> bool {
         core::ptr::eq(Arc::as_ptr(&self.object), other)
-    }
-}
-
-/// For another entry of the same address space.
-impl Clone for Mapped {
-    fn clone(&self) -> Mapped {
-        let object = self.object.clone();
-        if self.place == UNLISTED {
-            return Mapped { object, ..*self };
-        }
-        let mut users = object.users.lock();
-        let place = match users.space(self.place as usize) {
-            Some(space) => users.add(space),
-            None => unreachable!("an entry holds its place in the object's list"),
-        };
-        drop(users);
-        Self::listed(object, place, self.foreign)
     }
 }
 

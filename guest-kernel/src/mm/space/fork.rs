@@ -39,20 +39,21 @@ impl AddressSpace {
 }
 
 /// The child's entry for one of the parent's. Locks are not inherited.
-fn inherit(entry: &VmEntry, child: &Home) -> Option<VmEntry> {
+fn inherit(entry: &VmEntry, child: &Home) -> Result<Option<VmEntry>> {
     if entry.inherit == Inherit::Nothing {
-        return None;
+        return Ok(None);
     }
     let lent = entry.kind == Kind::Lent;
     let shown = entry.object.as_ref().filter(|_| !lent);
-    Some(VmEntry {
-        object: shown.map(|object| object.for_space(child)),
+    let object = shown.map(|object| object.for_space(child)).transpose()?;
+    Ok(Some(VmEntry {
+        object,
         offset: if lent { 0 } else { entry.offset },
         max: if lent { Prot::all() } else { entry.max },
         kind: if lent { Kind::Private } else { entry.kind },
         flags: entry.flags - MapFlags::LOCKED,
         ..*entry
-    })
+    }))
 }
 
 /// Whether entries of the parent lost the write bit.

@@ -80,7 +80,10 @@ impl MapRequest {
             } else {
                 0
             },
-            object: self.object.map(|object| Mapped::new(object, home)),
+            object: self
+                .object
+                .map(|object| Mapped::new(object, home))
+                .transpose()?,
             prot: self.prot,
             max,
             kind,

@@ -61,7 +61,7 @@ impl AddressSpace {
         };
         let mut inner = self.lock();
         let index = inner.map.find(remap.old).ok_or(Error::Fault)?;
-        let entry = inner.map.entries()[index].clone();
+        let entry = inner.map.entries()[index].copy()?;
         inner.check_remap(&remap, &entry)?;
         if remap.old_length == 0 {
             return inner.map_again(&remap, entry, fixed, self.root);

@@ -57,8 +57,6 @@ pub struct Record {
     pub used: [u64; RESOURCES],
     /// How often each limit refused something.
     pub violations: [u64; RESOURCES],
-    /// Most bytes mapped, and most pages present, at a time.
-    pub peaks: [u64; 2],
 }
 
 /// `prlimit`: sets a limit of a process (0: this one) if there is a new one; the old one.

@@ -4,12 +4,13 @@ use super::Shared;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use ferrix_abi::info::SystemStats;
+use ferrix_abi::info::{SlabInfo, SystemStats};
+use ferrix_abi::limit::LimitInfo;
 use ferrix_abi::process::{Identity, MemoryInfo, ProcessInfo};
 use ferrix_abi::vm::Region;
 use ferrix_proto::shm::Segment;
 use ferrix_rt::clock;
-use ferrix_rt::sys::{memory, process, system};
+use ferrix_rt::sys::{limit, memory, process, system};
 use ferrix_vfs::pseudo::proc::Source;
 
 /// The source behind `/proc`.
@@ -45,6 +46,16 @@ impl Source for Facts {
 
     fn memory(&self, pid: u32) -> MemoryInfo {
         memory::info(pid).unwrap_or_default()
+    }
+
+    fn limits(&self, pid: u32) -> LimitInfo {
+        limit::info(pid).unwrap_or_default()
+    }
+
+    fn slabs(&self) -> Vec<SlabInfo> {
+        (0..)
+            .map_while(|index| system::slab_info(index).ok())
+            .collect()
     }
 
     fn identity(&self, pid: u32) -> Identity {

@@ -3,6 +3,7 @@
 //! The text is made when a file is opened. Inode = pid << 16 | file, with pid 0 for the files of the
 //! whole system; numbers below are indexes into the two tables.
 
+mod limits;
 mod maps;
 mod process;
 mod system;
@@ -15,7 +16,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use ferrix_abi::info::SystemStats;
+use ferrix_abi::info::{SlabInfo, SystemStats};
+use ferrix_abi::limit::LimitInfo;
 use ferrix_abi::process::{Identity, MemoryInfo, ProcessInfo};
 use ferrix_abi::vm::Region;
 use ferrix_proto::attributes::{Attributes, FilesystemInfo};
@@ -42,6 +44,10 @@ pub trait Source {
     fn regions(&self, pid: u32) -> Vec<Region>;
     /// What a process's memory is.
     fn memory(&self, pid: u32) -> MemoryInfo;
+    /// Limits, use and violations of a process.
+    fn limits(&self, pid: u32) -> LimitInfo;
+    /// The classes of the kernel's slab allocator.
+    fn slabs(&self) -> Vec<SlabInfo>;
     /// User and group ids of a process.
     fn identity(&self, pid: u32) -> Identity;
     /// Pages of files in memory and shared segments.

@@ -1,6 +1,6 @@
 //! `/proc/PID`: one process.
 
-use super::{Source, maps};
+use super::{Source, limits, maps};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -43,6 +43,10 @@ pub const FILES: &[File] = &[
     File {
         name: "maps",
         text: |info, source| maps::text(&regions(info, source)).into_bytes(),
+    },
+    File {
+        name: "limits",
+        text: |info, source| limits::text(info, source).into_bytes(),
     },
     File {
         name: "mounts",
@@ -137,8 +141,12 @@ fn status(info: &ProcessInfo, source: &dyn Source) -> String {
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "Threads:\t{}\nHandles:\t{}\nPriority:\t{}\nCpu:\t{}\nKind:\t{kind}\n",
-        info.threads, info.handles, info.priority, info.cpu,
+        "Threads:\t{}\nHandles:\t{}\nPriority:\t{}\nCpu:\t{}\nKind:\t{kind}\nViolations:\t{}\n",
+        info.threads,
+        info.handles,
+        info.priority,
+        info.cpu,
+        source.limits(info.pid).violations.iter().sum::<u64>(),
     );
     text
 }

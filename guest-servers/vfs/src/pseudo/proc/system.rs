@@ -39,6 +39,7 @@ pub const FILES: &[File] = &[
     file("mounts", |source| source.mounts()),
     file("meminfo", meminfo),
     file("uptime", uptime),
+    file("slabinfo", slabinfo),
     file("stat", stat),
     file("loadavg", loadavg),
     file("cmdline", |source| format!("{}\n", source.command_line())),
@@ -67,6 +68,11 @@ fn meminfo(source: &dyn Source) -> String {
     let shared = source.shared_pages();
     let used = stats.total_pages.saturating_sub(stats.free_pages);
     let programs = used.saturating_sub(stats.kernel_pages + stats.table_pages + shared);
+    let slabs: u64 = source
+        .slabs()
+        .iter()
+        .map(|slab| slab.slabs * slab.pages_per_slab)
+        .sum();
     let rows = [
         ("MemTotal", stats.total_pages),
         ("MemFree", stats.free_pages),
@@ -78,7 +84,10 @@ fn meminfo(source: &dyn Source) -> String {
         ("SwapFree", 0),
         ("AnonPages", programs),
         ("Shmem", shared),
-        ("Slab", stats.kernel_pages),
+        ("Slab", slabs),
+        ("SReclaimable", 0),
+        ("SUnreclaim", slabs),
+        ("KernelStack", stats.kernel_pages.saturating_sub(slabs)),
         ("PageTables", stats.table_pages),
     ];
     rows.iter().fold(String::new(), |mut text, (name, pages)| {
@@ -87,6 +96,35 @@ fn meminfo(source: &dyn Source) -> String {
         let _ = writeln!(text, "{label:<15} {:8} kB", pages * PAGE_SIZE / 1024);
         text
     })
+}
+
+/// slabinfo(5). A CPU's magazine is what the tunables tell; objects in magazines are not in use.
+fn slabinfo(source: &dyn Source) -> String {
+    let mut text = String::from(
+        "slabinfo - version: 2.1\n\
+         # name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> \
+         <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n",
+    );
+    for slab in source.slabs() {
+        let name = format!("kmalloc-{}", slab.size);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{name:<17} {:6} {:6} {:6} {:4} {:4} : tunables {:4} {:4} {:4} : slabdata {:6} {:6} {:6}",
+            slab.active,
+            slab.slabs * slab.per_slab,
+            slab.size,
+            slab.per_slab,
+            slab.pages_per_slab,
+            slab.magazine,
+            slab.magazine / 2,
+            0,
+            slab.active_slabs,
+            slab.slabs,
+            0,
+        );
+    }
+    text
 }
 
 /// proc(5), `/proc/sysvipc/shm`.

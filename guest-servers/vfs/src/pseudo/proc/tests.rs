@@ -83,6 +83,24 @@ impl Source for Fixed {
             ..MemoryInfo::default()
         }
     }
+    fn limits(&self, _pid: u32) -> LimitInfo {
+        let mut info = LimitInfo::default();
+        info.violations[3] = 4;
+        info.violations[9] = 1;
+        info
+    }
+    fn slabs(&self) -> Vec<SlabInfo> {
+        vec![SlabInfo {
+            size: 128,
+            per_slab: 32,
+            pages_per_slab: 1,
+            active: 40,
+            cached: 8,
+            magazine: 16,
+            slabs: 2,
+            active_slabs: 2,
+        }]
+    }
     fn identity(&self, _pid: u32) -> Identity {
         Identity {
             euid: 5,
@@ -144,12 +162,21 @@ fn processes_have_their_files() {
         "VmData:\t      12 kB\n",
         "VmStk:\t      16 kB\n",
         "VmExe:\t       8 kB\n",
+        "Violations:\t5\n",
     ] {
         assert!(status.contains(line), "{line:?} in {status}");
     }
     assert_eq!(read(&["12", "statm"]).unwrap(), "9 1 0 2 0 7 0\n");
     assert_eq!(read(&["13", "stat"]), Err(ENOENT));
     assert_eq!(read(&["0", "stat"]), Err(ENOENT));
+}
+
+#[test]
+fn limits_are_listed() {
+    let text = read(&["12", "limits"]).unwrap();
+    assert_eq!(text.lines().count(), 18);
+    let line = "Max stack size            8388608              unlimited            bytes     ";
+    assert!(text.lines().any(|found| found == line), "{text}");
 }
 
 #[test]
@@ -160,6 +187,21 @@ fn the_system_has_its_files() {
             .unwrap()
             .starts_with("MemTotal:             16 kB\nMemFree:               8 kB\n")
     );
+    let meminfo = read(&["meminfo"]).unwrap();
+    assert!(
+        meminfo.contains("\nSlab:                  8 kB\n"),
+        "{meminfo}"
+    );
+    let slabinfo = read(&["slabinfo"]).unwrap();
+    assert!(slabinfo.starts_with("slabinfo - version: 2.1\n# name "));
+    let fields: Vec<&str> = slabinfo
+        .lines()
+        .last()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    assert_eq!(fields[..6], ["kmalloc-128", "40", "64", "128", "32", "1"]);
+    assert_eq!(fields[12..], ["slabdata", "2", "2", "0"]);
     assert_eq!(read(&["ferrix", "enosys"]).unwrap(), "335 2\n");
     assert!(
         read(&["ferrix", "kernel"])
