@@ -16,13 +16,17 @@ mod gdb;
 mod idle;
 mod isolation;
 mod kernel;
+mod linux;
+mod locks;
 mod memory;
+mod pointers;
 mod power;
 mod processes;
 mod q35;
 mod qemu;
 mod scheduling;
 mod serial;
+mod sqlite;
 mod terminal;
 mod trial;
 
@@ -57,8 +61,12 @@ fn tests() -> ExitCode {
         scheduling::trials(),
         isolation::trials(),
         kernel::trials(),
+        linux::trials(),
         checks::trials(),
         memory::trials(),
+        locks::trials(),
+        sqlite::trials(),
+        pointers::trials(),
         idle::trials(),
         gdb::trials(),
         bad_input::trials(),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::firecracker;
+use crate::real;
 
 /// The project's root.
 pub fn root() -> PathBuf {
@@ -64,6 +65,12 @@ pub enum Need {
     Qemu,
     /// The Firecracker monitor, in the PATH or where `FIRECRACKER` says.
     Firecracker,
+    /// Debian's busybox, which runs without any library.
+    Busybox,
+    /// What `scripts/real-programs` builds sqlite's tests from.
+    Sqlite,
+    /// What it builds LMDB's tests from.
+    Lmdb,
     /// Mount namespaces of one's own, and control over capabilities.
     Namespaces,
 }
@@ -86,6 +93,11 @@ impl Need {
                 let works = found.is_ok_and(|status| status.success());
                 (!works).then(|| "firecracker is not in the PATH, nor in $FIRECRACKER".into())
             }
+            Self::Busybox => in_path("busybox")
+                .is_none()
+                .then(|| "busybox is not installed (apt-get install busybox-static)".into()),
+            Self::Sqlite => real::lacking("sqlite"),
+            Self::Lmdb => real::lacking("lmdb"),
             Self::Namespaces => {
                 let mut probe = in_namespace("true");
                 let refused = output(probe.arg("true")).err();
@@ -93,6 +105,15 @@ impl Need {
             }
         }
     }
+}
+
+/// Where a program is.
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/sbin", "/usr/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 fn lacking_tool(name: &str, package: &str) -> Option<String> {

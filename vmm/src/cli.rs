@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{DiskConfig, MachineConfig, MemorySize};
+use crate::sandbox::Sandbox;
 use crate::status;
 
 /// Runs a virtual machine on KVM.
@@ -89,6 +90,10 @@ pub struct RunOptions {
     /// End the machine after this many seconds.
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
+
+    /// Confine the monitor's threads to the system calls that they need: on (the default) or off.
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    pub seccomp: Option<Sandbox>,
 
     /// Messages of the monitor: off, error, warn (the default), info, debug or trace.
     #[arg(long, value_name = "LEVEL")]

@@ -32,6 +32,9 @@ pub enum VmmError {
         /// The host's answer.
         source: std::io::Error,
     },
+    /// The host confines nobody.
+    #[error("cannot confine the monitor's threads: {0}; run without by --seccomp off")]
+    Sandbox(std::io::Error),
     /// A host resource (thread, event file, socket) was refused.
     #[error("cannot {what}: {source}; check the limits of this process (ulimit -a)")]
     Host {
@@ -55,7 +58,7 @@ impl VmmError {
             Self::Config(_) | Self::Boot(_) => ExitStatus::Image,
             Self::Disk(_) => ExitStatus::Disk,
             Self::Kvm(_) => ExitStatus::Kvm,
-            Self::Gdb { .. } | Self::Host { .. } => ExitStatus::Host,
+            Self::Gdb { .. } | Self::Sandbox(_) | Self::Host { .. } => ExitStatus::Host,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`bus`], [`devices`], [`virtio`], [`disk`] | what a port or an MMIO window does | irqfd, ioeventfd |
 //! | [`console`] | terminal, standard input and output, the kernel's log | the event loop |
 //! | [`run`] | the event loop that owns one machine from start to status | all of them |
+//! | [`sandbox`] | what the monitor's threads may ask of the host | seccomp |
 //! | [`check`], [`info`] | what would run; what this host offers | |
 //! | [`gdb`], [`inspect`], [`stats`] | looking into the guest | [`vcpu`] |
 //!
@@ -35,6 +36,8 @@ pub mod kvm;
 pub mod logger;
 pub mod memory;
 pub mod run;
+#[expect(unsafe_code, reason = "the handler of SIGSYS speaks to the kernel itself")]
+pub mod sandbox;
 pub mod stats;
 pub mod status;
 pub mod timer;

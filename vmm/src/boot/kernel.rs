@@ -148,7 +148,7 @@ pub struct Decoded {
 /// A kernel that passed validation.
 #[derive(Debug)]
 pub struct KernelImage {
-    /// The file, for messages and for symbols later.
+    /// Its name, for messages.
     pub path: PathBuf,
     /// Segments in order of their physical address; they do not overlap.
     pub segments: Vec<Segment>,
@@ -158,7 +158,8 @@ pub struct KernelImage {
     pub protocol: Protocol,
     /// What it is, for people.
     pub kind: &'static str,
-    file: File,
+    /// The file.
+    pub file: File,
 }
 
 impl KernelImage {

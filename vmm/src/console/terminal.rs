@@ -73,6 +73,16 @@ fn restore() {
     }
 }
 
+/// [`restore`] for a signal's handler, which cannot wait for whoever it interrupted.
+pub fn restore_now() {
+    if let Ok(saved) = SAVED.try_lock()
+        && let Some(saved) = saved.as_ref()
+    {
+        // Nothing is left to be done if the terminal is gone.
+        let _ = tcsetattr(stdio::stdin(), OptionalActions::Now, saved);
+    }
+}
+
 /// How a line of a message ends just now.
 pub fn line_end() -> &'static str {
     if RAW.load(Ordering::SeqCst) {

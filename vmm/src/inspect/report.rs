@@ -1,7 +1,7 @@
 //! The report of a guest's death: registers, the bytes at the instruction, who called whom.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::fs::File;
 
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};
 use kvm_ioctls::VcpuFd;
@@ -13,7 +13,7 @@ use super::symbols::Symbols;
 const CODE_BYTES: usize = 16;
 
 /// Describes a stopped vCPU over several lines.
-pub fn crash_report(vcpu: &VcpuFd, view: &View<'_>, kernel: &Path) -> String {
+pub fn crash_report(vcpu: &VcpuFd, view: &View<'_>, kernel: &File) -> String {
     let mut text = String::new();
     let (Ok(regs), Ok(sregs)) = (vcpu.get_regs(), vcpu.get_sregs()) else {
         return "its registers cannot be read\n".into();

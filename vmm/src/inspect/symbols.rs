@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::io::Seek;
 
 use elf::ElfStream;
 use elf::abi::{STT_FUNC, STT_NOTYPE};
@@ -29,8 +29,8 @@ pub struct Place {
 }
 
 impl Symbols {
-    /// Reads the symbol table; a kernel without one (or that is gone) has no names.
-    pub fn read(kernel: &Path) -> Self {
+    /// Reads the symbol table; a kernel without one has no names.
+    pub fn read(kernel: &File) -> Self {
         Self(functions(kernel).unwrap_or_default())
     }
 
@@ -54,8 +54,15 @@ impl fmt::Display for Place {
     }
 }
 
-fn functions(kernel: &Path) -> Option<Vec<Function>> {
-    let mut elf = ElfStream::<AnyEndian, _>::open_stream(File::open(kernel).ok()?).ok()?;
+/// The monitor opens no file once the guest runs; this one is open.
+fn rewound(kernel: &File) -> Option<File> {
+    let mut kernel = kernel.try_clone().ok()?;
+    kernel.rewind().ok()?;
+    Some(kernel)
+}
+
+fn functions(kernel: &File) -> Option<Vec<Function>> {
+    let mut elf = ElfStream::<AnyEndian, _>::open_stream(rewound(kernel)?).ok()?;
     let (symbols, names) = elf.symbol_table().ok()??;
     let mut functions: Vec<_> = symbols
         .iter()
@@ -84,7 +91,7 @@ mod tests {
 
     #[test]
     fn functions_of_this_test_have_names() {
-        let symbols = Symbols::read(&std::env::current_exe().unwrap());
+        let symbols = Symbols::read(&File::open(std::env::current_exe().unwrap()).unwrap());
         let name = "functions_of_this_test_have_names";
         let this = symbols
             .0
@@ -101,7 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_is_gone_has_no_names() {
-        assert!(Symbols::read(Path::new("/nonexistent")).find(1).is_none());
+    fn a_kernel_that_is_no_elf_has_no_names() {
+        assert!(
+            Symbols::read(&tempfile::tempfile().unwrap())
+                .find(1)
+                .is_none()
+        );
     }
 }

@@ -22,6 +22,7 @@ use crate::console::terminal::RawMode;
 use crate::control::Outcome;
 use crate::error::VmmError;
 use crate::inspect::{self, View};
+use crate::sandbox::Role;
 use crate::stats;
 use crate::status::ExitStatus;
 pub(crate) use build::Machine;
@@ -66,13 +67,16 @@ impl Machine {
         if let Some(server) = &self.gdb {
             events.add_subscriber(server.clone());
         }
+        let sandbox = options.seccomp.unwrap_or_default();
+        sandbox.prepare().map_err(VmmError::Sandbox)?;
         self.backs
-            .start()
+            .start(sandbox)
             .map_err(VmmError::host("start the disks' threads"))?;
         self.context.bus.milestones.note_named("vmm_ready".into());
         self.vcpus
-            .start(&self.context)
+            .start(&self.context, sandbox)
             .map_err(VmmError::host("start the vCPU threads"))?;
+        sandbox.enter(Role::Main);
         loop {
             if let Some(outcome) = control.outcome() {
                 return Ok(outcome.clone());
@@ -146,7 +150,7 @@ impl Machine {
     fn print_crash(&self, vcpu: usize, what: &str) {
         let fd = self.vcpus.all[vcpu].fd();
         let view = View::of(&fd, &self.ram, &self.kernel.segments);
-        let report = inspect::crash_report(&fd, &view, &self.kernel.path);
+        let report = inspect::crash_report(&fd, &view, &self.kernel.file);
         eprint!("vmm: {what} (CPU {vcpu})\n{report}");
     }
 }

@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::error::VmmError;
 use crate::kvm::{Vm, event_fd};
 use crate::memory::Ram;
+use crate::sandbox::Sandbox;
 use crate::virtio::blk::{Blk, Desk, Worker};
 use crate::virtio::console::{Console, ConsoleBack, Window};
 use crate::virtio::mmio::Transport;
@@ -111,8 +112,10 @@ impl Backs {
     }
 
     /// Starts the disks' threads.
-    pub fn start(&mut self) -> io::Result<()> {
-        self.disks.iter_mut().try_for_each(Worker::start)
+    pub fn start(&mut self, sandbox: Sandbox) -> io::Result<()> {
+        self.disks
+            .iter_mut()
+            .try_for_each(|disk| disk.start(sandbox))
     }
 }
 

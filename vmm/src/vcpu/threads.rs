@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::{Context, Vcpu, kick};
+use crate::sandbox::{Role, Sandbox};
 
 /// Enough for the exit handlers; the host reserves, but does not touch it.
 const STACK_SIZE: usize = 256 << 10;
@@ -26,14 +27,17 @@ impl Vcpus {
     }
 
     /// Starts the threads; they run as the gate lets them.
-    pub fn start(&self, context: &Arc<Context>) -> io::Result<()> {
+    pub fn start(&self, context: &Arc<Context>, sandbox: Sandbox) -> io::Result<()> {
         kick::install_handler()?;
         for vcpu in &self.all {
             let (vcpu, context) = (vcpu.clone(), context.clone());
             let thread = thread::Builder::new()
                 .name(format!("vcpu{}", vcpu.index))
                 .stack_size(STACK_SIZE)
-                .spawn(move || vcpu.run(&context))?;
+                .spawn(move || {
+                    sandbox.enter(Role::Vcpu);
+                    vcpu.run(&context);
+                })?;
             self.threads
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -6,6 +6,7 @@ use vm_memory::{Bytes, GuestAddress};
 use super::*;
 use crate::config::{DiskConfig, DiskMode};
 use crate::memory::Ram;
+use crate::sandbox::Sandbox;
 use crate::virtio::testing::Part::{In, Out};
 use crate::virtio::testing::{Driver, Edges, Part, VERSION_1, event, interrupt, offer, ram, used};
 
@@ -268,7 +269,7 @@ fn a_nonsensical_available_index_costs_no_time() {
 #[test]
 fn the_thread_serves_notifications_until_it_is_dropped() {
     let mut rig = rig(false, 0);
-    rig.worker.start().unwrap();
+    rig.worker.start(Sandbox::Off).unwrap();
     drop(rig.worker);
 }
 
@@ -361,7 +362,7 @@ fn threads_serve_a_full_ring() {
             &[Out(HEADER, 16), In(DATA, 512), In(STATUS, 1)],
         );
     }
-    rig.worker.start().unwrap();
+    rig.worker.start(Sandbox::Off).unwrap();
     rig.driver
         .set(virtio_bindings::virtio_mmio::VIRTIO_MMIO_QUEUE_NOTIFY, 0);
     while used(&ring).0 < 5 {

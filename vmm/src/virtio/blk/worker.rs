@@ -15,6 +15,7 @@ use vmm_sys_util::eventfd::EventFd;
 use super::request::{BlkCounters, BlkSnapshot, CacheMode, Executor};
 use crate::disk::Disk;
 use crate::memory::Ram;
+use crate::sandbox::{Role, Sandbox};
 use crate::virtio::ring;
 use crate::virtio::{Activation, Buffers, Interrupt, Slot};
 
@@ -96,13 +97,16 @@ impl Worker {
     }
 
     /// Starts the threads.
-    pub fn start(&mut self) -> io::Result<()> {
+    pub fn start(&mut self, sandbox: Sandbox) -> io::Result<()> {
         for _ in 0..THREADS {
             let shared = self.shared.clone();
             let thread = thread::Builder::new()
                 .name("disk".into())
                 .stack_size(STACK_SIZE);
-            self.threads.push(thread.spawn(move || shared.run())?);
+            self.threads.push(thread.spawn(move || {
+                sandbox.enter(Role::Disk);
+                shared.run();
+            })?);
         }
         Ok(())
     }

@@ -1,0 +1,276 @@
+//! What the monitor's own threads may ask of the host: a seccomp filter for each kind of thread.
+//!
+//! A guest that finds a hole in a device gets a thread that cannot open a file, make a connection or start a
+//! program: all that the machine needs is open before the guest's first instruction. Two filters lie
+//! on top of each other: one for all threads turns opening into an error (libraries look for files
+//! that they can do without), and one for each thread ends the process at any call that is not on its list.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::raw::{c_int, c_void};
+
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, apply_filter,
+};
+use vmm_sys_util::signal::register_signal_handler;
+
+use crate::console::terminal;
+use crate::status::ExitStatus;
+
+/// Whether threads are confined (`--seccomp`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sandbox {
+    /// They are.
+    #[default]
+    On,
+    /// They may do what the user may do.
+    Off,
+}
+
+/// A kind of thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The event loop, once the machine runs.
+    Main,
+    /// Runs a vCPU.
+    Vcpu,
+    /// Serves a disk.
+    Disk,
+}
+
+/// Memory, locks, signals and the end: what every thread needs.
+const COMMON: [c_long; 25] = [
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_pread64,
+    libc::SYS_close,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_fstat,
+    libc::SYS_futex,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_clock_gettime,
+    libc::SYS_timerfd_settime,
+    libc::SYS_getrandom,
+    libc::SYS_gettid,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+/// A panic's abort, and the signal that makes a vCPU leave the guest.
+const SIGNALS: [c_long; 3] = [libc::SYS_getpid, libc::SYS_tgkill, libc::SYS_rt_sigaction];
+/// These are errors already, by the first filter.
+const REFUSED: [c_long; 3] = [libc::SYS_open, libc::SYS_openat, libc::SYS_readlink];
+const EVENTS: [c_long; 4] = [
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_ctl,
+    libc::SYS_lseek,
+];
+/// The debugger's connection.
+const CONNECTION: [c_long; 7] = [
+    libc::SYS_accept4,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
+    libc::SYS_shutdown,
+    libc::SYS_fcntl,
+];
+const DISK: [c_long; 5] = [
+    libc::SYS_preadv,
+    libc::SYS_pwritev,
+    libc::SYS_pwrite64,
+    libc::SYS_fdatasync,
+    libc::SYS_fallocate,
+];
+
+/// `KVMIO` in the byte of an ioctl's number that names the driver.
+const KVM: (u64, u64) = (0xff00, 0xae00);
+/// The terminal's settings and size, and whether reading a connection waits.
+const OTHERS: [u64; 8] = [
+    libc::TCGETS,
+    libc::TCSETS,
+    libc::TCSETSW,
+    libc::TCGETS2,
+    libc::TCSETS2,
+    libc::TCSETSW2,
+    libc::TIOCGWINSZ,
+    libc::FIONBIO,
+];
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+impl Sandbox {
+    /// For the thread that starts all others, when everything is open.
+    pub fn prepare(self) -> io::Result<()> {
+        if self == Self::Off {
+            return Ok(());
+        }
+        register_signal_handler(libc::SIGSYS, blocked)?;
+        let rules = REFUSED.map(|call| (call, Vec::new())).into_iter().collect();
+        let refuse = SeccompAction::Errno(libc::EACCES as u32);
+        compile(rules, SeccompAction::Allow, refuse)
+            .and_then(|filter| apply_filter(&filter))
+            .map_err(io::Error::other)
+    }
+
+    /// Confines the calling thread from now on.
+    ///
+    /// # Panics
+    /// If the host refuses, which it did not in [`Self::prepare`].
+    pub fn enter(self, role: Role) {
+        if self == Self::On {
+            let filter = filter(role).and_then(|filter| apply_filter(&filter));
+            filter.unwrap_or_else(|error| panic!("cannot confine a thread: {error}"));
+        }
+    }
+}
+
+fn filter(role: Role) -> Result<BpfProgram, seccompiler::Error> {
+    let own: &[&[c_long]] = match role {
+        Role::Main => &[&EVENTS, &CONNECTION],
+        Role::Vcpu => &[],
+        Role::Disk => &[&DISK],
+    };
+    let lists = [&COMMON[..], &SIGNALS, &REFUSED];
+    let calls = lists.iter().chain(own).flat_map(|list| list.iter());
+    let mut rules: Rules = calls.map(|&call| (call, Vec::new())).collect();
+    // New memory is never code.
+    let data = condition(2, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)?;
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        rules.insert(call, vec![SeccompRule::new(vec![data.clone()])?]);
+    }
+    rules.insert(libc::SYS_ioctl, ioctls(role)?);
+    compile(rules, SeccompAction::Trap, SeccompAction::Allow)
+}
+
+/// The terminal is for whoever has to restore it.
+fn ioctls(role: Role) -> Result<Vec<SeccompRule>, seccompiler::Error> {
+    let mut conditions = Vec::new();
+    for command in OTHERS {
+        conditions.push(condition(1, SeccompCmpOp::Eq, command)?);
+    }
+    if role != Role::Disk {
+        conditions.push(condition(1, SeccompCmpOp::MaskedEq(KVM.0), KVM.1)?);
+    }
+    let rules = conditions
+        .into_iter()
+        .map(|one| SeccompRule::new(vec![one]));
+    Ok(rules.collect::<Result<_, _>>()?)
+}
+
+fn condition(
+    argument: u8,
+    operator: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::Error> {
+    Ok(SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        operator,
+        value,
+    )?)
+}
+
+fn compile(
+    rules: Rules,
+    otherwise: SeccompAction,
+    listed: SeccompAction,
+) -> Result<BpfProgram, seccompiler::Error> {
+    let filter = SeccompFilter::new(rules, otherwise, listed, TargetArch::x86_64)?;
+    Ok(filter.try_into()?)
+}
+
+/// A call that is on no list: the terminal is restored, and the monitor is gone.
+extern "C" fn blocked(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+    terminal::restore_now();
+    // SAFETY: the kernel hands a whole `siginfo_t` to the handler; of SIGSYS it has the layout below.
+    let call = unsafe { (*info.cast::<SigsysInfo>()).call };
+    let mut text = *b"vmm: system call 000 is blocked; if the guest did nothing odd, report it and use --seccomp off\n";
+    for (place, power) in [(17, 100), (18, 10), (19, 1)] {
+        text[place] = b'0' + (call / power % 10) as u8;
+    }
+    // SAFETY: the buffer is valid for its length.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+    // SAFETY: ends the process without running anything of it.
+    unsafe { libc::_exit(ExitStatus::Host.code().into()) }
+}
+
+/// `siginfo_t` of SIGSYS (`sigaction(2)`).
+#[repr(C)]
+struct SigsysInfo {
+    signal: c_int,
+    errno: c_int,
+    code: c_int,
+    address: *mut c_void,
+    call: c_int,
+    architecture: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn each_filter_compiles_and_is_of_a_size_that_linux_takes() {
+        for role in [Role::Main, Role::Vcpu, Role::Disk] {
+            assert!(filter(role).unwrap().len() < 4096);
+        }
+    }
+
+    /// Runs one of the tests below, which are only to be run in a process of their own.
+    fn alone(name: &str) -> std::process::Output {
+        Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                &format!("sandbox::tests::{name}"),
+                "--ignored",
+                "--nocapture",
+            ])
+            .args(["--test-threads", "1"])
+            .output()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_confined_thread_opens_nothing_and_dies_of_anything_else() {
+        let output = alone("confined");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(70), "{text}");
+        assert!(text.contains("opened nothing"), "{text}");
+        assert!(
+            text.contains("system call 041 is blocked"),
+            "socket: {text}"
+        );
+    }
+
+    #[test]
+    #[ignore = "confines the process that runs it"]
+    fn confined() {
+        Sandbox::On.prepare().unwrap();
+        std::thread::spawn(|| {
+            Sandbox::On.enter(Role::Disk);
+            let error = std::fs::File::open("/etc/passwd").unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+            eprintln!("opened nothing");
+            let _ = std::net::UdpSocket::bind("127.0.0.1:0");
+            eprintln!("made a socket");
+        })
+        .join()
+        .unwrap();
+    }
+}
