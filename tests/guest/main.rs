@@ -17,16 +17,13 @@ mod idle;
 mod isolation;
 mod kernel;
 mod linux;
-mod locks;
 mod memory;
-mod pointers;
 mod power;
 mod processes;
 mod q35;
 mod qemu;
 mod scheduling;
 mod serial;
-mod sqlite;
 mod terminal;
 mod trial;
 
@@ -64,9 +61,6 @@ fn tests() -> ExitCode {
         linux::trials(),
         checks::trials(),
         memory::trials(),
-        locks::trials(),
-        sqlite::trials(),
-        pointers::trials(),
         idle::trials(),
         gdb::trials(),
         bad_input::trials(),
