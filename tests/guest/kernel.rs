@@ -29,8 +29,12 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn run(options: Options) -> Result<()> {
+    let options = options.append("check=tables");
     let ending = Guest::launch(&options, Wiring::Script)?.wait(SUITE_TIME)?;
     all_passed(&ending)?;
+    // At the end the kernel has looked through its page tables, and found nothing wrong.
+    let checked = ending.log.contains("tables: ");
+    ensure!(checked, "{}", ending.wrong("no look at the page tables"));
     ending.must_be(0)
 }
 

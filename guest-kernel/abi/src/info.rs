@@ -148,6 +148,8 @@ pub struct SystemStats {
     pub forks: u64,
     /// Idle time summed over CPUs, in nanoseconds.
     pub idle_ns: u64,
+    /// Times that one CPU asked another to forget translations, since boot.
+    pub shoot_downs: u64,
 }
 
 /// One class of the kernel's slab allocator (`SlabInfo`).

@@ -21,6 +21,11 @@ pub fn without(command_line: &str) -> impl Iterator<Item = &str> {
     values(command_line, "without")
 }
 
+/// Whether a word `check=NAME` asks for this check.
+pub fn checks(command_line: &str, name: &str) -> bool {
+    values(command_line, "check").any(|value| value == name)
+}
+
 /// The virtio-mmio devices that a command line announces, in its order: words
 /// `virtio_mmio.device=SIZE@BASE:GSI`, with Linux's suffixes K, M and G. Malformed ones are passed over.
 pub fn virtio_devices(command_line: &str) -> impl Iterator<Item = VirtioDevice> {
@@ -86,6 +91,12 @@ mod tests {
         ] {
             assert_eq!(exit_port(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_check_is_named_as_a_word() {
+        assert!(checks("quiet check=other check=tables", "tables"));
+        assert!(!checks("check=tables2 xcheck=tables check", "tables"));
     }
 
     #[test]

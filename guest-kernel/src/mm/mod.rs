@@ -45,6 +45,9 @@ pub mod utcb;
 pub mod window;
 
 #[cfg(target_os = "none")]
+#[path = "../arch/x86_64/audit.rs"]
+pub mod audit;
+#[cfg(target_os = "none")]
 pub mod fault;
 #[cfg(target_os = "none")]
 mod hw;

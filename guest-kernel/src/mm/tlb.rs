@@ -51,6 +51,14 @@ static REQUEST: Request = Request {
     waiting: AtomicU32::new(0),
 };
 
+/// Interrupts sent so far; changed under [`SENDER`].
+static SENT: AtomicU64 = AtomicU64::new(0);
+
+/// How many times another CPU was asked to forget.
+pub fn shoot_downs() -> u64 {
+    SENT.load(Relaxed)
+}
+
 /// Notes the kernel's own root table (while booting).
 pub fn set_kernel_root(root: PhysAddr) {
     KERNEL_ROOT.store(root.0, Relaxed);
@@ -107,6 +115,7 @@ fn flush_all(root: PhysAddr, what: Flush) {
         REQUEST.start.store(start, Relaxed);
         REQUEST.pages.store(pages, Relaxed);
         REQUEST.waiting.store(mask, Release);
+        SENT.store(SENT.load(Relaxed) + u64::from(mask.count_ones()), Relaxed);
         (0..hw::cpu_count())
             .filter(|cpu| mask & 1 << cpu != 0)
             .for_each(hw::send_shoot_down);

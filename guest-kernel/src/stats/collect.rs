@@ -31,6 +31,7 @@ pub fn collect(core: &mut Core) -> SystemStats {
         calls: 0,
         forks: process::forks(core),
         idle_ns: sched::idle_nanoseconds(core),
+        shoot_downs: mm::tlb::shoot_downs(),
     }
 }
 

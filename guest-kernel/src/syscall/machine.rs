@@ -10,6 +10,7 @@ use crate::arch::msi::Message;
 use crate::arch::pci::{self, Access};
 use crate::arch::{TrapFrame, power};
 use crate::irq::Irq;
+use crate::mm::audit;
 use crate::mm::uaccess::{UserPtr, UserSlice};
 use crate::object::core_lock::lock;
 use crate::object::{Core, Object};
@@ -163,7 +164,10 @@ pub fn power_off(frame: &mut TrapFrame) -> Next {
         current_process().check_resource(&lock(), Handle(resource as u32), Rights::POWER);
     match permitted {
         Ok(()) if status as u32 & RESTART != 0 => power::reset(),
-        Ok(()) => power::exit(status as u32 & 0xff),
+        Ok(()) => {
+            audit::at_end();
+            power::exit(status as u32 & 0xff)
+        }
         Err(error) => Next::error(frame, error),
     }
 }

@@ -17,6 +17,7 @@ mod devices;
 mod exhaustion;
 mod futexes;
 mod handles;
+#[expect(unsafe_code, reason = "memory that goes and moves")]
 mod maps;
 #[expect(unsafe_code, reason = "memory that moves")]
 mod memory;

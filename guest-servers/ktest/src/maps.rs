@@ -1,8 +1,12 @@
 //! Page ranges in messages.
 
+mod failures;
+mod objects;
+
 use ferrix_abi::Error;
-use ferrix_abi::ipc::{MapItem, MapMode, Tag};
-use ferrix_abi::layout::{PAGE_SIZE, USER_TOP};
+use ferrix_abi::handle::Handle;
+use ferrix_abi::ipc::{MapMode, Tag};
+use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::signal::number::SIGSEGV;
 use ferrix_abi::vm::Prot;
 use ferrix_rt::sys::ipc;
@@ -15,18 +19,22 @@ pub const TESTS: &[Test] = &[
     ("move_away", move_away),
     ("copy_on_write", copy_on_write),
     ("in_a_reply", in_a_reply),
-    ("malformed_ranges", malformed_ranges),
-    ("all_or_none", all_or_none),
+    ("of_a_shared_object", objects::of_a_shared_object),
+    ("of_a_paged_object", objects::of_a_paged_object),
+    ("of_a_private_file", objects::of_a_private_file),
+    ("of_device_registers", objects::of_device_registers),
+    ("malformed_ranges", failures::malformed_ranges),
+    ("all_or_none", failures::all_or_none),
+    (
+        "nothing_is_shared_in_vain",
+        failures::nothing_is_shared_in_vain,
+    ),
 ];
 
 const ONE: Tag = Tag::new(0, 0, 1);
 
 /// A client that sends two pages, of which the first holds 1, in a mode and then looks at them.
-fn client(
-    port: ferrix_abi::handle::Handle,
-    mode: MapMode,
-    afterwards: fn(Pages) -> Outcome,
-) -> Result<u32, Failure> {
+fn client(port: Handle, mode: MapMode, afterwards: fn(Pages) -> Outcome) -> Result<u32, Failure> {
     spawn(|| {
         let pages = Pages::new(2)?;
         pages.write(0, 1);
@@ -129,69 +137,5 @@ fn in_a_reply() -> Outcome {
         put_map(index, pages.item(MapMode::COPY));
     }
     ipc::reply(call.token, Tag::new(0, 0, 4), [0; 4])?;
-    succeeded(pid)
-}
-
-/// A server that must not notice the failing calls, until one with word 1 comes.
-fn undisturbed(port: ferrix_abi::handle::Handle) -> Result<u32, Failure> {
-    let pid = spawn(|| {
-        let call = ipc::receive(port, Tag::SHORT)?;
-        equal(call.words[0], 1)?;
-        Ok(ipc::reply(call.token, Tag::SHORT, [0; 4])?)
-    })?;
-    until_asleep(pid)?;
-    Ok(pid)
-}
-
-fn malformed_ranges() -> Outcome {
-    let port = ipc::port_create()?;
-    let pid = undisturbed(port)?;
-    let pages = Pages::new(1)?;
-    let good = pages.item(MapMode::COPY);
-    let item = |address, length, mode| MapItem {
-        address,
-        length,
-        mode,
-        reserved: 0,
-    };
-    for wrong in [
-        item(good.address + 8, PAGE_SIZE, 3),
-        item(good.address, PAGE_SIZE - 8, 3),
-        item(good.address, 0, 3),
-        item(good.address, PAGE_SIZE, 4),
-        item(good.address, PAGE_SIZE, u32::MAX),
-        item(good.address, !(PAGE_SIZE - 1), 3),
-        item(USER_TOP, PAGE_SIZE, 3),
-        item(0xffff_ffff_8000_0000, PAGE_SIZE, 2),
-        item(1 << 63, PAGE_SIZE, 1),
-        item(0, PAGE_SIZE, 0),
-    ] {
-        put_map(0, wrong);
-        let error = ipc::call(port, ONE, [0; 4]).err();
-        holds(
-            matches!(error, Some(Error::Invalid | Error::Fault)),
-            "the range is refused",
-        )?;
-    }
-    ipc::call(port, Tag::SHORT, [1, 0, 0, 0])?;
-    succeeded(pid)
-}
-
-/// The second range is not there: the first stays with the sender.
-fn all_or_none() -> Outcome {
-    let port = ipc::port_create()?;
-    let pid = undisturbed(port)?;
-    let before = ferrix_rt::sys::process::next(pid - 1)?.virtual_bytes;
-    let (first, second) = (Pages::new(1)?, Pages::new(2)?);
-    first.write(0, 21);
-    second.unmap()?;
-    put_map(0, first.item(MapMode::MOVE));
-    put_map(1, second.item(MapMode::MOVE));
-    let two = Tag::new(0, 0, 2);
-    fails(ipc::call(port, two, [0; 4]), Error::Fault)?;
-    equal(first.read(0), 21)?;
-    let after = ferrix_rt::sys::process::next(pid - 1)?.virtual_bytes;
-    equal(after, before)?;
-    ipc::call(port, Tag::SHORT, [1, 0, 0, 0])?;
     succeeded(pid)
 }

@@ -1,5 +1,7 @@
 //! Mappings that move, locked and resident pages, limits.
 
+use core::sync::atomic::Ordering::SeqCst;
+
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::signal::number::{SIGKILL, SIGSEGV};
@@ -7,8 +9,9 @@ use ferrix_abi::vm::{Inheritance, MapFlags, Prot, RemapFlags};
 use ferrix_abi::{Call, Error};
 use ferrix_rt::sys::memory::{self, Mapping, SELF, map_anywhere};
 use ferrix_rt::sys::raw::call6;
-use ferrix_rt::sys::utcb;
+use ferrix_rt::sys::{system, thread, utcb};
 
+use crate::options;
 use crate::support::*;
 
 pub const TESTS: &[Test] = &[
@@ -24,6 +27,11 @@ pub const TESTS: &[Test] = &[
         "mappings_of_others_can_be_seen",
         mappings_of_others_can_be_seen,
     ),
+    (
+        "forks_and_exits_give_every_page_back",
+        forks_and_exits_give_every_page_back,
+    ),
+    ("three_processes_see_the_same", three_processes_see_the_same),
 ];
 
 fn remap(pages: Pages, count: u64, how: RemapFlags, to: u64) -> Result<Pages, Error> {
@@ -212,4 +220,66 @@ fn mappings_of_others_can_be_seen() -> Outcome {
     fails(memory::query_pid(40_000, 0), Error::NoSuchProcess)?;
     kill(pid as i32, SIGKILL)?;
     equal(status_of(pid)?, SIGKILL)
+}
+
+/// `rounds=10000` on the command line makes that many.
+fn forks_and_exits_give_every_page_back() -> Outcome {
+    let cycles = match options::rounds() {
+        1 => 50,
+        rounds => rounds,
+    };
+    // On one CPU: the others keep freed kernel objects for a while.
+    thread::set_affinity(0, 1)?;
+    let pages = Pages::new(40)?;
+    (0..30).for_each(|page| pages.write(page, page));
+    let child = |number: u64| {
+        let fresh = Pages::new(3)?;
+        fresh.write(1, number);
+        pages.write(number % 40, number);
+        equal((fresh.read(1), pages.read(number % 40)), (number, number))
+    };
+    // The first ones fill caches.
+    (0..3).try_for_each(|number| succeeded(spawn(|| child(number))?))?;
+    let before = system::statistics()?;
+    (0..cycles).try_for_each(|number| succeeded(spawn(|| child(number))?))?;
+    let after = system::statistics()?;
+    equal(
+        (after.free_pages, after.table_pages, after.processes),
+        (before.free_pages, before.table_pages, before.processes),
+    )?;
+    equal(after.forks - before.forks, cycles)
+}
+
+/// Processes take turns: each finds what the two before it wrote, at an address of its own.
+fn three_processes_see_the_same() -> Outcome {
+    const TURNS: u32 = 300;
+    let object = memory::object_create(4 * PAGE_SIZE)?;
+    let play = |place: u32| {
+        // Another address in each process.
+        Pages::new(1 + 2 * u64::from(place))?;
+        let whole = Mapping::shared(object, 4 * PAGE_SIZE, Prot::READ | Prot::WRITE);
+        let shared = Pages {
+            address: map_anywhere(&whole)?,
+            length: 4 * PAGE_SIZE,
+        };
+        let turn = shared.futex();
+        for own in (place..TURNS).step_by(3) {
+            loop {
+                match turn.load(SeqCst) {
+                    now if now == own => break,
+                    now => wait_while(turn, now),
+                }
+            }
+            for before in own.saturating_sub(2)..own {
+                equal(shared.read(1 + u64::from(before % 3)), u64::from(before))?;
+            }
+            shared.write(1 + u64::from(own % 3), u64::from(own));
+            turn.store(own + 1, SeqCst);
+            wake_all(turn)?;
+        }
+        Ok(())
+    };
+    let others = [spawn(|| play(1))?, spawn(|| play(2))?];
+    play(0)?;
+    others.into_iter().try_for_each(succeeded)
 }

@@ -15,7 +15,8 @@ use ferrix_rt::sys::raw::call6;
 use ferrix_rt::sys::{ipc, memory, thread, utcb};
 
 use crate::support::*;
-use object::{Paged, RW, Request, content, map, supply};
+pub use object::{Paged, content, map};
+use object::{RW, Request, supply};
 
 pub const TESTS: &[Test] = &[
     ("pages_come_when_touched", pages_come_when_touched),

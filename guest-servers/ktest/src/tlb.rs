@@ -22,6 +22,10 @@ pub const TESTS: &[Test] = &[
     ("unmapping_stops_a_writer", || shoot(take_mapping)),
     ("protecting_stops_a_writer", || shoot(take_right)),
     ("resizing_stops_a_writer", || shoot(take_page)),
+    (
+        "only_those_who_run_it_are_asked",
+        only_those_who_run_it_are_asked,
+    ),
 ];
 
 const RW: Prot = Prot::READ.union(Prot::WRITE);
@@ -155,4 +159,63 @@ fn take_page(object: Handle, target: u64) -> Outcome {
     memory::object_resize(object, 0)?;
     take_mapping(object, target)?;
     Ok(memory::object_resize(object, PAGE_SIZE)?)
+}
+
+/// How many times the kernel has asked another CPU to forget translations while `body` ran.
+fn shoot_downs(body: impl FnOnce() -> Outcome) -> Result<u64, Failure> {
+    let before = system::statistics()?.shoot_downs;
+    body()?;
+    Ok(system::statistics()?.shoot_downs - before)
+}
+
+/// Touches and unmaps a page so many times.
+fn unmap_pages(count: u64) -> Outcome {
+    (0..count).try_for_each(|number| {
+        let page = Pages::new(1)?;
+        page.write(0, number);
+        page.unmap()
+    })
+}
+
+/// Runs on a CPU of its own until it is told to stop. `state` is 1 when it has begun and 2 when it is to stop.
+fn spin(state: &AtomicU64) -> Outcome {
+    state.store(1, SeqCst);
+    while state.load(SeqCst) != 2 {
+        core::hint::spin_loop();
+    }
+    Ok(())
+}
+
+/// Other CPUs that run another process, or nothing, are left alone; one that runs a thread of the process is
+/// asked once for each page that goes.
+fn only_those_who_run_it_are_asked() -> Outcome {
+    const COUNT: u64 = 100;
+    if system::kernel_info().cpus == 1 {
+        return equal(shoot_downs(|| unmap_pages(COUNT))?, 0);
+    }
+    thread::set_affinity(0, 1)?;
+    let shared = Pages::shared(1)?;
+    // SAFETY: mapped until the end of the process, and used atomically only.
+    let state = unsafe { &*(shared.address as *const AtomicU64) };
+    let stranger = spawn(|| {
+        thread::set_affinity(0, 2)?;
+        spin(state)
+    })?;
+    while state.load(SeqCst) != 1 {
+        thread::yield_now();
+    }
+    equal(shoot_downs(|| unmap_pages(COUNT))?, 0)?;
+    state.store(2, SeqCst);
+    succeeded(stranger)?;
+    state.store(0, SeqCst);
+    let sibling = start_thread(move || {
+        thread::set_affinity(0, 2)?;
+        spin(state)
+    })?;
+    while state.load(SeqCst) != 1 {
+        thread::yield_now();
+    }
+    equal(shoot_downs(|| unmap_pages(COUNT))?, COUNT)?;
+    state.store(2, SeqCst);
+    sibling.join()
 }
