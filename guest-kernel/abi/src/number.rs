@@ -260,4 +260,8 @@ pub enum Call {
     /// (object, first page, count, *mut u64) → pages. The bitmap tells which pages of a paged object were
     /// touched through mappings of others since the last time. For its pager.
     ObjectReferenced = 125,
+    /// (object, leader, pages) → pages in use. Anonymous objects under the quota of one of them (which may be the
+    /// object itself) have together at most so many pages: a program's touch of one more is SIGBUS. What
+    /// servers touch is counted only. Leader 0: no quota. For who made both.
+    ObjectQuota = 126,
 }

@@ -11,9 +11,11 @@
 //! [`space`](super::space)). So there are no shadow chains: a private mapping of an object copies
 //! a page out of it at the first write, and that copy is an anonymous page.
 //!
-//! [`users`] lists who maps an object whose pages can go, [`paging`] takes them away.
+//! [`users`] lists who maps an object whose pages can go, [`paging`] takes them away. [`quota`] limits the pages of
+//! several objects together.
 
 pub mod paging;
+pub mod quota;
 pub mod users;
 
 use alloc::sync::Arc;
@@ -25,6 +27,7 @@ use ferrix_abi::vm::{ObjectKind, PHYSICAL_END};
 
 pub use users::{Home, Mapped};
 
+use self::quota::Quota;
 use self::users::Users;
 use super::frame;
 use super::hw::PagerLink;
@@ -91,6 +94,8 @@ pub struct VmObject {
     backing: Backing,
     listing: Listing,
     users: SpinLock<Users>,
+    /// Under the lock of the pages.
+    quota: SpinLock<Option<Arc<Quota>>>,
 }
 
 fn pages_for(size: u64) -> Result<u64> {
@@ -116,6 +121,7 @@ impl VmObject {
             backing,
             listing,
             users: SpinLock::new(Users::new()),
+            quota: SpinLock::new(None),
         }))
     }
 
@@ -275,7 +281,7 @@ impl VmObject {
                 self.check(index)?;
                 match tree.get(index) {
                     Some(frame) => Ok(frame),
-                    None => Ok(self.appear(&mut tree, index)?),
+                    None => self.appear(&mut tree, index),
                 }
             }
             Backing::Paged { tree, .. } => {
@@ -301,11 +307,22 @@ impl VmObject {
 
     /// Makes a page of an anonymous object present. Behind a page that is, a few more come along,
     /// as long as that costs no zeroing.
-    fn appear(&self, tree: &mut PageTree, index: u64) -> Result<Frame> {
-        let fresh = frame::alloc_zeroed().ok_or(Error::NoMemory)?;
-        tree.insert(index, fresh)
-            .inspect_err(|_| frame::free_zeroed(fresh))?;
-        if index == 0 || tree.get(index - 1).is_none() {
+    fn appear(&self, tree: &mut PageTree, index: u64) -> core::result::Result<Frame, Missing> {
+        if !self.may_appear() {
+            return Err(Missing::Beyond);
+        }
+        let fresh = match frame::alloc_zeroed() {
+            Some(fresh) => fresh,
+            None => {
+                self.uncharge(1);
+                return Err(Missing::NoMemory);
+            }
+        };
+        tree.insert(index, fresh).inspect_err(|_| {
+            frame::free_zeroed(fresh);
+            self.uncharge(1);
+        })?;
+        if index == 0 || tree.get(index - 1).is_none() || !self.has_room_for(AHEAD) {
             return Ok(fresh);
         }
         let end = self.pages().min(index + AHEAD);
@@ -313,12 +330,14 @@ impl VmObject {
             .take_while(|&index| tree.get(index).is_none())
             .count();
         let (first, count) = frame::alloc_run(room as u32);
+        let before = tree.pages();
         for page in 0..count as u64 {
             let frame = first.offset(page);
             if tree.insert(index + 1 + page, frame).is_err() {
                 frame::free_zeroed(frame);
             }
         }
+        self.charge(tree.pages() - before);
         Ok(fresh)
     }
 
@@ -327,8 +346,9 @@ impl VmObject {
         let Backing::Anonymous(tree) = &self.backing else {
             return Err(Error::Invalid);
         };
-        if let Some(old) = tree.lock().insert(index, page)? {
-            frame::release(old);
+        match tree.lock().insert(index, page)? {
+            Some(old) => frame::release(old),
+            None => self.charge(1),
         }
         Ok(())
     }
@@ -357,6 +377,10 @@ impl Drop for VmObject {
     fn drop(&mut self) {
         COUNT.fetch_sub(1, Relaxed);
         let pages = self.pages();
+        if let Backing::Anonymous(tree) = &self.backing {
+            let present = tree.lock().pages();
+            self.uncharge(present);
+        }
         match &mut self.backing {
             Backing::Anonymous(tree) | Backing::Paged { tree, .. } => {
                 tree.lock().for_each(|_, page| frame::release(page));

@@ -129,6 +129,19 @@ pub fn referenced(frame: &mut TrapFrame) -> Next {
     Next::result(frame, result)
 }
 
+/// `ObjectQuota`.
+pub fn quota(frame: &mut TrapFrame) -> Next {
+    let [object, leader, pages, ..] = frame.arguments();
+    let result = managed(object).and_then(|object| {
+        let leader = match leader {
+            0 => None,
+            handle => Some(managed(handle)?),
+        };
+        unlocked(|| object.set_quota(leader.as_deref(), pages))
+    });
+    Next::result(frame, result)
+}
+
 /// `MemoryWatch`.
 pub fn watch(frame: &mut TrapFrame) -> Next {
     let [port, given_back, ..] = frame.arguments();

@@ -7,7 +7,7 @@ use super::*;
 use crate::ipc;
 
 /// One more than the highest number.
-const CALLS: usize = Call::ObjectReferenced as usize + 1;
+const CALLS: usize = Call::ObjectQuota as usize + 1;
 
 /// Handlers by number.
 pub(super) static TABLE: [Handler; CALLS] = table(&[
@@ -37,6 +37,7 @@ pub(super) static TABLE: [Handler; CALLS] = table(&[
     (Call::ObjectResize, paging::resize),
     (Call::ObjectDiscard, paging::discard),
     (Call::ObjectReferenced, paging::referenced),
+    (Call::ObjectQuota, paging::quota),
     (Call::MemoryWatch, paging::watch),
     (Call::VmMap, memory::map),
     (Call::VmUnmap, memory::unmap),

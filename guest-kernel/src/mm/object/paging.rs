@@ -123,13 +123,27 @@ impl VmObject {
         }
         self.each_user(|space| space.unmap_object(self, &(pages..old), Shown::AndCopied));
         let mut gone = Chain::default();
-        tree.lock().remove(
+        self.remove(
+            &mut tree.lock(),
             pages..old,
             |_, _| true,
             |frame| release_to(&mut gone, frame),
         );
         frame::free_chains(gone, Chain::default());
         Ok(())
+    }
+
+    /// [`PageTree::remove`], counted.
+    fn remove(
+        &self,
+        tree: &mut PageTree,
+        range: Range<u64>,
+        choose: impl FnMut(u64, bool) -> bool,
+        taken: impl FnMut(Frame),
+    ) {
+        let before = tree.pages();
+        tree.remove(range, choose, taken);
+        self.uncharge(before - tree.pages());
     }
 
     /// Tells in `bitmap` which pages of a range were touched through mappings since the last time, but for the
@@ -168,8 +182,9 @@ impl VmObject {
                 }
                 goes
             };
-            tree.lock()
-                .remove(part.clone(), may_go, |frame| release_to(&mut gone, frame));
+            self.remove(&mut tree.lock(), part.clone(), may_go, |frame| {
+                release_to(&mut gone, frame)
+            });
             if !gone.is_empty() {
                 done += gone.len() as u64;
                 self.each_user(|space| space.unmap_object(self, &part, Shown::Only));

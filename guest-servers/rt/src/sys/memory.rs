@@ -111,6 +111,12 @@ fn bits(call: Call, object: Handle, first: u64, count: u64, bitmap: &mut [u64]) 
     unsafe { call6(call, args) }
 }
 
+/// Puts an anonymous object under the quota of another, of so many pages (or, with [`Handle::NONE`], under none);
+/// how many pages are in use under it.
+pub fn object_quota(object: Handle, leader: Handle, pages: u64) -> Result<u64> {
+    plain(Call::ObjectQuota, [object.0.into(), leader.0.into(), pages])
+}
+
 /// Asks for one `MEMORY_LOW` on a port; answers the last one with how many pages were given back.
 pub fn watch(port: Handle, given_back: u64) -> Result<()> {
     plain(Call::MemoryWatch, [port.0.into(), given_back]).map(drop)

@@ -31,7 +31,7 @@ fn ram_pages() -> u64 {
 /// A tmpfs with these mount options.
 pub(super) fn tmpfs(options: &str) -> Result<Box<dyn Filesystem>> {
     let options = Options::parse(ram_pages(), options)?;
-    Ok(Box::new(Tmpfs::new(Objects::default(), options)))
+    Ok(Box::new(Tmpfs::new(Objects::new(options.pages)?, options)))
 }
 
 impl Vfs {

@@ -8,16 +8,51 @@ use ferrix_vfs::errno::Result;
 use ferrix_vfs::tmpfs::store::{PAGE, Store};
 
 /// The store of one tmpfs.
-#[derive(Default)]
 pub struct Objects {
     views: Views,
+    /// Most pages that the objects may have together.
+    limit: u64,
+    /// The object whose quota all are under; none without a limit.
+    leader: Option<Handle>,
+}
+
+impl Objects {
+    /// For a file system of so many pages (`u64::MAX`: no limit).
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new(limit: u64) -> Result<Objects> {
+        let mut leader = None;
+        if limit != u64::MAX {
+            let object = memory::object_create(PAGE)?;
+            memory::object_quota(object, object, limit)?;
+            leader = Some(object);
+        }
+        Ok(Objects {
+            views: Views::new(),
+            limit,
+            leader,
+        })
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        if let Some(leader) = self.leader {
+            let _ = ipc::close(leader);
+        }
+    }
 }
 
 impl Store for Objects {
     type Object = Handle;
 
     fn create(&mut self, pages: u64) -> Result<Handle> {
-        Ok(memory::object_create(pages * PAGE)?)
+        let object = memory::object_create(pages * PAGE)?;
+        if let Some(leader) = self.leader {
+            memory::object_quota(object, leader, self.limit)?;
+        }
+        Ok(object)
     }
 
     fn resize(&mut self, object: &mut Handle, pages: u64) -> Result<()> {
@@ -54,6 +89,8 @@ impl Store for Objects {
 
     fn give(&mut self, object: Handle) -> Handle {
         self.views.forget(object);
+        // It cannot fail: the object is an anonymous one of this server.
+        let _ = memory::object_quota(object, Handle::NONE, 0);
         object
     }
 
@@ -64,6 +101,11 @@ impl Store for Objects {
 
     fn handle(&self, object: &Handle) -> Handle {
         *object
+    }
+
+    fn used(&self) -> Option<u64> {
+        let leader = self.leader?;
+        memory::object_quota(leader, leader, self.limit).ok()
     }
 
     fn free_pages(&self) -> u64 {

@@ -9,8 +9,8 @@ use ferrix_abi::handle::Handle;
 
 /// Largest file, in bytes: that of a memory object.
 pub const FILE_MAX: u64 = 1 << 46;
-/// Pages that files leave to the rest of the machine.
-const RESERVE: u64 = 1024;
+/// Pages that files leave to the rest of the machine: fewer than others that keep pages leave.
+const RESERVE: u64 = 512;
 /// Pages that an object grows by at least, while nobody maps it.
 const GROWTH: u64 = 16;
 /// Bytes copied at once.
@@ -96,8 +96,9 @@ impl<S: Store> Parts<'_, S> {
         let absent = (range.end - range.start) - self.file.present.count_in(range.clone());
         let mut end = end;
         if absent > 0 {
+            let used = self.store.used().unwrap_or(*self.used);
             let machine = self.store.free_pages().saturating_sub(RESERVE);
-            let room = self.limit.saturating_sub(*self.used).min(machine);
+            let room = self.limit.saturating_sub(used).min(machine);
             if absent > room {
                 let present = &self.file.present;
                 let mut missing = range.filter(|&page| !present.contains(page));

@@ -60,6 +60,11 @@ pub trait Store {
     /// The object as others can map it.
     fn handle(&self, object: &Self::Object) -> Handle;
 
+    /// Pages that all objects together have now, if that can be told: others may touch them at any time.
+    fn used(&self) -> Option<u64> {
+        None
+    }
+
     /// Pages that the machine can still give.
     fn free_pages(&self) -> u64;
 
