@@ -331,7 +331,11 @@ impl Vfs {
 impl Service for Vfs {
     fn request(&mut self, request: &Request) -> Outcome {
         self.shared.caller.set(request.caller.pid);
-        self.dispatch(request)
+        let outcome = self.dispatch(request);
+        if self.remote.take_restarted() {
+            self.tree.cache.clear();
+        }
+        outcome
     }
 
     fn closed(&mut self, badge: u32) {

@@ -2,8 +2,7 @@
 
 use super::facts::Facts;
 use super::memory::tmpfs;
-use super::open::disk_session;
-use super::remote::Remote;
+use super::remote::{Device, Remote};
 use super::{Object, Vfs, global_root};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -127,14 +126,18 @@ impl Vfs {
         target: &str,
         read_only: bool,
     ) -> Result<()> {
-        let device = disk_session(self.ports.blk, disk)?;
         let flags = if read_only {
             filesystem::mount::READ_ONLY
         } else {
             0
         };
-        let (session, root, is_read_only) = self.remote.mount(device, flags)?;
-        let remote = Remote::new(Rc::clone(&self.remote), session, root);
+        let device = Device {
+            blk: self.ports.blk,
+            disk: disk.to_string(),
+            flags,
+        };
+        let remote = Remote::mount(Rc::clone(&self.remote), device)?;
+        let is_read_only = remote.is_read_only();
         let (source, target) = (["/dev/", disk].concat(), target.to_string());
         self.add_mount(Plan {
             filesystem: Box::new(remote),
