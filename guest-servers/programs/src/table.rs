@@ -256,6 +256,12 @@ pub static TOOLS: &[Tool] = &[
         "what is in directories",
     ),
     tool(
+        "mapfill",
+        util::mapfill::run,
+        "mapfill [-r] FILE PAGES",
+        "touch the pages of a file until that fails",
+    ),
+    tool(
         "mapwrite",
         util::memcheck::mapwrite,
         "mapwrite [-n] FILE TEXT",

@@ -20,6 +20,12 @@ impl<D: BlockDevice> Ext2<D> {
         Ok(())
     }
 
+    /// Whether the file has no name any more, and one open file is all that keeps it.
+    pub fn is_last_use(&mut self, ino: Ino) -> bool {
+        let node = self.nodes.get(&mut self.volume, ino);
+        node.is_ok_and(|node| node.inode.links_count == 0 && node.opens == 1)
+    }
+
     /// Ends an [`open`](Self::open); the last one of a file without a name deletes it.
     pub fn close(&mut self, ino: Ino, now: Timestamp) -> Result<()> {
         let node = self.nodes.get(&mut self.volume, ino)?;

@@ -134,6 +134,7 @@ impl Server {
             mounted.unlink(directory, &name, now()).map_err(errno)?;
         }
         self.objects.forget(index, target);
+        self.drop_dead(index);
         self.changed();
         Ok(Some(Reply::value(0)))
     }
@@ -155,6 +156,7 @@ impl Server {
         mounted.rename(from, to, now()).map_err(errno)?;
         if let Some(replaced) = replaced {
             self.objects.forget(index, replaced);
+            self.drop_dead(index);
         }
         self.changed();
         Ok(Some(Reply::value(0)))

@@ -50,7 +50,7 @@ pub struct OpenFile {
 pub struct Server {
     /// Where requests arrive.
     pub port: Handle,
-    mounts: Vec<Option<Ext2<Disk>>>,
+    pub mounts: Vec<Option<Ext2<Disk>>>,
     sessions: Vec<Option<Session>>,
     /// Windows of clients.
     pub windows: Connections,
@@ -161,7 +161,14 @@ impl Server {
         Ok(())
     }
 
-    /// The same for all files of a mount.
+    /// Lets go of files of a mount that could not be written back and that nobody can open any more.
+    pub fn drop_dead(&mut self, mount: usize) {
+        if let Ok((mounted, live)) = self.with_live(mount) {
+            live.drop_dead(mount, mounted);
+        }
+    }
+
+    /// Writes back what programs wrote through mappings of all files of a mount.
     pub fn flush_mount(&mut self, mount: usize) -> Result<(), Errno> {
         let (mounted, live) = self.with_live(mount)?;
         let (changed, result) = live.flush_mount(mount, mounted);
@@ -369,6 +376,7 @@ impl Service for Server {
             if !mounted.is_read_only() {
                 self.changed();
             }
+            self.drop_dead(file.mount);
         }
     }
 

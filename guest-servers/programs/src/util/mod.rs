@@ -28,6 +28,7 @@ pub mod limits;
 mod listing;
 pub mod lockcheck;
 pub mod ls;
+pub mod mapfill;
 pub mod memcheck;
 pub mod printf;
 mod regex;

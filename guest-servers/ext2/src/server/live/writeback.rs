@@ -80,9 +80,13 @@ impl Live {
     /// until it can. The file's inode.
     pub fn unused(&mut self, badge: u32, mounted: &mut Ext2<Disk>) -> Option<Ino> {
         let index = badge as usize - 1;
+        let ino = self.files.get(index)?.as_ref()?.ino;
+        if mounted.is_last_use(ino) {
+            self.drop_index(index, mounted);
+            return Some(ino);
+        }
         let flushed = self.flush_index(index, mounted);
         let file = self.files.get_mut(index)?.as_mut()?;
-        let ino = file.ino;
         match flushed {
             Ok(_) => self.drop_index(index, mounted),
             Err(errno) => {
@@ -91,6 +95,17 @@ impl Live {
             }
         }
         Some(ino)
+    }
+
+    /// Lets go of files that could not be written back, and nobody can open any more.
+    pub fn drop_dead(&mut self, mount: usize, mounted: &mut Ext2<Disk>) {
+        for index in 0..self.files.len() {
+            let left = |file: &&File| file.mount == mount && file.left;
+            let dead = self.files[index].as_ref().filter(left);
+            if dead.is_some_and(|file| mounted.is_last_use(file.ino)) {
+                self.drop_index(index, mounted);
+            }
+        }
     }
 
     /// Lets go of a file.
@@ -152,9 +167,11 @@ pub(super) fn write_pages(
         let length = file.size.saturating_sub(at).min(PAGE_SIZE) as usize;
         let bytes = &mut buffer[..length];
         views.read(file.object, at, bytes)?;
-        let written = mounted.write(file.ino, at, bytes, now()).map_err(errno)?;
-        if written < length {
-            return Err(ENOSPC as Errno);
+        let mut done = 0;
+        // Less than all means that the next call has the error.
+        while done < length {
+            let written = mounted.write(file.ino, at + done as u64, &bytes[done..], now());
+            done += written.map_err(errno)?;
         }
         file.unwritten.remove(&page);
     }
