@@ -4,11 +4,16 @@
 //! that unmaps hands frames to a [`Gather`]; when it is full, or finished, the translations are
 //! flushed once for all and the frames are released.
 
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use arrayvec::ArrayVec;
 
-use super::frame::{Chain, page};
+use ferrix_abi::layout::PAGE_SIZE;
+
+use super::frame::page;
 use super::phys::{Frame, PhysAddr};
-use super::pmap::{self, Pte, Visitor};
+use super::pmap::{Pte, Release, Visitor, region};
 use super::tlb::{self, Flush};
 
 /// Frames collected between two flushes.
@@ -24,19 +29,21 @@ pub struct Gather {
     end: u64,
     pages: ArrayVec<Frame, BATCH>,
     tables: ArrayVec<Frame, TABLES>,
+    /// Tables that others may use too.
+    shared: ArrayVec<Frame, TABLES>,
 }
 
 impl Gather {
     /// For the address space with this root.
     #[inline]
     pub fn new(root: PhysAddr) -> Gather {
-        let (pages, tables) = (ArrayVec::new(), ArrayVec::new());
         Gather {
             root,
             start: u64::MAX,
             end: 0,
-            pages,
-            tables,
+            pages: ArrayVec::new(),
+            tables: ArrayVec::new(),
+            shared: ArrayVec::new(),
         }
     }
 
@@ -44,7 +51,7 @@ impl Gather {
     #[inline]
     pub fn stale(&mut self, address: u64) {
         self.start = self.start.min(address);
-        self.end = self.end.max(address + 4096);
+        self.end = self.end.max(address + PAGE_SIZE);
     }
 
     /// One owner of a page less, after the next flush.
@@ -65,17 +72,16 @@ impl Gather {
             );
             (self.start, self.end) = (u64::MAX, 0);
         }
-        if self.pages.is_empty() && self.tables.is_empty() {
+        if self.pages.is_empty() && self.tables.is_empty() && self.shared.is_empty() {
             return;
         }
-        let (mut dirty, mut clean) = (Chain::default(), Chain::default());
-        for frame in self.pages.drain(..) {
-            if page(frame).release() == 0 {
-                dirty.push(frame);
-            }
-        }
-        self.tables.drain(..).for_each(|table| clean.push(table));
-        pmap::free_tables(dirty, clean);
+        let mut release = Release::default();
+        self.pages.drain(..).for_each(|frame| release.owned(frame));
+        self.tables.drain(..).for_each(|table| release.empty(table));
+        self.shared
+            .drain(..)
+            .for_each(|table| release.shared(table));
+        release.finish();
     }
 }
 
@@ -109,5 +115,21 @@ impl Visitor for Gather {
             // Nothing in it was present; the processor may still hold the way to it.
             self.stale(0);
         }
+    }
+
+    /// Takes a shared table out, pages and all.
+    fn whole(&mut self, entry: &AtomicU64, address: u64, _: &Range<u64>) -> Option<u64> {
+        let pte = Pte(entry.load(Relaxed));
+        if !pte.has(Pte::SHARED) {
+            return None;
+        }
+        if self.shared.is_full() {
+            self.finish();
+        }
+        entry.store(0, Relaxed);
+        self.shared.push(pte.frame());
+        self.stale(address);
+        self.stale(region(address).end - PAGE_SIZE);
+        Some(page(pte.frame()).refs() as u64)
     }
 }

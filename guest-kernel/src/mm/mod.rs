@@ -31,6 +31,8 @@ pub mod phys;
 pub mod pmap;
 #[path = "../arch/x86_64/pte.rs"]
 pub mod pte;
+#[path = "../arch/x86_64/share.rs"]
+pub mod share;
 #[expect(unsafe_code, reason = "free objects are linked through themselves")]
 pub mod slab;
 pub mod space;
@@ -42,6 +44,8 @@ mod table;
 pub mod tlb;
 #[expect(unsafe_code, reason = "UTCBs are shared with user space")]
 pub mod utcb;
+#[path = "../arch/x86_64/walk.rs"]
+mod walk;
 pub mod window;
 
 #[cfg(target_os = "none")]

@@ -6,7 +6,8 @@
 //! allocator's lock; slab: the class's lock; page table: the address space's lock), only
 //! [`refs`](Page::refs) is counted from several places at once.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 use super::phys::Frame;
 
@@ -19,7 +20,8 @@ pub struct Page {
     link: AtomicU64,
     /// By use: owners of a data page; entries in use of a page table; slab bookkeeping.
     refs: AtomicU32,
-    /// Flags (bits 0 to 7), order or slab class (8 to 15), slab free list (16 to 31).
+    /// Flags (bits 0 to 7), order or slab class (8 to 15), slab free list (16 to 31); or how many address spaces
+    /// besides one use a page table (from bit 8 on).
     state: AtomicU32,
 }
 
@@ -27,6 +29,9 @@ pub struct Page {
 pub const FREE: u32 = 1;
 /// The free block's content is known to be zero.
 pub const ZERO: u32 = 2;
+
+/// One address space more that uses a page table. (Bit 0 stays clear: the buddy allocator must not take it for free.)
+const SHARER: u32 = 1 << 8;
 
 impl Page {
     /// Owners of the page (page-table entries, object slots).
@@ -50,8 +55,30 @@ impl Page {
     /// One owner less; returns how many are left.
     #[inline]
     pub fn release(&self) -> u32 {
-        use core::sync::atomic::Ordering::AcqRel;
         self.refs.fetch_sub(1, AcqRel) - 1
+    }
+
+    /// Page tables: one more address space uses it.
+    #[inline]
+    pub fn join(&self) {
+        self.state.fetch_add(SHARER, Relaxed);
+    }
+
+    /// Page tables: whether only one address space uses it, whose lock is held.
+    #[inline]
+    pub fn is_left_alone(&self) -> bool {
+        // What those did that have left comes before what the one does now.
+        self.state.load(Acquire) < SHARER
+    }
+
+    /// Page tables: one address space uses it no more. Whether that was the last.
+    #[inline]
+    pub fn leave(&self) -> bool {
+        let last = self.state.fetch_sub(SHARER, AcqRel) < SHARER;
+        if last {
+            self.state.store(0, Relaxed);
+        }
+        last
     }
 
     /// The list links: (next, previous).

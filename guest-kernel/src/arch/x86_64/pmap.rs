@@ -15,13 +15,14 @@ use ferrix_abi::error::Result;
 use ferrix_abi::layout::{KERNEL_INFO, PAGE_SIZE};
 use ferrix_abi::vm::Prot;
 
-use super::frame::{self, Chain, page};
+use super::frame::{self, page};
 use super::phys::{Frame, PhysAddr};
 pub use super::pte::Pte;
-use super::table::{
-    LINE, ROOT_LEVEL, descend, gain, index, lines, lose, new_table, set, shift, table,
-};
-pub use super::table::{free_tables, map_kernel, table_pages};
+pub use super::share::{Extent, Release, is_dense, region};
+use super::table::{LINE, ROOT_LEVEL, descend, gain, index, lines, new_table, set, shift, table};
+pub use super::table::{map_kernel, table_pages};
+pub use super::walk::Visitor;
+use super::walk::visit;
 
 /// Root entries that all address spaces share: the direct map; the kernel and its windows.
 const KERNEL_SLOTS: [usize; 2] = [256, 511];
@@ -29,23 +30,6 @@ const KERNEL_SLOTS: [usize; 2] = [256, 511];
 static KERNEL_ENTRIES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 /// Frame of the shared level-1 table that maps [`KERNEL_INFO`] (0: none yet).
 static INFO_TABLE: AtomicU32 = AtomicU32::new(0);
-/// What a walk does with the entries it finds.
-pub trait Visitor {
-    /// A non-empty entry for `address`; returns what it becomes.
-    fn entry(&mut self, address: u64, pte: Pte) -> Pte;
-    /// A table that has become empty and is no longer reachable from memory (the processor may
-    /// still have it cached).
-    fn table(&mut self, table: Frame);
-    /// A table of pages; returns how many entries it lost. Only a visitor that has a faster way
-    /// than entry by entry implements this.
-    #[inline]
-    fn pages(&mut self, table: Frame, range: Range<u64>) -> u64
-    where
-        Self: Sized,
-    {
-        visit_pages(table, range, self)
-    }
-}
 
 /// An entry of the table used last.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +50,10 @@ pub struct Pmap {
     root: Frame,
     /// Pages that entries show.
     resident: u64,
-    /// The level-0 table used last: number of its 2 MiB region, and the table.
+    /// The level-0 table used last, not a shared one: number of its 2 MiB region, and the table.
     recent: (u64, Frame),
+    /// Since this address space or its parent forked there may be shared tables.
+    may_share: bool,
 }
 
 const NO_REGION: u64 = u64::MAX;
@@ -83,6 +69,7 @@ impl Pmap {
             root,
             resident: 0,
             recent: (NO_REGION, root),
+            may_share: false,
         };
         let info = INFO_TABLE.load(Relaxed);
         if info != 0 {
@@ -105,10 +92,44 @@ impl Pmap {
         self.resident
     }
 
-    /// The level-0 table for an address, made if need be.
+    /// Whether there may be tables that other address spaces use too.
     #[inline]
-    fn leaf(&mut self, address: u64) -> Result<Frame> {
+    pub fn may_share(&self) -> bool {
+        self.may_share
+    }
+
+    /// Whether a range lies under the table used last, which is not shared.
+    #[inline]
+    pub(super) fn is_recent(&self, range: &Range<u64>) -> bool {
+        let region = self.recent.0;
+        region == range.start >> shift(1) && region == (range.end - 1) >> shift(1)
+    }
+
+    /// A table with so many pages is now shared with another address space.
+    pub(super) fn note_shared(&mut self, pages: u32) {
+        self.resident += pages as u64;
+        self.may_share = true;
+    }
+
+    /// So many entries were copied into a table of this address space.
+    pub(super) fn note_copied(&mut self, pages: u32) {
+        self.resident += pages as u64;
+    }
+
+    /// The parent's side of sharing.
+    pub fn begin_sharing(&mut self) {
+        self.may_share = true;
+        self.recent = (NO_REGION, self.root);
+    }
+
+    /// The level-0 table for an address, which is not shared; made if need be.
+    #[inline]
+    pub(super) fn leaf(&mut self, address: u64) -> Result<Frame> {
         let region = address >> shift(1);
+        if self.recent.0 == region {
+            return Ok(self.recent.1);
+        }
+        self.own_page(address)?;
         if self.recent.0 == region {
             return Ok(self.recent.1);
         }
@@ -120,32 +141,57 @@ impl Pmap {
         Ok(node)
     }
 
-    /// The level-0 table for an address, if there is one.
+    /// The entry for the level-0 table for an address, if there is one.
     #[inline]
-    fn find_leaf(&mut self, address: u64) -> Option<Frame> {
-        let region = address >> shift(1);
-        if self.recent.0 == region {
-            return Some(self.recent.1);
-        }
+    fn find_leaf(&self, address: u64) -> Option<Pte> {
         let mut node = self.root;
-        for level in (1..=ROOT_LEVEL).rev() {
+        let mut level = ROOT_LEVEL;
+        loop {
             let pte = Pte(table(node)[index(address, level)].load(Relaxed));
             if pte.is_empty() {
                 return None;
             }
+            if level == 1 {
+                return Some(pte);
+            }
             node = pte.frame();
+            level -= 1;
         }
-        self.recent = (region, node);
-        Some(node)
     }
 
-    /// The entry for an address.
+    /// As [`own`](Self::own) for the page at an address, whose table is the one used last then, if there is one.
+    #[inline]
+    pub fn own_page(&mut self, address: u64) -> Result<()> {
+        let number = address >> shift(1);
+        if self.recent.0 == number {
+            return Ok(());
+        }
+        let mut entry = self.find_leaf(address);
+        if entry.is_some_and(|entry| entry.has(Pte::SHARED)) {
+            self.own(&region(address), Extent::All)?;
+            entry = self.find_leaf(address);
+        }
+        if let Some(entry) = entry {
+            self.recent = (number, entry.frame());
+        }
+        Ok(())
+    }
+
+    /// The entry for an address. It has no write bit if the table is shared.
     #[inline]
     pub fn get(&mut self, address: u64) -> Pte {
-        match self.find_leaf(address) {
-            Some(leaf) => Pte(table(leaf)[index(address, 0)].load(Relaxed)),
-            None => Pte::EMPTY,
+        let region = address >> shift(1);
+        if self.recent.0 != region {
+            match self.find_leaf(address) {
+                Some(entry) if entry.has(Pte::SHARED) => {
+                    let pte = Pte(table(entry.frame())[index(address, 0)].load(Relaxed));
+                    return pte.without(Pte::WRITE);
+                }
+                Some(entry) => self.recent = (region, entry.frame()),
+                None => return Pte::EMPTY,
+            }
         }
+        Pte(table(self.recent.1)[index(address, 0)].load(Relaxed))
     }
 
     /// The entry for an address and what it holds, if it lies in the table used last.
@@ -159,9 +205,7 @@ impl Pmap {
     /// Whether there may be pages in a range, as far as can be told at once.
     #[inline]
     pub fn may_hold(&self, range: &Range<u64>) -> bool {
-        let (region, leaf) = self.recent;
-        let known = region == range.start >> shift(1) && region == (range.end - 1) >> shift(1);
-        !known || lines(page(leaf).mask(), range, 0).next().is_some()
+        !self.is_recent(range) || lines(page(self.recent.1).mask(), range, 0).next().is_some()
     }
 
     /// Changes an entry in use of the table used last. Flushes nothing.
@@ -184,24 +228,26 @@ impl Pmap {
         }
     }
 
-    /// How many pages directly before `address`, under the same table, are in use; counts up to
+    /// How many pages directly before `address`, under the table used last, are in use; counts up to
     /// `most`.
-    pub fn run_before(&mut self, address: u64, most: u64) -> u64 {
-        let Some(leaf) = self.find_leaf(address) else {
+    pub fn run_before(&self, address: u64, most: u64) -> u64 {
+        let (region, leaf) = self.recent;
+        if region != address >> shift(1) {
             return 0;
-        };
+        }
         let slot = index(address, 0);
         let before = table(leaf)[..slot].iter().rev().take(most as usize);
         before.take_while(|entry| entry.load(Relaxed) != 0).count() as u64
     }
 
-    /// Enters never-used pages in a range, whose first page lies in an existing table: as many as
+    /// Enters never-used pages in a range, whose first page lies under the table used last: as many as
     /// follow there without a page in use, and as there are. `pte` lacks only the frame.
     pub fn fill_run(&mut self, range: Range<u64>, pte: Pte) {
         let slot = index(range.start, 0);
-        let Some(leaf) = self.find_leaf(range.start).filter(|_| slot != 0) else {
+        let (region, leaf) = self.recent;
+        if region != range.start >> shift(1) || slot == 0 {
             return;
-        };
+        }
         let wanted = (range.end.saturating_sub(range.start) / PAGE_SIZE) as usize;
         let entries = &table(leaf)[slot..512.min(slot + wanted)];
         let room = entries
@@ -224,38 +270,6 @@ impl Pmap {
         }
     }
 
-    /// Copies the entries of a table of the parent into this new address space: owned pages get
-    /// one more owner and lose the write bit on both sides. Returns how many lost it.
-    pub fn copy_pages(&mut self, parent: Frame, range: &Range<u64>) -> Result<u64> {
-        let child = self.leaf(range.start)?;
-        let (from, to) = (table(parent), table(child));
-        let (mut copied, mut mask, mut protected) = (0, 0, 0);
-        for slots in lines(page(parent).mask(), range, 0) {
-            mask |= 1 << (slots.start / LINE);
-            for (entry, target) in from[slots.clone()].iter().zip(&to[slots]) {
-                let mut pte = Pte(entry.load(Relaxed));
-                if pte.is_empty() {
-                    continue;
-                }
-                if pte.has(Pte::OWNED) {
-                    page(pte.frame()).retain();
-                    if pte.has(Pte::WRITE) {
-                        pte = pte.without(Pte::WRITE);
-                        entry.store(pte.0, Relaxed);
-                        protected += 1;
-                    }
-                }
-                target.store(pte.0, Relaxed);
-                copied += 1;
-            }
-        }
-        let descriptor = page(child);
-        descriptor.set_mask(descriptor.mask() | mask);
-        descriptor.set_refs(descriptor.refs() + copied);
-        self.resident += copied as u64;
-        Ok(protected)
-    }
-
     /// Sets the entry (not to empty: that is a walk's business). Flushes nothing.
     #[inline]
     pub fn set(&mut self, address: u64, pte: Pte) -> Result<()> {
@@ -265,12 +279,13 @@ impl Pmap {
         Ok(())
     }
 
-    /// Enters `frames` (0: none) from `address` on, within one 2 MiB region whose table exists,
-    /// where entries are empty. `pte` lacks only the frame.
+    /// Enters `frames` (0: none) from `address` on, all under the table used last, where entries are
+    /// empty. `pte` lacks only the frame.
     pub fn fill(&mut self, address: u64, frames: &[u32], pte: Pte) {
-        let Some(leaf) = self.find_leaf(address) else {
+        let (region, leaf) = self.recent;
+        if region != address >> shift(1) {
             return;
-        };
+        }
         let (first, descriptor) = (index(address, 0), page(leaf));
         let (mut added, mut mask) = (0, descriptor.mask());
         let entries = &table(leaf)[first..first + frames.len()];
@@ -289,11 +304,24 @@ impl Pmap {
     /// Shows `visitor` every non-empty entry in the range, ascending.
     pub fn walk(&mut self, range: Range<u64>, visitor: &mut impl Visitor) {
         let mut removed = 0;
-        if range.start >> shift(1) == (range.end - 1) >> shift(1) {
+        if region(range.start).end >= range.end {
             // Within one table, as most mappings are: straight to it.
-            let Some(leaf) = self.find_leaf(range.start) else {
-                return;
+            let leaf = match self.is_recent(&range) {
+                true => self.recent.1,
+                false => match self.find_leaf(range.start) {
+                    Some(entry) if entry.has(Pte::SHARED) => {
+                        return self.walk_all(range, visitor, 0);
+                    }
+                    Some(entry) => {
+                        self.recent = (range.start >> shift(1), entry.frame());
+                        entry.frame()
+                    }
+                    None => return,
+                },
             };
+            if visitor.wants_whole(leaf) {
+                return self.walk_all(range, visitor, 0);
+            }
             removed = visitor.pages(leaf, range.clone());
             if removed == 0 {
                 return;
@@ -303,6 +331,11 @@ impl Pmap {
                 return;
             }
         }
+        self.walk_all(range, visitor, removed);
+    }
+
+    /// From the root; so many pages are gone already.
+    fn walk_all(&mut self, range: Range<u64>, visitor: &mut impl Visitor, mut removed: u64) {
         removed += visit(self.root, ROOT_LEVEL, range, visitor);
         if removed != 0 {
             self.resident -= removed;
@@ -318,7 +351,7 @@ impl Pmap {
             .for_each(|slot| root[*slot].store(0, Relaxed));
         let mut release = Release::default();
         release.tree(self.root, ROOT_LEVEL);
-        free_tables(release.pages, release.tables);
+        release.finish();
     }
 
     /// Gives this address space information tables of its own, with `page` after the common page.
@@ -333,99 +366,6 @@ impl Pmap {
         self.set(KERNEL_INFO, Pte::new(info, Prot::READ))?;
         self.set(address, Pte::new(boot, Prot::READ).with(Pte::OWNED))
     }
-}
-
-/// Collects the tables of an address space that no processor uses, and the pages that go with it.
-#[derive(Default)]
-struct Release {
-    pages: Chain,
-    tables: Chain,
-}
-
-impl Release {
-    /// Empties a table and all below it.
-    fn tree(&mut self, node: Frame, level: u32) {
-        let (entries, descriptor) = (table(node), page(node));
-        let (mut lines, mut left) = (descriptor.mask(), descriptor.refs());
-        while left != 0 {
-            let line = lines.trailing_zeros() as usize * LINE;
-            lines &= lines - 1;
-            for entry in &entries[line..line + LINE] {
-                let pte = Pte(entry.load(Relaxed));
-                if pte.is_empty() {
-                    continue;
-                }
-                entry.store(0, Relaxed);
-                if level == 0 {
-                    self.page(pte);
-                } else if !pte.has(Pte::BORROWED) {
-                    self.tree(pte.frame(), level - 1);
-                }
-                left -= 1;
-                if left == 0 {
-                    break;
-                }
-            }
-        }
-        self.tables.push(node);
-    }
-
-    #[inline]
-    fn page(&mut self, pte: Pte) {
-        if pte.has(Pte::OWNED) && page(pte.frame()).release() == 0 {
-            self.pages.push(pte.frame());
-        }
-    }
-}
-
-/// Walks one table; returns how many page entries became empty.
-fn visit(node: Frame, level: u32, range: Range<u64>, visitor: &mut impl Visitor) -> u64 {
-    if level == 0 {
-        return visitor.pages(node, range);
-    }
-    let (entries, descriptor) = (table(node), page(node));
-    let base = range.start >> shift(level + 1) << shift(level + 1);
-    let (mut removed, mut emptied) = (0, 0);
-    for slots in lines(descriptor.mask(), &range, level) {
-        for (slot, entry) in slots.clone().zip(&entries[slots]) {
-            let pte = Pte(entry.load(Relaxed));
-            if pte.is_empty() || pte.has(Pte::BORROWED) {
-                continue;
-            }
-            let address = base + ((slot as u64) << shift(level));
-            let part = range.start.max(address)..range.end.min(address + (1 << shift(level)));
-            removed += visit(pte.frame(), level - 1, part, visitor);
-            if page(pte.frame()).refs() == 0 {
-                entry.store(0, Relaxed);
-                emptied += 1;
-                visitor.table(pte.frame());
-            }
-        }
-    }
-    lose(descriptor, emptied);
-    removed
-}
-
-/// Walks a table of pages.
-fn visit_pages(node: Frame, range: Range<u64>, visitor: &mut impl Visitor) -> u64 {
-    let (entries, descriptor) = (table(node), page(node));
-    let base = range.start >> shift(1) << shift(1);
-    let mut emptied = 0;
-    for slots in lines(descriptor.mask(), &range, 0) {
-        for (slot, entry) in slots.clone().zip(&entries[slots]) {
-            let old = Pte(entry.load(Relaxed));
-            if old.is_empty() {
-                continue;
-            }
-            let new = visitor.entry(base + ((slot as u64) << shift(0)), old);
-            if new != old {
-                entry.store(new.0, Relaxed);
-                emptied += new.is_empty() as u32;
-            }
-        }
-    }
-    lose(descriptor, emptied);
-    emptied as u64
 }
 
 /// Takes over the boot tables: their kernel entries go into every address space.

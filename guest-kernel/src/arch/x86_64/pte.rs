@@ -30,6 +30,8 @@ impl Pte {
     pub const OWNED: u64 = 1 << 9;
     /// Software: a table that belongs to the kernel and is in several address spaces.
     pub(super) const BORROWED: u64 = 1 << 10;
+    /// Software: a table of pages that other address spaces use too (see [`share`](super::share)).
+    pub(super) const SHARED: u64 = 1 << 11;
     /// No instruction fetches.
     pub(super) const NO_EXECUTE: u64 = 1 << 63;
     const FRAME: u64 = 0x000f_ffff_ffff_f000;

@@ -48,6 +48,7 @@ pub(super) fn new_table() -> Result<Frame> {
     let frame = frame::alloc_zeroed().ok_or(Error::NoMemory)?;
     page(frame).set_mask(0);
     page(frame).set_refs(0);
+    page(frame).set_state(0);
     TABLES.fetch_add(1, Relaxed);
     Ok(frame)
 }

@@ -161,6 +161,7 @@ impl Inner {
             return Err(FaultError::Protection);
         }
         let address = address & !(PAGE_SIZE - 1);
+        self.pmap.own_page(address)?;
         let pte = self.pmap.get(address);
         if !pte.is_empty() {
             return change(&mut self.pmap, root, entry, address, pte, access);

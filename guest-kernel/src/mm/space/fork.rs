@@ -2,10 +2,12 @@
 //!
 //! Mappings are copied as they are; page-table entries are copied where pages are present, so that
 //! the child need not fault on each. Owned pages become read-only on both sides and get one
-//! more owner. Writable shared pages are left to the child's faults.
+//! more owner. Tables full of anonymous pages are shared instead, until one side changes something (see
+//! [`share`](crate::mm::share)). Writable shared pages are left to the child's faults.
 
 use alloc::sync::Arc;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::layout::PAGE_SIZE;
@@ -14,9 +16,10 @@ use ferrix_abi::vm::{MapFlags, Prot};
 use super::{AddressSpace, Inner};
 use crate::mm::entry::{Inherit, Kind, VmEntry};
 use crate::mm::frame;
+use crate::mm::map::VmMap;
 use crate::mm::object::{Home, VmObject};
 use crate::mm::phys::Frame;
-use crate::mm::pmap::{Pmap, Pte, Visitor};
+use crate::mm::pmap::{Pmap, Pte, Visitor, is_dense, region};
 use crate::mm::tlb::{self, Flush};
 
 impl AddressSpace {
@@ -68,6 +71,7 @@ impl Inner {
     fn copy_pages(&mut self, parent: &mut Inner) -> Result<Protected> {
         let Inner { map, pmap, .. } = parent;
         let mut copy = Copy {
+            map,
             child: &mut self.pmap,
             result: Ok(()),
             protected: Protected::Nothing,
@@ -82,14 +86,22 @@ impl Inner {
                 (Kind::Shared, _) if entry.prot.contains(Prot::WRITE) => {}
                 _ => pmap.walk(entry.start..entry.end, &mut copy),
             }
-            copy.result?;
+            if copy.result.is_err() {
+                break;
+            }
         }
-        Ok(copy.protected)
+        let (result, protected) = (copy.result, copy.protected);
+        if self.pmap.may_share() {
+            pmap.begin_sharing();
+        }
+        result.map(|()| protected)
     }
 }
 
 /// Copies entries into the child and write-protects owned pages.
 struct Copy<'a> {
+    /// The parent's mappings.
+    map: &'a VmMap,
     child: &'a mut Pmap,
     result: Result<()>,
     protected: Protected,
@@ -109,6 +121,36 @@ impl Visitor for Copy<'_> {
             Err(error) => self.result = Err(error),
         }
         0
+    }
+
+    fn wants_whole(&self, table: Frame) -> bool {
+        is_dense(table)
+    }
+
+    fn whole(&mut self, entry: &AtomicU64, address: u64, _: &Range<u64>) -> Option<u64> {
+        let table = Pte(entry.load(Relaxed)).frame();
+        if !is_dense(table) || !self.is_all_copied(&region(address)) {
+            return None;
+        }
+        match self.child.share(entry, address) {
+            Ok(()) => self.protected = Protected::Something,
+            Err(error) => self.result = Err(error),
+        }
+        Some(0)
+    }
+}
+
+impl Copy<'_> {
+    /// Whether all that is mapped in a range is memory that the child gets a copy of, and whose pages nobody takes away
+    /// but the two.
+    fn is_all_copied(&self, range: &Range<u64>) -> bool {
+        let entries = &self.map.entries()[self.map.lower_bound(range.start)..];
+        let mut inside = entries.iter().take_while(|entry| entry.start < range.end);
+        inside.all(|entry| {
+            entry.kind == Kind::Private
+                && entry.inherit == Inherit::ByKind
+                && !entry.object.as_ref().is_some_and(|shown| shown.is_listed())
+        })
     }
 }
 

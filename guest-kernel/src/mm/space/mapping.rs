@@ -14,7 +14,7 @@ use crate::mm::gather::Gather;
 use crate::mm::map::{Zone, check_range};
 use crate::mm::object::{Home, Mapped, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{Pte, Visitor};
+use crate::mm::pmap::{Extent, Pte, Visitor};
 
 /// What to map (`VmMap`).
 #[derive(Clone, Debug)]
@@ -144,6 +144,7 @@ impl AddressSpace {
         let mut inner = self.lock();
         inner.check_protect(&range, prot)?;
         inner.check_access(&range, prot)?;
+        inner.pmap.own(&range, Extent::All)?;
         let indices = inner.map.isolate(&range)?;
         let mut gather = Gather::new(self.root);
         let Inner { map, pmap, .. } = &mut *inner;
@@ -204,6 +205,7 @@ impl AddressSpace {
         {
             if entry.kind == Kind::Private {
                 let part = entry.start.max(range.start)..entry.end.min(range.end);
+                pmap.own(&part, Extent::Partial)?;
                 pmap.walk(part, &mut gather);
             }
         }
@@ -246,6 +248,7 @@ impl Inner {
 
     /// Unmaps; the objects of the entries go after the translations.
     pub(super) fn unmap(&mut self, range: &Range<u64>, root: PhysAddr) -> Result<()> {
+        self.pmap.own(range, Extent::Partial)?;
         if let Some(indices) = self.map.cut(range)? {
             self.pmap.walk(range.clone(), &mut Gather::new(root));
             self.map.delete(indices);

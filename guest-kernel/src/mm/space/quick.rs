@@ -60,6 +60,9 @@ impl AddressSpace {
         }
         let range = check_range(address, length.next_multiple_of(PAGE_SIZE)).ok()?;
         let mut inner = self.lock();
+        if inner.pmap.may_share() && !inner.pmap.is_recent(&range) {
+            return None;
+        }
         inner.map.cut_end(&range)?;
         if inner.pmap.may_hold(&range) {
             inner.clear(range, self.root);

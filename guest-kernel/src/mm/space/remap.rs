@@ -14,7 +14,7 @@ use crate::mm::frame::{self, page};
 use crate::mm::gather::Gather;
 use crate::mm::map::{Zone, check_range};
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{Pmap, Pte, Visitor};
+use crate::mm::pmap::{Extent, Pmap, Pte, Visitor};
 
 /// What to change.
 #[derive(Clone, Copy, Debug)]
@@ -201,6 +201,7 @@ impl Inner {
         target: Range<u64>,
         root: PhysAddr,
     ) -> Result<u64> {
+        self.pmap.own(range, Extent::All)?;
         let start = target.start;
         let mut moved = part(entry, &(range.start..range.start), target.clone());
         moved.flags.remove(MapFlags::GROWS_DOWN);

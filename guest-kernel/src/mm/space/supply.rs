@@ -12,7 +12,7 @@ use crate::mm::gather::Gather;
 use crate::mm::map::check_range;
 use crate::mm::object::VmObject;
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{Pte, Visitor};
+use crate::mm::pmap::{Extent, Pte, Visitor};
 
 /// Pages that are taken under one lock.
 const BATCH: usize = 64;
@@ -75,6 +75,7 @@ impl Inner {
 
     fn take(&mut self, range: Range<u64>, frames: &mut [u32; BATCH], root: PhysAddr) -> Result<()> {
         let count = ((range.end - range.start) / PAGE_SIZE) as usize;
+        self.pmap.own(&range, Extent::All)?;
         let mut take = Take {
             start: range.start,
             frames,

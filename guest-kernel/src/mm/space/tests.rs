@@ -8,6 +8,7 @@ use crate::mm::object::VmObject;
 use crate::mm::{frame, host};
 
 mod model;
+mod share;
 
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 

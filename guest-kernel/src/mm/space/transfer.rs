@@ -21,7 +21,7 @@ use crate::mm::gather::Gather;
 use crate::mm::map::{Zone, check_range};
 use crate::mm::object::{Home, Mapped, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{Pmap, Pte, Visitor};
+use crate::mm::pmap::{Extent, Pmap, Pte, Visitor};
 
 /// One mapping on its way: addresses are relative to the range's start.
 #[derive(Debug)]
@@ -211,6 +211,7 @@ impl Inner {
     /// References to the owned pages of an entry, which become copy-on-write.
     fn owned_pages(&mut self, index: usize, root: PhysAddr) -> Result<Owned> {
         let entry = &self.map.entries()[index];
+        self.pmap.own(&(entry.start..entry.end), Extent::All)?;
         let mut collect = Collect {
             base: entry.start,
             pages: Owned::default(),
