@@ -109,7 +109,7 @@ fn room_ends() {
     size(&mut tmpfs, inode, PAGE + 1).unwrap();
     assert_eq!(used(&mut tmpfs), 2);
     // The machine runs out before the limit.
-    *memory.free.borrow_mut() = 1024 + 3;
+    *memory.free.borrow_mut() = 512 + 3;
     let bytes = vec![7; 8 * PAGE as usize];
     assert_eq!(tmpfs.write(inode, 2 * PAGE, &bytes), Ok(PAGE as usize));
     assert_eq!(tmpfs.write(inode, 1 << 47, b"x"), Err(EFBIG));
