@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{DiskConfig, MachineConfig, MemorySize};
+use crate::run::OnCrash;
 use crate::sandbox::Sandbox;
 use crate::status;
 
@@ -82,6 +83,17 @@ pub struct RunOptions {
     /// Wait for gdb on this address before the first instruction (port 0: any free port).
     #[arg(long, value_name = "ADDR:PORT")]
     pub gdb: Option<SocketAddr>,
+
+    /// What to do when the guest dies: exit (the default), wait-gdb (wait for gdb to look at it, on the address of
+    /// --gdb or any free port), or dump (write the core file vmm-PID.core).
+    #[arg(
+        long,
+        value_name = "exit|wait-gdb|dump",
+        default_value = "exit",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub on_crash: OnCrash,
 
     /// Print one JSON object with counters and boot milestones to standard error at the end.
     #[arg(long)]

@@ -59,6 +59,16 @@ pub enum Outcome {
     Signal(u8),
 }
 
+impl Outcome {
+    /// The vCPU on which the guest died, if it did.
+    pub fn dead_vcpu(&self) -> Option<usize> {
+        match self {
+            Self::KernelPanic { vcpu } | Self::Crash { vcpu, .. } => Some(*vcpu),
+            _ => None,
+        }
+    }
+}
+
 /// The switch that ends the machine; shared by all threads.
 #[derive(Debug)]
 pub struct Control {

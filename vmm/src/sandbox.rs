@@ -17,6 +17,7 @@ use seccompiler::{
 use vmm_sys_util::signal::register_signal_handler;
 
 use crate::console::terminal;
+use crate::run::OnCrash;
 use crate::status::ExitStatus;
 
 /// Whether threads are confined (`--seccomp`).
@@ -32,8 +33,8 @@ pub enum Sandbox {
 /// A kind of thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The event loop, once the machine runs.
-    Main,
+    /// The event loop, once the machine runs; it deals with a guest that died.
+    Main(OnCrash),
     /// Runs a vCPU.
     Vcpu,
     /// Serves a disk.
@@ -72,7 +73,9 @@ const COMMON: [c_long; 25] = [
 const SIGNALS: [c_long; 3] = [libc::SYS_getpid, libc::SYS_tgkill, libc::SYS_rt_sigaction];
 /// These are errors already, by the first filter.
 const REFUSED: [c_long; 3] = [libc::SYS_open, libc::SYS_openat, libc::SYS_readlink];
-const EVENTS: [c_long; 4] = [
+const EVENTS: [c_long; 6] = [
+    libc::SYS_eventfd2,
+    libc::SYS_epoll_create1,
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
     libc::SYS_epoll_ctl,
@@ -95,6 +98,9 @@ const DISK: [c_long; 5] = [
     libc::SYS_fdatasync,
     libc::SYS_fallocate,
 ];
+
+/// Fills a core file, and gives it its name.
+const CORE_FILE: [c_long; 3] = [libc::SYS_pwrite64, libc::SYS_ftruncate, libc::SYS_linkat];
 
 /// `KVMIO` in the byte of an ioctl's number that names the driver.
 const KVM: (u64, u64) = (0xff00, 0xae00);
@@ -140,7 +146,8 @@ impl Sandbox {
 
 fn filter(role: Role) -> Result<BpfProgram, seccompiler::Error> {
     let own: &[&[c_long]] = match role {
-        Role::Main => &[&EVENTS, &CONNECTION],
+        Role::Main(OnCrash::Dump) => &[&EVENTS, &CONNECTION, &CORE_FILE],
+        Role::Main(OnCrash::Exit | OnCrash::WaitGdb) => &[&EVENTS, &CONNECTION],
         Role::Vcpu => &[],
         Role::Disk => &[&DISK],
     };
@@ -227,7 +234,7 @@ mod tests {
 
     #[test]
     fn each_filter_compiles_and_is_of_a_size_that_linux_takes() {
-        for role in [Role::Main, Role::Vcpu, Role::Disk] {
+        for role in [Role::Main(OnCrash::Dump), Role::Vcpu, Role::Disk] {
             assert!(filter(role).unwrap().len() < 4096);
         }
     }

@@ -25,10 +25,22 @@ const CHUNK: usize = 4096;
 
 /// The server in the event loop.
 pub struct GdbServer {
+    address: String,
     listener: TcpListener,
     target: GdbTarget,
     control: std::sync::Arc<Control>,
     connection: Option<Connection>,
+    guest: Guest,
+}
+
+/// How the guest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guest {
+    Alive,
+    /// It died on this vCPU, and is looked at.
+    Dead(usize),
+    /// It was looked at.
+    Buried,
 }
 
 struct Connection {
@@ -47,11 +59,47 @@ pub fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 impl GdbServer {
     /// A server that waits for its first connection.
     pub fn new(listener: TcpListener, target: GdbTarget, control: std::sync::Arc<Control>) -> Self {
+        let address = listener.local_addr();
         Self {
+            address: address.map_or_else(|error| error.to_string(), |address| address.to_string()),
             listener,
             target,
             control,
             connection: None,
+            guest: Guest::Alive,
+        }
+    }
+
+    /// Where it listens, for people.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The guest has died on this vCPU; gdb may look, but nothing runs any more.
+    pub fn mourn(&mut self, vcpu: usize) {
+        self.guest = Guest::Dead(vcpu);
+        if let Some(Connection { stream, machine }) = self.connection.take() {
+            let machine = self.tell_death(machine);
+            self.connection = machine.ok().map(|machine| Connection { stream, machine });
+        }
+    }
+
+    /// Whether gdb has looked at the dead guest and gone.
+    pub fn has_parted(&self) -> bool {
+        self.guest == Guest::Buried
+    }
+
+    /// A dead guest stops as soon as it is to run.
+    fn tell_death(&mut self, machine: Machine) -> Stepped {
+        match (self.guest, machine) {
+            (Guest::Dead(vcpu), GdbStubStateMachine::Running(run)) => {
+                let stop = Stop::SignalWithThread {
+                    tid: tid(vcpu),
+                    signal: Signal::SIGABRT,
+                };
+                run.report_stop(&mut self.target, stop)
+            }
+            (_, machine) => Ok(machine),
         }
     }
 
@@ -110,7 +158,8 @@ impl GdbServer {
         }
         let mut machine = connection.machine;
         for &byte in &chunk[..count] {
-            match self.feed(machine, byte) {
+            let fed = self.feed(machine, byte);
+            match fed.and_then(|machine| self.tell_death(machine)) {
                 Ok(GdbStubStateMachine::Disconnected(end)) => {
                     if matches!(end.get_reason(), DisconnectReason::Kill) {
                         self.control.end(Outcome::Quit);
@@ -178,6 +227,9 @@ impl GdbServer {
         self.target.pause();
         self.target.take_stop();
         self.target.release();
+        if let Guest::Dead(_) = self.guest {
+            self.guest = Guest::Buried;
+        }
     }
 }
 
@@ -205,6 +257,11 @@ impl MutEventSubscriber for GdbServer {
         ] {
             ops.add(events)
                 .expect("sockets and event files can be polled");
+        }
+        // One that stayed for the guest's death.
+        if let Some(connection) = &self.connection {
+            ops.add(Events::new(&connection.stream, EventSet::IN))
+                .expect("sockets can be polled");
         }
     }
 

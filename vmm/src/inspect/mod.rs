@@ -2,6 +2,7 @@
 //! Shared by the debugger and by what is printed when a guest dies.
 
 mod backtrace;
+pub mod core_dump;
 pub mod paging;
 mod report;
 pub mod symbols;

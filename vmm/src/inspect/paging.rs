@@ -77,6 +77,83 @@ impl Mode {
     }
 }
 
+/// A range of virtual addresses that is mapped to one of physical addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// First virtual address.
+    pub address: u64,
+    /// First physical address.
+    pub physical: u64,
+    /// Bytes.
+    pub length: u64,
+}
+
+impl Mode {
+    /// What the tables map, at most `most` ranges, in the order of their addresses; none without long mode.
+    pub fn mappings(self, ram: &Ram, most: usize) -> Vec<Mapping> {
+        let mut survey = Survey {
+            ram,
+            most,
+            tables: MOST_TABLES,
+            found: Vec::new(),
+        };
+        if let Self::Long { levels, root } = self {
+            survey.table(root, levels, 0);
+            let unused = 64 - (PAGE_BITS + levels * INDEX_BITS);
+            for mapping in &mut survey.found {
+                mapping.address = ((mapping.address << unused) as i64 >> unused) as u64;
+            }
+        }
+        survey.found
+    }
+}
+
+/// A guest's tables can name each other without end: no more are looked at.
+const MOST_TABLES: u32 = 1 << 16;
+
+struct Survey<'a> {
+    ram: &'a Ram,
+    most: usize,
+    tables: u32,
+    found: Vec<Mapping>,
+}
+
+impl Survey<'_> {
+    fn table(&mut self, table: u64, level: u32, base: u64) {
+        let shift = PAGE_BITS + (level - 1) * INDEX_BITS;
+        let Some(left) = self.tables.checked_sub(1) else {
+            return;
+        };
+        self.tables = left;
+        for index in 0..1 << INDEX_BITS {
+            let Some(entry) = entry(self.ram, table + 8 * index) else {
+                continue;
+            };
+            let address = base | index << shift;
+            let is_page = level == 1 || entry & LARGE != 0 && level <= HIGHEST_LARGE;
+            match is_page {
+                true => self.page(address, entry & ADDRESS & !((1 << shift) - 1), 1 << shift),
+                false => self.table(entry & ADDRESS, level - 1, address),
+            }
+        }
+    }
+
+    fn page(&mut self, address: u64, physical: u64, length: u64) {
+        let has_room = self.found.len() < self.most;
+        match self.found.last_mut() {
+            Some(m) if m.address + m.length == address && m.physical + m.length == physical => {
+                m.length += length;
+            }
+            _ if has_room => self.found.push(Mapping {
+                address,
+                physical,
+                length,
+            }),
+            _ => {}
+        }
+    }
+}
+
 fn is_canonical(address: u64, levels: u32) -> bool {
     let unused = 64 - (PAGE_BITS + levels * INDEX_BITS);
     (address as i64) << unused >> unused == address as i64

@@ -111,3 +111,46 @@ fn backtraces_end_at_broken_chains() {
     };
     assert_eq!(backtrace::frames(&view, &regs), [7]);
 }
+
+#[test]
+fn mappings_are_joined_and_tables_without_end_do_end() {
+    use super::paging::{Mapping, Mode};
+    let ram = crate::memory::allocate(crate::config::MemorySize::mib(2)).unwrap();
+    let put = |address: u64, entry: u64| ram.write_obj(entry, GuestAddress(address)).unwrap();
+    // The last entry of the root: the upper half. Two pages in a row, one apart, one large page.
+    put(0x1000 + 8 * 511, 0x2003);
+    put(0x2000, 0x3003);
+    put(0x3000, 0x4003);
+    put(0x3008, 0x20_0083);
+    for (index, page) in [(0, 0x8000u64), (1, 0x9000), (3, 0xf000)] {
+        put(0x4000 + 8 * index, page | 3);
+    }
+    let mode = Mode::Long {
+        levels: 4,
+        root: 0x1000,
+    };
+    let top = 0xffff_ff80_0000_0000u64;
+    let expected = [
+        (top, 0x8000, 0x2000),
+        (top + 0x3000, 0xf000, 0x1000),
+        (top + 0x20_0000, 0x20_0000, 0x20_0000),
+    ];
+    let expected = expected.map(|(address, physical, length)| Mapping {
+        address,
+        physical,
+        length,
+    });
+    assert_eq!(mode.mappings(&ram, 10), expected);
+    assert_eq!(mode.mappings(&ram, 2), expected[..2]);
+    // A table of which every entry is the table.
+    (0..512).for_each(|index| put(0x5000 + 8 * index, 0x5003));
+    assert_eq!(
+        Mode::Long {
+            levels: 5,
+            root: 0x5000
+        }
+        .mappings(&ram, 7)
+        .len(),
+        7
+    );
+}

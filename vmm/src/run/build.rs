@@ -1,6 +1,6 @@
 //! Builds a machine from its configuration.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -26,6 +26,7 @@ use crate::kvm::{System, Vm, entry, event_fd};
 use crate::memory::{self, Ram};
 use crate::vcpu::{Context, DebugHook, Gate, Vcpu, Vcpus, Who};
 
+use super::crash::{CoreFile, OnCrash};
 use super::plug::{Backs, Plug};
 use super::tty::streams;
 
@@ -45,6 +46,8 @@ pub struct Machine {
     pub kernel: KernelImage,
     /// Guest RAM.
     pub ram: Arc<Ram>,
+    /// Where its core goes if it dies.
+    pub core: Option<CoreFile>,
     /// Keeps the virtual machine alive.
     _vm: Vm,
 }
@@ -56,7 +59,14 @@ impl Machine {
         options: &RunOptions,
         start: Instant,
     ) -> Result<Self, VmmError> {
-        let listener = options.gdb.map(listen_for_gdb).transpose()?;
+        let listener = listen_for_gdb(options)?;
+        let core = match options.on_crash {
+            OnCrash::Dump => Some(CoreFile::prepare()),
+            OnCrash::Exit | OnCrash::WaitGdb => None,
+        };
+        let core = core
+            .transpose()
+            .map_err(VmmError::host("make a core file in the current folder"))?;
         let kernel = KernelImage::open(&config.kernel)?;
         let disks = config
             .disks
@@ -92,7 +102,7 @@ impl Machine {
         let context = Arc::new(Context {
             bus,
             control,
-            gate: Gate::new(if debug.is_some() {
+            gate: Gate::new(if options.gdb.is_some() {
                 Who::Nobody
             } else {
                 Who::All
@@ -112,17 +122,26 @@ impl Machine {
             gdb,
             kernel,
             ram,
+            core,
             _vm: vm,
         })
     }
 }
 
-/// Binds the debugger's address and says which one it is.
-fn listen_for_gdb(address: SocketAddr) -> Result<TcpListener, VmmError> {
+/// Binds the debugger's address, if one may come, and says which one it is if the guest waits for it.
+fn listen_for_gdb(options: &RunOptions) -> Result<Option<TcpListener>, VmmError> {
+    const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    let address = match (options.gdb, options.on_crash) {
+        (Some(address), _) => address,
+        (None, OnCrash::WaitGdb) => ANY,
+        (None, OnCrash::Exit | OnCrash::Dump) => return Ok(None),
+    };
     let (listener, bound) =
         gdb::listen(address).map_err(|source| VmmError::Gdb { address, source })?;
-    eprintln!("vmm: waiting for gdb on {bound}");
-    Ok(listener)
+    if options.gdb.is_some() {
+        eprintln!("vmm: waiting for gdb on {bound}");
+    }
+    Ok(Some(listener))
 }
 
 fn debug_shared(kernel: &KernelImage, ram: &Arc<Ram>) -> Result<gdb::Shared, VmmError> {

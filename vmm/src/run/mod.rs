@@ -4,6 +4,7 @@
 //! somebody ends it, put everything out, report.
 
 mod build;
+mod crash;
 mod plug;
 mod tty;
 mod watch;
@@ -21,11 +22,11 @@ use crate::console::signals::{self, Signals};
 use crate::console::terminal::RawMode;
 use crate::control::Outcome;
 use crate::error::VmmError;
-use crate::inspect::{self, View};
 use crate::sandbox::Role;
 use crate::stats;
 use crate::status::ExitStatus;
 pub(crate) use build::Machine;
+pub use crash::OnCrash;
 
 /// How long a reader is waited for when the machine was ended from outside.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -44,9 +45,14 @@ pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError>
     drop(raw);
     let outcome = ran?;
     machine.put_out(patience(&outcome));
+    let died = outcome.dead_vcpu();
     let status = machine.report(outcome);
     if options.stats {
         print_stats(&machine, start, status);
+    }
+    match died {
+        Some(vcpu) if options.on_crash == OnCrash::WaitGdb => machine.mourn(vcpu)?,
+        _ => machine.tell_gdb(status),
     }
     Ok(status)
 }
@@ -76,7 +82,7 @@ impl Machine {
         self.vcpus
             .start(&self.context, sandbox)
             .map_err(VmmError::host("start the vCPU threads"))?;
-        sandbox.enter(Role::Main);
+        sandbox.enter(Role::Main(options.on_crash));
         loop {
             if let Some(outcome) = control.outcome() {
                 return Ok(outcome.clone());
@@ -121,7 +127,7 @@ fn patience(outcome: &Outcome) -> Patience {
 impl Machine {
     /// Says why the machine ended, unless the guest ended it itself, and chooses the status.
     fn report(&self, outcome: Outcome) -> ExitStatus {
-        let status = match outcome {
+        match outcome {
             Outcome::GuestExit(status) => ExitStatus::Guest(status),
             Outcome::Reset | Outcome::Quit => ExitStatus::Guest(0),
             Outcome::KernelPanic { vcpu } => {
@@ -137,21 +143,17 @@ impl Machine {
                 ExitStatus::Timeout
             }
             Outcome::Signal(number) => ExitStatus::Signal(number),
-        };
+        }
+    }
+
+    /// Tells gdb, if one is there, that the machine has ended.
+    fn tell_gdb(&self, status: ExitStatus) {
         if let Some(server) = &self.gdb {
             server
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .goodbye(status.code());
         }
-        status
-    }
-
-    fn print_crash(&self, vcpu: usize, what: &str) {
-        let fd = self.vcpus.all[vcpu].fd();
-        let view = View::of(&fd, &self.ram, &self.kernel.segments);
-        let report = inspect::crash_report(&fd, &view, &self.kernel.file);
-        eprint!("vmm: {what} (CPU {vcpu})\n{report}");
     }
 }
 

@@ -68,6 +68,11 @@ impl Exit {
 }
 
 impl Exit {
+    /// As statistics and reports name it.
+    pub fn name(self) -> &'static str {
+        NAMES[self as usize]
+    }
+
     /// Whether the instruction is complete only after another `KVM_RUN`.
     pub fn is_access(self) -> bool {
         matches!(

@@ -6,6 +6,7 @@
 mod debug;
 mod exits;
 mod gate;
+mod history;
 #[expect(
     unsafe_code,
     reason = "immediate_exit is written, and a thread signalled, from outside"
@@ -25,11 +26,13 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 pub use debug::{DebugHook, DebugMode, DebugReason, DebugStop};
 pub use exits::{Exit, ExitCounters};
 pub use gate::{Gate, Turn, Who};
+pub use history::History;
 pub use threads::Vcpus;
 
 use crate::bus::Bus;
 use crate::control::{Control, CrashCause, Outcome};
 use crate::kvm::stats::VcpuStats;
+use history::Record;
 use kick::Kick;
 
 /// One vCPU, shared by its thread and those who look at it.
@@ -38,6 +41,8 @@ pub struct Vcpu {
     pub index: usize,
     /// Exits by reason.
     pub exits: ExitCounters,
+    /// The last of them.
+    pub history: History,
     /// KVM's counters, if statistics were asked for and KVM has them.
     pub stats: Option<VcpuStats>,
     fd: Mutex<VcpuFd>,
@@ -63,6 +68,7 @@ impl Vcpu {
         Self {
             index,
             exits: ExitCounters::default(),
+            history: History::default(),
             stats,
             fd: Mutex::new(fd),
             kick,
@@ -109,8 +115,9 @@ impl Vcpu {
     /// Runs the guest up to its next exit.
     fn step(&self, fd: &mut VcpuFd, context: &Context) -> Exit {
         let exit = fd.run();
-        let kind = Exit::of(&exit);
-        self.exits.count(kind);
+        let record = Record::of(&exit);
+        self.exits.count(record.exit);
+        self.history.note(record);
         match exit {
             Ok(VcpuExit::IoOut(port, data)) => context.bus.port_write(self.index, port, data),
             Ok(VcpuExit::IoIn(port, data)) => context.bus.port_read(port, data),
@@ -128,7 +135,7 @@ impl Vcpu {
             Err(error) => self.run_failed(error.errno(), context),
         }
         self.end_turn_if_over(context);
-        kind
+        record.exit
     }
 
     fn end_turn_if_over(&self, context: &Context) {

@@ -4,6 +4,7 @@ mod bad_input;
 mod boot;
 mod check;
 mod common;
+mod crash;
 mod gdb;
 mod terminal;
 mod virtio;

@@ -1,0 +1,113 @@
+//! What happens when the guest dies: the report, and what `--on-crash` asks for besides.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Arc, PoisonError};
+
+use event_manager::{EventManager, SubscriberOps};
+use rustix::fs::{AtFlags, CWD, linkat};
+
+use super::{Machine, Subscriber};
+use crate::error::VmmError;
+use crate::inspect::core_dump::{self, Cpu};
+use crate::inspect::{self, View};
+
+/// What to do with a guest that has died (`--on-crash`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnCrash {
+    /// Report and end.
+    #[default]
+    Exit,
+    /// Report, and wait until a gdb has looked at it.
+    WaitGdb,
+    /// Report, and write a core file.
+    Dump,
+}
+
+/// A core file without a name yet: it is made before the guest runs, since nothing is opened afterwards, and
+/// is gone if the guest does not die.
+pub struct CoreFile(File);
+
+impl CoreFile {
+    /// Makes the file, in the current folder.
+    pub fn prepare() -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600);
+        options.custom_flags(libc::O_TMPFILE).open(".").map(Self)
+    }
+
+    /// Gives the file a name.
+    fn publish(&self) -> io::Result<String> {
+        let name = format!("vmm-{}.core", std::process::id());
+        let file = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        linkat(CWD, file, CWD, &name, AtFlags::SYMLINK_FOLLOW)?;
+        Ok(name)
+    }
+}
+
+impl Machine {
+    /// Says what happened to the guest: the CPU that died with its registers, every CPU with its last exits.
+    pub fn print_crash(&self, vcpu: usize, what: &str) {
+        let fd = self.vcpus.all[vcpu].fd();
+        let view = View::of(&fd, &self.ram, &self.kernel.segments);
+        let report = inspect::crash_report(&fd, &view, &self.kernel.file);
+        eprint!("vmm: {what} (CPU {vcpu})\n{report}");
+        for vcpu in &self.vcpus.all {
+            eprintln!("  last exits of CPU {}:", vcpu.index);
+            for line in vcpu.history.lines() {
+                eprintln!("    {line}");
+            }
+        }
+        drop(fd);
+        if let Some(core) = &self.core {
+            match self.dump(core, vcpu) {
+                Ok(name) => eprintln!(
+                    "vmm: its memory and registers are in {name}: gdb {} {name}",
+                    self.kernel.path.display()
+                ),
+                Err(error) => {
+                    eprintln!("vmm: cannot write a core file to the current folder: {error}")
+                }
+            }
+        }
+    }
+
+    fn dump(&self, core: &CoreFile, vcpu: usize) -> io::Result<String> {
+        // Who died comes first.
+        let others = self.vcpus.all.iter().filter(|other| other.index != vcpu);
+        let all = self.vcpus.all[vcpu..=vcpu].iter().chain(others);
+        let cpus = all.map(|vcpu| {
+            let fd = vcpu.fd();
+            Ok(Cpu {
+                regs: fd.get_regs()?,
+                sregs: fd.get_sregs()?,
+            })
+        });
+        let cpus = cpus.collect::<Result<Vec<_>, kvm_ioctls::Error>>()?;
+        core_dump::write(&core.0, &cpus, &self.ram)?;
+        core.publish()
+    }
+
+    /// Serves gdb until it has seen enough of the dead guest.
+    pub fn mourn(&self, vcpu: usize) -> Result<(), VmmError> {
+        let Some(server) = &self.gdb else {
+            return Ok(());
+        };
+        let lock = || server.lock().unwrap_or_else(PoisonError::into_inner);
+        eprintln!(
+            "vmm: waiting for gdb on {}; detach or kill to end",
+            lock().address()
+        );
+        lock().mourn(vcpu);
+        let failed = |error| VmmError::host("wait for gdb")(io::Error::other(error));
+        let mut events = EventManager::<Subscriber>::new().map_err(failed)?;
+        let subscriber: Subscriber = Arc::clone(server) as Subscriber;
+        events.add_subscriber(subscriber);
+        while !lock().has_parted() {
+            events.run().map_err(failed)?;
+        }
+        Ok(())
+    }
+}
