@@ -209,3 +209,6 @@ pub fn class_info(class: usize) -> Option<SlabInfo> {
 pub fn slab_frames() -> u64 {
     SLABS.iter().map(|slabs| slabs.lock().frames()).sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,12 @@ pub const PAGES: u32 = if cfg!(miri) { 24 << 8 } else { 64 << 8 };
 /// The frames below this one belong to the kernel-wide allocator, the others to tests of their own.
 pub const KERNEL_PAGES: u32 = PAGES / 2;
 
+/// The length of random sequences that are `normal` long at most: Miri takes a thousand times as long.
+#[cfg(test)]
+pub const fn most(normal: usize) -> usize {
+    if cfg!(miri) { normal / 8 } else { normal }
+}
+
 static ARENA: AtomicU64 = AtomicU64::new(0);
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -66,9 +72,19 @@ pub fn cpu_count() -> usize {
     1
 }
 
-/// It is number 0.
+std::thread_local! {
+    static CPU: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+}
+
+/// From now on this thread stands for another CPU.
+#[cfg(test)]
+pub fn run_on(cpu: usize) {
+    CPU.set(cpu);
+}
+
+/// It is number 0, unless a test says otherwise.
 pub fn cpu_id() -> usize {
-    0
+    CPU.get()
 }
 
 /// Nothing is cached.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mm::entry::{Inherit, Kind};
+use crate::mm::host;
 
 fn entry(range: Range<u64>, prot: Prot) -> VmEntry {
     VmEntry {
@@ -49,7 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             (range, prot).prop_map(|((s, c), p)| Step::Protect(s, c, p)),
             (1..20u64).prop_map(Step::Place),
         ],
-        1..80,
+        1..host::most(80),
     )
 }
 
@@ -80,7 +81,7 @@ proptest! {
     /// Against a plain map from page to protection.
     #[test]
     fn behaves_like_a_map_of_pages(steps in steps()) {
-        let _memory = crate::mm::host::memory();
+        let _memory = host::memory();
         let (mut map, mut model) = (VmMap::new(), BTreeMap::new());
         for step in steps {
             match step {
@@ -119,7 +120,7 @@ proptest! {
 
 #[test]
 fn a_freed_gap_is_used_again() {
-    let _memory = crate::mm::host::memory();
+    let _memory = host::memory();
     let mut map = VmMap::new();
     for _ in 0..4 {
         let start = map.find_gap(Zone::Program, PAGE_SIZE).unwrap();
@@ -139,7 +140,7 @@ fn a_freed_gap_is_used_again() {
 
 #[test]
 fn a_zone_that_is_full_gives_no_memory() {
-    let _memory = crate::mm::host::memory();
+    let _memory = host::memory();
     let mut map = VmMap::new();
     let Range { start, end } = Zone::System.range();
     map.insert(entry(start..end - PAGE_SIZE, Prot::READ))

@@ -8,7 +8,7 @@ proptest! {
     #[test]
     fn objects_are_exclusive(
         class in 0..SIZES.len(),
-        steps in proptest::collection::vec(proptest::option::weighted(0.4, any::<usize>()), 1..400),
+        steps in proptest::collection::vec(proptest::option::weighted(0.4, any::<usize>()), 1..host::most(400)),
     ) {
         let _memory = host::memory();
         let size = SIZES[class] as usize;

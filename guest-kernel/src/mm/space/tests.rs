@@ -8,6 +8,7 @@ use crate::mm::object::VmObject;
 use crate::mm::{frame, host};
 
 mod model;
+mod scarce;
 mod share;
 
 const RW: Prot = Prot::READ.union(Prot::WRITE);
@@ -240,6 +241,7 @@ fn the_limit_counts_violations() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes every frame")]
 fn running_out_of_memory_is_an_error_and_leaves_the_reserve() {
     let _memory = host::memory();
     let before = free();
