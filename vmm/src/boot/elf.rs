@@ -6,12 +6,13 @@
 //! 64-bit boot protocol.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 
 use elf::ElfStream;
-use elf::abi::{EM_X86_64, PT_LOAD, PT_NOTE};
+use elf::abi::{
+    EI_CLASS, EI_DATA, ELFCLASS32, ELFCLASS64, ELFDATA2MSB, EM_X86_64, PT_LOAD, PT_NOTE,
+};
 use elf::endian::AnyEndian;
-use elf::file::{Class, FileHeader};
 use elf::note::Note;
 use elf::segment::ProgramHeader;
 use ferrix_machine::memory::{KERNEL_BASE, MMIO_HOLE_BASE};
@@ -23,16 +24,20 @@ use super::kernel::{Decoded, Defect, Protocol, Segment};
 const XEN_ELFNOTE_PHYS32_ENTRY: u64 = 18;
 const PVH: &str = "PVH ELF";
 const LINUX: &str = "Linux ELF (64-bit boot protocol)";
+/// Bytes of the header up to `e_machine`, with it.
+const HEAD: usize = 20;
 /// Notes that a refusal lists.
 const NOTES_LISTED: usize = 8;
 
 /// Decodes a file that begins with ELF's magic.
 pub fn decode(mut file: File, length: u64) -> Result<Decoded, Defect> {
     let damaged = |error: elf::ParseError| Defect::Damaged(error.to_string());
-    let rewound = file.seek(SeekFrom::Start(0));
-    rewound.map_err(|error| Defect::Damaged(error.to_string()))?;
+    let mut head = [0; HEAD];
+    file.seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_exact(&mut head))
+        .map_err(|error| Defect::Damaged(error.to_string()))?;
+    check_machine(&head)?;
     let mut elf = ElfStream::<AnyEndian, _>::open_stream(file).map_err(damaged)?;
-    check_machine(&elf.ehdr)?;
     let start = elf.ehdr.e_entry;
     let headers = elf.segments().clone();
     let mut segments = headers
@@ -64,26 +69,25 @@ pub fn decode(mut file: File, length: u64) -> Result<Decoded, Defect> {
     })
 }
 
-fn check_machine(header: &FileHeader<AnyEndian>) -> Result<(), Defect> {
-    let right = header.class == Class::ELF64
-        && header.endianness == AnyEndian::Little
-        && header.e_machine == EM_X86_64;
-    let class = match header.class {
-        Class::ELF32 => "32-bit",
-        Class::ELF64 => "64-bit",
+/// Looks at the header's first bytes: what they say of the rest is true for the right machine only.
+fn check_machine(head: &[u8; HEAD]) -> Result<(), Defect> {
+    let class = match head[EI_CLASS] {
+        ELFCLASS32 => "32-bit",
+        ELFCLASS64 => "64-bit",
+        _ => "strange",
     };
-    let order = match header.endianness {
-        AnyEndian::Little => "little-endian",
-        AnyEndian::Big => "big-endian",
+    let machine = [head[HEAD - 2], head[HEAD - 1]];
+    let (order, machine) = match head[EI_DATA] {
+        ELFDATA2MSB => ("big-endian", u16::from_be_bytes(machine)),
+        _ => ("little-endian", u16::from_le_bytes(machine)),
     };
-    let name = elf::to_str::e_machine_to_human_str(header.e_machine).unwrap_or("unknown machine");
-    match right {
-        true => Ok(()),
-        false => Err(Defect::WrongMachine(format!(
-            "a {class} {order} machine, e_machine {} ({name})",
-            header.e_machine
-        ))),
+    if (class, order, machine) == ("64-bit", "little-endian", EM_X86_64) {
+        return Ok(());
     }
+    let name = elf::to_str::e_machine_to_human_str(machine).unwrap_or("unknown");
+    Err(Defect::WrongMachine(format!(
+        "a {class} {order} machine, e_machine {machine} ({name})"
+    )))
 }
 
 fn check_inside(kind: &'static str, entry: u64, segments: &[Segment]) -> Result<(), Defect> {

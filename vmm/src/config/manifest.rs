@@ -73,9 +73,14 @@ impl TryFrom<WrittenDisk> for Disk {
 impl Manifest {
     /// Reads a manifest file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read {
             path: path.into(),
             source,
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| ConfigError::Parse {
+            path: path.into(),
+            message: "it is no text (UTF-8); name an image manifest, or boot a kernel by --kernel"
+                .into(),
         })?;
         Self::parse(&text, path)
     }

@@ -58,7 +58,8 @@ pub enum DiskDefect {
     NotExt2,
     /// Somebody else has it.
     #[error(
-        "another process uses it; end that one, or attach it as FILE,ro or FILE,snapshot in both"
+        "another process writes to it or has it open for reading, or it is another disk of this machine too; end that \
+         one, or attach it as FILE,ro or FILE,snapshot in both"
     )]
     Locked,
     /// There is no place for a snapshot's writes.

@@ -51,8 +51,20 @@ impl Code {
 }
 
 impl Code {
+    /// The bytes of [`Self::kernel`].
+    pub fn elf(&self) -> Vec<u8> {
+        elf(&self.0)
+    }
+
     /// A Linux bzImage with this code at its 64-bit entry.
     pub fn bzimage(&self) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(&self.bzimage_bytes()).unwrap();
+        file
+    }
+
+    /// The bytes of [`Self::bzimage`].
+    pub fn bzimage_bytes(&self) -> Vec<u8> {
         const SETUP: usize = 1024;
         const ENTRY: usize = SETUP + 0x200;
         let mut bytes = vec![0; ENTRY];
@@ -68,9 +80,7 @@ impl Code {
         put(0x258, &0x100_0000u64.to_le_bytes());
         put(0x260, &0x10_0000u32.to_le_bytes());
         bytes.extend(&self.0);
-        let mut file = NamedTempFile::new().unwrap();
-        file.write_all(&bytes).unwrap();
-        file
+        bytes
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `vmm` binary on `/dev/kvm`, with kernels of a few handmade instructions.
 
 mod bad_input;
+mod bad_table;
 mod boot;
 mod check;
 mod common;
