@@ -39,6 +39,7 @@ impl World {
         let pages = index..index + count;
         match step {
             Step::Map(map) => self.map(space, range, map),
+            Step::More(prot) => self.map_more(space, count, prot),
             Step::Unmap => self.unmap(space, range),
             Step::Protect(prot) => self.protect(space, range, prot),
             Step::Inherit(inherit) => self.inherit(space, range, inherit),

@@ -44,13 +44,7 @@ impl World {
                     value: None,
                 },
             };
-            let cell = Cell {
-                prot: map.prot,
-                max: Prot::all(),
-                inherit: Inherit::ByKind,
-                lock: Lock::Unlocked,
-                holds,
-            };
+            let cell = Cell::fresh(map.prot, holds);
             self.spaces[space].1.insert(page, cell);
         }
         if map.touched == Touched::Now {
@@ -85,9 +79,34 @@ impl World {
         }
     }
 
+    /// As the system call does it: the short way, if it is one.
+    pub fn map_more(&mut self, space: usize, pages: u64, prot: Prot) {
+        let (system, cells) = &mut self.spaces[space];
+        let length = pages * PAGE_SIZE;
+        let more = system.map_more(length, prot, MapFlags::PRIVATE);
+        let anywhere = || {
+            system
+                .map(request(length, prot, MapFlags::PRIVATE))
+                .unwrap()
+        };
+        let start = more.unwrap_or_else(anywhere);
+        for page in (start..start + length).step_by(PAGE_SIZE as usize) {
+            let holds = Holds::Private {
+                source: None,
+                value: None,
+            };
+            let before = cells.insert(page, Cell::fresh(prot, holds));
+            assert_eq!(before, None, "page {page:#x} was mapped");
+        }
+    }
+
+    /// As the system call does it: the short way, if it is one.
     pub fn unmap(&mut self, space: usize, range: Range) {
         let (system, cells) = &mut self.spaces[space];
-        system.unmap(range.start, range.end - range.start).unwrap();
+        let length = range.end - range.start;
+        if system.unmap_end(range.start, length).is_none() {
+            system.unmap(range.start, length).unwrap();
+        }
         cells.retain(|page, _| !range.contains(page));
     }
 
@@ -135,7 +154,12 @@ impl World {
         let cell = self.spaces[space].1.get(&page);
         let allowed =
             cell.is_some_and(|cell| cell.prot.contains(Prot::WRITE) && self.value(cell).is_some());
-        let result = write(&self.spaces[space].0, page, value);
+        let system = &self.spaces[space].0;
+        // The processor's fault first tries the short way.
+        if value % 2 == 0 && system.touch_again(page, Access::Write).is_some() {
+            assert!(allowed, "page {page:#x} {cell:?}");
+        }
+        let result = write(system, page, value);
         assert_eq!(result.is_ok(), allowed, "page {page:#x} {cell:?}");
         if allowed {
             self.put(space, page, value);

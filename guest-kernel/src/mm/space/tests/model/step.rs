@@ -53,10 +53,20 @@ pub enum Place {
     Twice,
 }
 
+/// What the mappings of a case show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    Any,
+    /// Private memory alone, whose page tables `fork` shares.
+    Plain,
+}
+
 /// What happens to a range of pages.
 #[derive(Clone, Debug)]
 pub enum Step {
     Map(Map),
+    /// Fresh private memory, wherever there is room.
+    More(Prot),
     Unmap,
     Protect(Prot),
     Inherit(Inherit),
@@ -95,11 +105,15 @@ impl Draw {
         }
     }
 
-    fn map(&mut self) -> Map {
+    fn map(&mut self, memory: Memory) -> Map {
+        let any = memory == Memory::Any;
         Map {
             prot: self.prot(),
-            sharing: self.one_of([Sharing::Private, Sharing::Shared]),
-            object: (self.below(3) != 0)
+            sharing: match self.below(2) {
+                0 if any => Sharing::Shared,
+                _ => Sharing::Private,
+            },
+            object: (any && self.below(3) != 0)
                 .then(|| (self.below(MADE as u64) as usize, self.below(OBJECT_PAGES))),
             touched: match self.below(8) {
                 0 => Touched::Now,
@@ -139,10 +153,11 @@ impl Draw {
         self.below(MADE as u64) as usize
     }
 
-    fn step(&mut self) -> Step {
-        match self.below(70) {
-            0..8 => Step::Map(self.map()),
-            8..11 => Step::Unmap,
+    fn step(&mut self, memory: Memory) -> Step {
+        match self.below(74) {
+            0..8 => Step::Map(self.map(memory)),
+            8..11 | 70 => Step::Unmap,
+            71.. => Step::More(self.prot()),
             11..15 => Step::Protect(self.prot()),
             15 => Step::Inherit(self.one_of([Inherit::Nothing, Inherit::ByKind])),
             16..18 => Step::Lock(self.one_of([Lock::Locked, Lock::Unlocked])),
@@ -160,18 +175,20 @@ impl Draw {
         }
     }
 
-    fn action(&mut self) -> Action {
+    fn action(&mut self, memory: Memory) -> Action {
         let space = self.below(SPACES as u64) as usize;
         let first = self.below(ZONE_PAGES);
-        (space, first, 1 + self.below(8), self.step())
+        (space, first, 1 + self.below(8), self.step(memory))
     }
 }
 
 /// A case: what happens one after the other. A failing one shrinks by leaving operations out; each is drawn
 /// from one random number, which takes a hundredth of the time that a strategy for each part of it would.
 pub fn actions(most: usize) -> impl Strategy<Value = Vec<Action>> {
-    let action = any::<u64>()
-        .no_shrink()
-        .prop_map(|seed| Draw::new(seed).action());
-    proptest::collection::vec(action, 1..most)
+    let memory = prop_oneof![3 => Just(Memory::Any), 1 => Just(Memory::Plain)].no_shrink();
+    let seeds = proptest::collection::vec(any::<u64>().no_shrink(), 1..most);
+    (memory, seeds).prop_map(|(memory, seeds)| {
+        let actions = seeds.into_iter();
+        actions.map(|seed| Draw::new(seed).action(memory)).collect()
+    })
 }

@@ -175,6 +175,17 @@ impl World {
 }
 
 impl Cell {
+    /// Of a new mapping.
+    pub fn fresh(prot: Prot, holds: Holds) -> Cell {
+        Cell {
+            prot,
+            max: Prot::all(),
+            inherit: Inherit::ByKind,
+            lock: Lock::Unlocked,
+            holds,
+        }
+    }
+
     /// Whether its mapping is one of the object.
     pub fn names(&self, wanted: usize) -> bool {
         self.source().is_some_and(|(object, _)| object == wanted)
