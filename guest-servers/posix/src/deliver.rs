@@ -61,9 +61,17 @@ fn handle(frame: &mut Frame, info: &SignalInfo, mask: SignalSet, call: &mut Opti
         // No room for the frame: as on Linux, the program cannot go on.
         process::exit(SIGSEGV);
     }
+    must_be_canonical(frame.rip);
     set_mask(action.mask_during(info.signo, mask));
     if action.has(SA_RESETHAND) {
         reset(info.signo);
+    }
+}
+
+/// A jump to any other address would fault here, and not in the program.
+fn must_be_canonical(address: u64) {
+    if (address as i64) << 16 >> 16 != address as i64 {
+        process::exit(SIGSEGV);
     }
 }
 
@@ -110,6 +118,7 @@ pub fn sigreturn(frame: &mut Frame) -> Result<u64> {
         restore_fp(saved.context.fpstate);
     }
     *frame = signal_frame::restore(&saved.context);
+    must_be_canonical(frame.rip);
     local::update(|local| {
         local.alternate = signal_frame::AltStack {
             flags: 0,

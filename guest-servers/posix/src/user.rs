@@ -60,6 +60,16 @@ unsafe extern "C" fn guarded_exchange(word: u64, expected: u32, new: u32, before
     )
 }
 
+/// Writes to a byte what is there already. 0, or 1 after a fault.
+///
+/// # Safety
+/// The byte lies in the program's part.
+#[unsafe(naked)]
+#[unsafe(link_section = ".text.guarded")]
+unsafe extern "C" fn guarded_touch(byte: u64) -> u64 {
+    naked_asm!("lock or byte ptr [rdi], 0", "xor eax, eax", "ret")
+}
+
 fn outcome(fault: u64) -> Result<()> {
     if fault == 0 {
         Ok(())
@@ -125,6 +135,29 @@ pub fn exchange(address: u64, expected: u32, new: u32) -> Result<u32> {
     // SAFETY: the word lies in the program's part, `before` is a local.
     outcome(unsafe { guarded_exchange(address, expected, new, &raw mut before) })?;
     Ok(before)
+}
+
+fn is_writable(address: u64) -> bool {
+    // SAFETY: the byte is the program's, and does not change.
+    check(address, 1).is_ok() && unsafe { guarded_touch(address) } == 0
+}
+
+/// How many bytes from an address on can be written, at most `length`; for who must know before it takes what cannot
+/// be given back. Of memory whose first and last byte are there, what lies between is believed: to touch it all would
+/// make pages that nobody needs.
+pub fn writable(address: u64, length: u64) -> u64 {
+    if check(address, length).is_ok()
+        && length > 0
+        && is_writable(address)
+        && is_writable(address + length - 1)
+    {
+        return length;
+    }
+    let mut fits = 0;
+    while fits < length && is_writable(address.wrapping_add(fits)) {
+        fits += PAGE_SIZE - (address + fits) % PAGE_SIZE;
+    }
+    fits.min(length)
 }
 
 /// Length of a NUL-terminated string, not above `most`.

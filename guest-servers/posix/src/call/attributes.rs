@@ -287,24 +287,22 @@ pub fn utimensat(frame: &mut Frame) -> Result<u64> {
         ],
         None => [Time::Now; 2],
     };
-    // A null path is the descriptor itself: `futimens`.
-    let subject = if path == 0 {
-        open_file(directory)?
+    set_times(timed(directory, path, flags)?, times)
+}
+
+/// A null path is the descriptor itself; the working directory is none.
+fn timed(directory: u64, path: u64, flags: u64) -> Result<Subject> {
+    if path == 0 && directory as i32 != CWD as i32 {
+        open_file(directory)
     } else {
-        subject(directory, path, flags)?
-    };
-    set_times(subject, times)
+        subject(directory, path, flags)
+    }
 }
 
 pub fn futimesat(frame: &mut Frame) -> Result<u64> {
     let [directory, path, times, ..] = frame.args();
     let times = timevals(times)?;
-    let subject = if path == 0 {
-        open_file(directory)?
-    } else {
-        subject(directory, path, 0)?
-    };
-    set_times(subject, times)
+    set_times(timed(directory, path, 0)?, times)
 }
 
 pub fn utimes(frame: &mut Frame) -> Result<u64> {

@@ -151,13 +151,21 @@ fn synchronise(fd: u64, what: u64) -> Result<u64> {
     server::ask(session, file::SYNC, [what, 0, 0]).map(|_| 0)
 }
 
+/// Bytes of an entry with the longest name.
+const LARGEST_ENTRY: u64 = 280;
+
 pub fn getdents64(frame: &mut Frame) -> Result<u64> {
     let [fd, buffer, size, ..] = frame.args();
     let descriptor = state::descriptor(fd)?;
     if !descriptor.is_directory() {
         return Err(Errno::ENOTDIR);
     }
-    let room = u64::from(size as u32).min(SLOT_SIZE);
+    // Entries that have been read are not read again: the buffer has to be there before.
+    let size = u64::from(size as u32).min(SLOT_SIZE);
+    let room = user::writable(buffer, size);
+    if room < size.min(LARGEST_ENTRY) {
+        return Err(Errno::EFAULT);
+    }
     let session = Handle(descriptor.handle);
     match server::channel(fd, &descriptor, room)? {
         Channel::Inline => {

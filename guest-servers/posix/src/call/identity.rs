@@ -105,6 +105,9 @@ pub fn setresgid(frame: &mut Frame) -> Result<u64> {
     })
 }
 
+/// `NGROUPS_MAX`.
+const GROUPS_MAX: u64 = 65536;
+
 /// There are no supplementary groups.
 pub fn getgroups(_: &mut Frame) -> Result<u64> {
     Ok(0)
@@ -112,9 +115,16 @@ pub fn getgroups(_: &mut Frame) -> Result<u64> {
 
 /// The empty list can be set by the privileged; no other can be kept.
 pub fn setgroups(frame: &mut Frame) -> Result<u64> {
-    match frame.rdi {
+    let [count, list, ..] = frame.args();
+    match u64::from(count as u32) {
         _ if IDENTITY.lock().euid != 0 => Err(Errno::EPERM),
         0 => Ok(0),
+        1..=GROUPS_MAX => {
+            for index in 0..u64::from(count as u32) {
+                user::read::<u32>(list.checked_add(index * 4).ok_or(Errno::EFAULT)?)?;
+            }
+            Err(Errno::EINVAL)
+        }
         _ => Err(Errno::EINVAL),
     }
 }

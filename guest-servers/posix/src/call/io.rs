@@ -17,7 +17,7 @@ use ferrix_proto::request::{Head, Place};
 use ferrix_rt::client::{Answer, exchange};
 use ferrix_rt::sys::signal::{self, Target};
 use ferrix_rt::sys::utcb;
-use linux_raw_sys::general::RWF_NOWAIT;
+use linux_raw_sys::general::{RWF_NOWAIT, SEEK_CUR};
 
 /// A transfer's place in the file and flags: words 1 and 2.
 #[derive(Clone, Copy)]
@@ -169,7 +169,14 @@ fn read_piece(
     vectors: &mut Vectors,
     how: How,
 ) -> Result<(u64, u64)> {
-    let wanted = vectors.total.min(SLOT_SIZE);
+    let mut wanted = vectors.total.min(SLOT_SIZE);
+    if !descriptor.is_seekable() {
+        // What comes out of a pipe or a terminal cannot go back.
+        wanted = match vectors.writable(wanted) {
+            0 => return Err(Errno::EFAULT),
+            fits => fits,
+        };
+    }
     match server::channel(fd, descriptor, wanted)? {
         Channel::Inline => {
             let wanted = wanted.min(LONG_MAX as u64);
@@ -181,17 +188,51 @@ fn read_piece(
                 [how.position, how.flags, 0],
             )?;
             let (bytes, length) = utcb::received_bytes(got.bytes);
-            vectors.take_from(&bytes[..length])?;
-            Ok((wanted, length as u64))
+            let stored = store(
+                descriptor,
+                vectors,
+                length as u64,
+                how,
+                |vectors, length| vectors.take_from(&bytes[..length as usize]),
+            );
+            Ok((wanted, stored?))
         }
         Channel::Window(slot) => {
             let words = [how.position, how.flags, slot.offset()];
             let result = request(descriptor, file::READ, Place::WINDOW, wanted, words);
             let got = checked(result, &slot)?.min(wanted);
-            vectors.take_from_slot(&slot, got)?;
-            Ok((wanted, got))
+            let stored = store(descriptor, vectors, got, how, |vectors, length| {
+                vectors.take_from_slot(&slot, length)
+            });
+            Ok((wanted, stored?))
         }
     }
+}
+
+/// Stores what came in the program: all of it, or what its memory has room for; the file's offset goes back to there.
+fn store(
+    descriptor: &Descriptor,
+    vectors: &mut Vectors,
+    got: u64,
+    how: How,
+    copy: impl Fn(&mut Vectors, u64) -> Result<()>,
+) -> Result<u64> {
+    let before = *vectors;
+    let Err(errno) = copy(vectors, got) else {
+        return Ok(got);
+    };
+    let fits = before.writable(got);
+    if how.position == position::CURRENT && descriptor.is_seekable() {
+        let back = (got - fits).wrapping_neg();
+        let words = [back, u64::from(SEEK_CUR), 0];
+        // The call fails anyway, or tells how much came.
+        let _ = server::ask(Handle(descriptor.handle), file::SEEK, words);
+    }
+    if fits == 0 {
+        return Err(errno);
+    }
+    *vectors = before;
+    copy(vectors, fits).map(|()| fits)
 }
 
 /// Writes everything, or as much as can be.

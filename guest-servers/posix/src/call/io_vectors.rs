@@ -47,6 +47,10 @@ impl Vectors {
         let mut total = 0u64;
         for index in 0..count {
             let vector: iovec = user::read(list + index * size_of::<iovec>() as u64)?;
+            if vector.iov_len > i64::MAX as u64 {
+                return Err(Errno::EINVAL);
+            }
+            user::check(vector.iov_base as u64, vector.iov_len)?;
             total = total.checked_add(vector.iov_len).ok_or(Errno::EINVAL)?;
         }
         let total = total.min(BYTES_MAX);
@@ -76,6 +80,22 @@ impl Vectors {
         self.length -= taken;
         self.total -= taken.min(self.total);
         Ok((address, taken))
+    }
+
+    /// How many of the next bytes, at most `most`, can be stored in the program.
+    pub fn writable(mut self, most: u64) -> u64 {
+        let mut fits = 0;
+        while fits < most {
+            let Ok((address, length)) = self.piece(most - fits) else {
+                break;
+            };
+            let part = user::writable(address, length);
+            fits += part;
+            if part < length {
+                break;
+            }
+        }
+        fits
     }
 
     /// Passes over `length` bytes.

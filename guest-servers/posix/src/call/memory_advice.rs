@@ -5,6 +5,7 @@ use crate::program;
 use crate::server;
 use crate::state::{FILES, IDENTITY, LOCKING, LockFuture};
 use crate::user;
+use ferrix_abi::Error;
 use ferrix_abi::layout::{PAGE_SIZE, STACK_TOP, USER_BASE};
 use ferrix_abi::process::MemoryLimit;
 use ferrix_abi::vm::{MapFlags, Prot, Region};
@@ -146,7 +147,11 @@ fn lock(address: u64, length: u64) -> Result<u64> {
     let (start, length) = mapping::pages(address, length)?;
     check_may_lock()?;
     if length > 0 {
-        memory::lock(start, length)?;
+        memory::lock(start, length).map_err(|error| match error {
+            // Mapped, but there is no page.
+            Error::Fault => Errno::ENOMEM,
+            error => error.into(),
+        })?;
     }
     Ok(0)
 }

@@ -294,7 +294,11 @@ fn make_pipe(place: u64, flags: u64) -> Result<u64> {
         let _ = FILES.lock().close(first);
     };
     let second = install(descriptor(ends[1]), 0).inspect_err(close_first)?;
-    user::write(place, &[first as u32, second as u32])?;
+    user::write(place, &[first as u32, second as u32]).inspect_err(|_| {
+        let mut files = FILES.lock();
+        // They were installed just now.
+        let _ = (files.close(first), files.close(second));
+    })?;
     Ok(0)
 }
 

@@ -103,10 +103,13 @@ pub fn ppoll(frame: &mut Frame) -> Result<u64> {
     let result = with_mask(user::read_optional::<u64>(mask)?, || {
         poll_list(list, count, until)
     });
-    if timeout != 0 {
-        user::write(timeout, &to_timespec(until.saturating_sub(monotonic_ns())))?;
-    }
+    tell_rest(timeout, &to_timespec(until.saturating_sub(monotonic_ns())));
     result
+}
+
+/// Stores the time that is left; as on Linux, where that cannot be written nobody is told.
+fn tell_rest<T: user::Plain>(place: u64, rest: &T) {
+    let _ = user::write_optional(place, rest);
 }
 
 fn until_timespec(timeout: Option<timespec>) -> Result<u64> {
@@ -312,9 +315,7 @@ pub fn select(frame: &mut Frame) -> Result<u64> {
         Some(wait) => deadline(monotonic_ns(), wait),
     };
     let result = select_sets(count, [read, write, except], until).map_err(Errno::unless_handled);
-    if timeout != 0 {
-        user::write(timeout, &to_timeval(until.saturating_sub(monotonic_ns())))?;
-    }
+    tell_rest(timeout, &to_timeval(until.saturating_sub(monotonic_ns())));
     result
 }
 
@@ -327,8 +328,6 @@ pub fn pselect6(frame: &mut Frame) -> Result<u64> {
         None => None,
     };
     let result = with_mask(mask, || select_sets(count, [read, write, except], until));
-    if timeout != 0 {
-        user::write(timeout, &to_timespec(until.saturating_sub(monotonic_ns())))?;
-    }
+    tell_rest(timeout, &to_timespec(until.saturating_sub(monotonic_ns())));
     result
 }

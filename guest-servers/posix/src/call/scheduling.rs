@@ -31,10 +31,18 @@ pub fn sched_yield(_: &mut Frame) -> Result<u64> {
     Ok(0)
 }
 
+/// A null pointer is not just any wrong one here.
+fn not_null(parameter: u64) -> Result<u64> {
+    match parameter {
+        0 => Err(Errno::EINVAL),
+        parameter => Ok(parameter),
+    }
+}
+
 pub fn sched_setscheduler(frame: &mut Frame) -> Result<u64> {
     let [tid, number, parameter, ..] = frame.args();
     let policy = policy(number)?;
-    let wanted = user::read::<u32>(parameter)?;
+    let wanted = user::read::<u32>(not_null(parameter)?)?;
     thread::set_scheduling(tid as u32, policy, priority(policy, wanted)?, Handle::NONE)?;
     Ok(0)
 }
@@ -47,7 +55,7 @@ pub fn sched_setparam(frame: &mut Frame) -> Result<u64> {
     let [tid, parameter, ..] = frame.args();
     let (policy, _) = thread::scheduling(tid as u32)?;
     let policy = Policy::try_from(policy).map_err(|_| Errno::EINVAL)?;
-    let wanted = user::read::<u32>(parameter)?;
+    let wanted = user::read::<u32>(not_null(parameter)?)?;
     thread::set_scheduling(tid as u32, policy, priority(policy, wanted)?, Handle::NONE)?;
     Ok(0)
 }
@@ -55,7 +63,7 @@ pub fn sched_setparam(frame: &mut Frame) -> Result<u64> {
 pub fn sched_getparam(frame: &mut Frame) -> Result<u64> {
     let [tid, parameter, ..] = frame.args();
     let (_, priority) = thread::scheduling(tid as u32)?;
-    user::write(parameter, &linux_priority(priority)).map(|()| 0)
+    user::write(not_null(parameter)?, &linux_priority(priority)).map(|()| 0)
 }
 
 pub fn sched_get_priority_max(frame: &mut Frame) -> Result<u64> {

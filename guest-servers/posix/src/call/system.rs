@@ -81,12 +81,16 @@ fn thread_name(address: u64) -> Result<[u8; 16]> {
     Ok(name)
 }
 
+/// Most bytes of one `getrandom`, as its manual has it.
+const RANDOM_MAX: u64 = (1 << 25) - 1;
+
 pub fn getrandom(frame: &mut Frame) -> Result<u64> {
     let [buffer, length, flags, ..] = frame.args();
     if flags & !u64::from(linux::GRND_NONBLOCK | linux::GRND_RANDOM | linux::GRND_INSECURE) != 0 {
         return Err(Errno::EINVAL);
     }
     user::check(buffer, length)?;
+    let length = length.min(RANDOM_MAX);
     let mut done = 0;
     while done < length {
         let word = random::word().to_le_bytes();

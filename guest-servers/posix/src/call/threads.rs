@@ -8,11 +8,13 @@ use ferrix_rt::sys::{thread, utcb};
 use linux_raw_sys::general::{
     ARCH_SET_FS, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS,
     CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VM, FUTEX_OWNER_DIED, FUTEX_TID_MASK,
-    FUTEX_WAITERS, robust_list_head,
+    FUTEX_WAITERS, robust_list, robust_list_head,
 };
 
 /// What threads of one process share.
 const SHARED: u32 = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND;
+/// In the address of a robust list's entry: its futex inherits priorities.
+const PRIORITY_INHERITED: u64 = 1;
 /// Most entries of a robust list that are looked at (Linux's `ROBUST_LIST_LIMIT`).
 const ROBUST_MAX: usize = 2048;
 
@@ -38,8 +40,8 @@ pub fn clone_thread(frame: &Frame) -> Result<u64> {
         ..*frame
     };
     let tid = stacks::start(&child, &new)?;
-    // Both sides store it: each may rely on it at once.
-    user::write_optional(new.parent_tid, &tid)?;
+    // Both sides store it: each may rely on it at once. Linux ignores an unwritable place: the thread is there.
+    let _ = user::write_optional(new.parent_tid, &tid);
     Ok(tid.into())
 }
 
@@ -57,24 +59,32 @@ pub fn leave() {
 
 fn release_robust(head_at: u64) -> Result<()> {
     let head: robust_list_head = user::read(head_at)?;
-    let mut entry = head.list.next as u64;
+    let (mut entry, pending) = (entry_of(head.list.next), entry_of(head.list_op_pending));
     for _ in 0..ROBUST_MAX {
         if entry == head_at {
             break;
         }
         let next: u64 = user::read(entry)?;
-        if entry != head.list_op_pending as u64 {
+        if entry != pending {
             owner_died(entry.wrapping_add_signed(head.futex_offset))?;
         }
-        entry = next;
+        entry = next & !PRIORITY_INHERITED;
     }
-    match head.list_op_pending as u64 {
+    match pending {
         0 => Ok(()),
         pending => owner_died(pending.wrapping_add_signed(head.futex_offset)),
     }
 }
 
+/// Address of an entry.
+fn entry_of(place: *mut robust_list) -> u64 {
+    place as u64 & !PRIORITY_INHERITED
+}
+
 fn owner_died(word: u64) -> Result<()> {
+    if !word.is_multiple_of(4) {
+        return Err(Errno::EINVAL);
+    }
     let mut value: u32 = user::read(word)?;
     while value & FUTEX_TID_MASK == utcb::tid() {
         let before = user::exchange(word, value, value & FUTEX_WAITERS | FUTEX_OWNER_DIED)?;

@@ -136,12 +136,11 @@ fn is_real(which: u64) -> Result<()> {
     }
 }
 
-fn store_timer(place: u64, (left, interval): (u64, u64)) -> Result<u64> {
-    let value = itimerval {
+fn timer_value((left, interval): (u64, u64)) -> itimerval {
+    itimerval {
         it_interval: to_timeval(interval),
         it_value: to_timeval(left),
-    };
-    user::write_optional(place, &value).map(|()| 0)
+    }
 }
 
 pub fn setitimer(frame: &mut Frame) -> Result<u64> {
@@ -150,7 +149,7 @@ pub fn setitimer(frame: &mut Frame) -> Result<u64> {
     let new = user::read_optional::<itimerval>(new)?;
     let new = new.unwrap_or_else(user::zeroed);
     let before = set_timer(from_timeval(new.it_value)?, from_timeval(new.it_interval)?)?;
-    store_timer(old, before)
+    user::write_optional(old, &timer_value(before)).map(|()| 0)
 }
 
 pub fn getitimer(frame: &mut Frame) -> Result<u64> {
@@ -160,7 +159,7 @@ pub fn getitimer(frame: &mut Frame) -> Result<u64> {
     if current.0 != 0 {
         set_timer(current.0, current.1)?;
     }
-    store_timer(place, current)
+    user::write(place, &timer_value(current)).map(|()| 0)
 }
 
 /// CPU times of the caller; those of waited-for children are not kept.

@@ -26,8 +26,8 @@ pub fn run(body: impl FnOnce() -> i32) -> io::Result<End> {
             unsafe {
                 libc::signal(libc::SIGSEGV, libc::SIG_DFL);
                 libc::signal(libc::SIGBUS, libc::SIG_DFL);
-                libc::alarm(LIMIT_SECONDS);
             }
+            limit_time();
             let status = body();
             let _ = io::stdout().flush();
             // SAFETY: ends the process.
@@ -35,6 +35,12 @@ pub fn run(body: impl FnOnce() -> i32) -> io::Result<End> {
         }
         pid => wait(pid),
     }
+}
+
+/// What hangs from now on is ended by SIGALRM.
+pub fn limit_time() {
+    // SAFETY: a number only.
+    unsafe { libc::alarm(LIMIT_SECONDS) };
 }
 
 /// Waits for a child.
@@ -50,7 +56,7 @@ pub fn wait(pid: i32) -> io::Result<End> {
     })
 }
 
-/// A number that children share.
+/// A number that children share, at first 0.
 pub fn shared_number() -> io::Result<&'static AtomicUsize> {
     let (prot, flags) = (
         libc::PROT_READ | libc::PROT_WRITE,

@@ -4,7 +4,8 @@
 //! It runs on Linux too, where all must hold as well: so the table is right. Each row runs in a process of its own, so
 //! that a call that kills is found and named. Not part of the image: the tests put it on a disk of theirs.
 //!
-//! `efault [NAME]...` runs the rows of the calls with these names, or all; `efault --list` names the calls that the
+//! `efault [--few] [NAME]...` runs the rows of the calls with these names, or all, with the kinds of places that
+//! differ most (`--few`) or all; `efault --list` names the calls that the
 //! table knows; `efault --missing` makes every other call once, and names those that are there after all (for
 //! Ferrix: on Linux they might do something); `efault --races [ROUNDS]` takes memory away while a call uses it.
 

@@ -87,6 +87,21 @@ pub const FERRIX: u32 = bits(&[
     Kind::Information,
 ]);
 
+/// A few of each sort, for what takes long.
+pub const FEW: u32 = bits(&[
+    Kind::Null,
+    Kind::Kernel,
+    Kind::NotCanonical,
+    Kind::Wrapping,
+    Kind::Hole,
+    Kind::Hidden,
+    Kind::Edge,
+    Kind::ReadOnly,
+    Kind::Odd,
+    Kind::PersonalData,
+    Kind::Utcb,
+]);
+
 /// All kinds.
 pub const ALL: &[Kind] = &[
     Kind::Null,

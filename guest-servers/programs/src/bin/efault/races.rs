@@ -9,7 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// Calls of one race for each round asked for.
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 20;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 

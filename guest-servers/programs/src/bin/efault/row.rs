@@ -1,7 +1,7 @@
 //! A row of the table: one pointer of one call, and what comes of wrong ones.
 
 use crate::env::Env;
-use crate::places::{FERRIX, Kind, RIGHT, bits};
+use crate::places::{FERRIX, FEW, Kind, RIGHT, bits};
 use libc::EFAULT;
 
 /// What the call does with the memory.
@@ -59,7 +59,7 @@ pub const SAME: Outcomes = &[-1];
 const FAULT: Outcomes = &[EFAULT];
 
 /// Most exceptions of a row.
-const EXCEPTIONS: usize = 5;
+const EXCEPTIONS: usize = 6;
 
 /// One pointer of one call.
 #[derive(Clone, Copy)]
@@ -132,6 +132,11 @@ impl Row {
     pub const fn without(mut self, kinds: u32) -> Row {
         self.left_out |= kinds;
         self
+    }
+
+    /// Few kinds: the call makes a process each time.
+    pub const fn few(self) -> Row {
+        self.without(!FEW)
     }
 
     /// Only wrong pointers: with a right one the call would not come back.

@@ -2,15 +2,18 @@
 
 use crate::child::{self, End};
 use crate::env::Env;
-use crate::places::{self, ALL, GOOD, Kind};
+use crate::places::{self, ALL, FEW, GOOD, Kind};
 use crate::row::{Row, SAME, Use};
 use crate::table::{ROWS, WITHOUT};
 use crate::{races, raw, scenes};
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// System call numbers end before this one.
 const NUMBERS: i64 = 512;
+/// From here on they are Ferrix's own.
+const FERRIX_CALLS: i64 = 500;
 
 /// The program.
 pub fn main() -> i32 {
@@ -21,7 +24,8 @@ pub fn main() -> i32 {
         ["--missing"] => missing(),
         ["--races"] => races::run(1),
         ["--races", rounds] => races::run(rounds.parse().unwrap_or(1)),
-        names => sweep(names),
+        ["--few", names @ ..] => sweep(names, FEW),
+        names => sweep(names, u32::MAX),
     };
     result.unwrap_or_else(|error| {
         eprintln!("efault: {error}");
@@ -47,6 +51,11 @@ fn plain(name: &'static str) -> &'static str {
 
 /// Whether this is Ferrix.
 pub fn on_ferrix() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(is_ferrix)
+}
+
+fn is_ferrix() -> bool {
     // SAFETY: any bytes are a `utsname`, and the call fills it.
     let release = unsafe {
         let mut name: libc::utsname = std::mem::zeroed();
@@ -80,51 +89,83 @@ fn missing() -> io::Result<i32> {
 }
 
 /// What of the table and the scenes has these names; all of it without.
-fn sweep(names: &[&str]) -> io::Result<i32> {
-    let mut env = Env::new()?;
-    let progress = child::shared_number()?;
-    let (mut tried, mut failed) = (0, 0);
+fn sweep(names: &[&str], kinds: u32) -> io::Result<i32> {
     let chosen = |name| names.is_empty() || names.contains(&plain(name));
-    for row in ROWS
+    let mut env = Env::new()?;
+    let rows: Vec<&Row> = ROWS
         .iter()
         .flat_map(|rows| rows.iter())
-        .filter(|row| chosen(row.name))
+        .filter(|row| chosen(row.name) && (!row.needs_terminal || env.terminal.is_some()))
+        .filter(|row| row.call < FERRIX_CALLS || on_ferrix())
+        .collect();
+    let progress = Progress::new()?;
+    let mut failed = 0;
+    while let Some(rest) = rows
+        .get(progress.row.load(SeqCst)..)
+        .filter(|rest| !rest.is_empty())
     {
-        if row.needs_terminal && env.terminal.is_none() {
-            continue;
-        }
-        progress.store(0, SeqCst);
-        let end = child::run(|| row_alone(row, &mut env, progress))?;
-        let done = progress.load(SeqCst);
-        tried += done & 0xffff;
-        if end != End::Exit(0) {
-            failed += 1;
-        }
+        let end = child::run(|| batch(rest, kinds, &mut env, &progress))?;
         if let End::Signal(number) = end {
-            let kind = ALL.get((done >> 16).wrapping_sub(1));
+            let kind = ALL.get(progress.kind.load(SeqCst));
+            let row = rows[progress.row.fetch_add(1, SeqCst)];
             println!(
                 "{}, {}: killed by signal {number} at {kind:?}",
                 plain(row.name),
                 row.what
             );
         }
+        failed += u32::from(end != End::Exit(0));
     }
-    let scenes = scenes::run(&chosen, &mut failed)?;
+    let tried = progress.tried.load(SeqCst);
+    let scenes = scenes::run(&chosen, kinds, &mut failed)?;
     env.clean_up();
     println!("{tried} pointers, {scenes} scenes, {failed} failed");
     Ok(i32::from(failed != 0 || tried + scenes == 0))
 }
 
-/// One row; how many places were wrong.
-fn row_alone(row: &Row, env: &mut Env, progress: &AtomicUsize) -> i32 {
+/// How far the children came.
+struct Progress {
+    row: &'static AtomicUsize,
+    kind: &'static AtomicUsize,
+    tried: &'static AtomicUsize,
+}
+
+impl Progress {
+    fn new() -> io::Result<Progress> {
+        Ok(Progress {
+            row: child::shared_number()?,
+            kind: child::shared_number()?,
+            tried: child::shared_number()?,
+        })
+    }
+}
+
+/// The next rows, in one process: up to one that leaves its memory in pieces, or is wrong.
+fn batch(rows: &[&Row], kinds: u32, env: &mut Env, progress: &Progress) -> i32 {
     if let Err(error) = env.begin() {
-        println!("{}: {error}", row.name);
+        println!("{error}");
         return 1;
     }
-    let right = (row.how != Use::Range && row.has_right()).then(|| attempt(row, env, None));
-    let mut wrong = u32::from(
-        right == Some(-(libc::EFAULT as isize)) || right == Some(-(libc::ENOSYS as isize)),
-    );
+    for (number, row) in rows.iter().enumerate() {
+        if number > 0 && row.how == Use::Range {
+            break;
+        }
+        child::limit_time();
+        let wrong = one_row(row, kinds, env, progress);
+        progress.row.fetch_add(1, SeqCst);
+        if wrong > 0 || row.how == Use::Range {
+            return wrong.min(100) as i32;
+        }
+    }
+    0
+}
+
+/// One row; how many places were wrong.
+fn one_row(row: &Row, kinds: u32, env: &Env, progress: &Progress) -> u32 {
+    let has_right = row.how != Use::Range && row.has_right();
+    let right = has_right.then(|| attempt(row, env, None));
+    let useless = [libc::EFAULT, libc::ENOSYS].map(|error| Some(-error as isize));
+    let mut wrong = u32::from(useless.contains(&right));
     if wrong != 0 {
         println!(
             "{}, {}: gives {right:?} with a right pointer",
@@ -132,12 +173,13 @@ fn row_alone(row: &Row, env: &mut Env, progress: &AtomicUsize) -> i32 {
             row.what
         );
     }
-    let kinds = row.kinds(on_ferrix());
-    for (index, &kind) in ALL.iter().enumerate() {
-        if kinds & kind.bit() == 0 {
-            continue;
-        }
-        progress.store((index + 1) << 16 | progress.load(SeqCst) & 0xffff, SeqCst);
+    let kinds = row.kinds(on_ferrix()) & kinds;
+    for (index, &kind) in ALL
+        .iter()
+        .enumerate()
+        .filter(|(_, kind)| kinds & kind.bit() != 0)
+    {
+        progress.kind.store(index, SeqCst);
         let result = attempt(row, env, Some(kind));
         if !is_expected(row, kind, result, right) {
             wrong += 1;
@@ -148,9 +190,9 @@ fn row_alone(row: &Row, env: &mut Env, progress: &AtomicUsize) -> i32 {
                 row.what
             );
         }
-        progress.fetch_add(1, SeqCst);
+        progress.tried.fetch_add(1, SeqCst);
     }
-    (wrong + env.complaints.get()).min(100) as i32
+    wrong + env.complaints.take()
 }
 
 fn is_expected(row: &Row, kind: Kind, result: isize, right: Option<isize>) -> bool {

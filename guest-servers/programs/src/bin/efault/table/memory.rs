@@ -37,6 +37,8 @@ const OUTSIDE_AND_LOW: &[Kind] = &[
 const INVALID: Outcomes = &[EINVAL];
 const NO_MEMORY: Outcomes = &[ENOMEM];
 const DONE: Outcomes = &[0];
+/// Linux cannot make a page present that nobody may touch; Ferrix need not.
+const NOT_PRESENT: Outcomes = &[ENOMEM, 0];
 /// Nothing is mapped there.
 const NOTHING: &[Kind] = &[Kind::Null, Kind::Hole];
 /// Something is.
@@ -155,8 +157,12 @@ pub const ROWS: &[Row] = &[
     .at(&[Kind::End, Kind::Wrapping], &[0, EINVAL])
     .at(OUTSIDE, &[0, ENOMEM])
     .everywhere(DONE),
-    locks(sys!(SYS_mlock)).at(SOMETHING, NO_MEMORY),
-    locks(sys!(SYS_mlock2)).at(SOMETHING, NO_MEMORY),
+    locks(sys!(SYS_mlock))
+        .at(&[Kind::Hidden], NOT_PRESENT)
+        .at(SOMETHING, NO_MEMORY),
+    locks(sys!(SYS_mlock2))
+        .at(&[Kind::Hidden], NOT_PRESENT)
+        .at(SOMETHING, NO_MEMORY),
     locks(sys!(SYS_munlock)).at(SOMETHING, DONE),
     // The break stays where it is.
     range(sys!(SYS_brk), |_, p| [p, 0, 0, 0, 0, 0])

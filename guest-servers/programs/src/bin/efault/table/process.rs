@@ -13,6 +13,11 @@ const CORES: usize = libc::RLIMIT_CORE as usize;
 /// An address that is wrong does not keep the child from being made.
 const MADE: Outcomes = &[0];
 
+/// `check_memory_violation`, which only Ferrix has.
+const VIOLATIONS: (i64, &str) = (500, "check_memory_violation");
+/// Bytes of `LimitInfo`, at least.
+const LIMIT_INFO: usize = 560;
+
 /// A child that has ended, or soon will have.
 fn make_child(_: &Env) {
     // SAFETY: the program has one thread.
@@ -38,6 +43,7 @@ fn end_clone(env: &Env, pointer: usize, result: isize) {
 
 const fn clone(what: &'static str, args: fn(&Env, usize) -> [usize; 6]) -> Row {
     Row::new(sys!(SYS_clone), what, ID, args)
+        .few()
         .after(end_clone)
         .everywhere(MADE)
 }
@@ -49,6 +55,7 @@ const fn waits(
     args: fn(&Env, usize) -> [usize; 6],
 ) -> Row {
     Row::new(call, what, how, args)
+        .few()
         .before(make_child)
         .after(reap)
         .or_null(SAME)
@@ -176,6 +183,10 @@ pub const ROWS: &[Row] = &[
     ),
     Row::new(sys!(SYS_getcpu), "CPU", ID, |_, p| [p, 0, 0, 0, 0, 0]).or_null(SAME),
     Row::new(sys!(SYS_getcpu), "node", ID, |_, p| [0, p, 0, 0, 0, 0]).or_null(SAME),
+    Row::new(VIOLATIONS, "info", Use::Write(LIMIT_INFO), |_, p| {
+        [0, p, 0, 0, 0, 0]
+    })
+    .at(&[Kind::Short], &[0, EFAULT]),
     path(sys!(SYS_prctl), "PR_SET_NAME", |_, p| {
         [libc::PR_SET_NAME as usize, p, 0, 0, 0, 0]
     }),
