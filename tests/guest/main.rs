@@ -18,6 +18,7 @@ mod isolation;
 mod kernel;
 mod linux;
 mod memory;
+mod pointers;
 mod power;
 mod processes;
 mod q35;
@@ -61,6 +62,7 @@ fn tests() -> ExitCode {
         linux::trials(),
         checks::trials(),
         memory::trials(),
+        pointers::trials(),
         idle::trials(),
         gdb::trials(),
         bad_input::trials(),
