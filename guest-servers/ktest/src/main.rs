@@ -36,6 +36,7 @@ mod runner;
 mod scheduling;
 mod sessions;
 mod signals;
+mod snapshots;
 mod stress;
 #[expect(
     unsafe_code,
@@ -68,6 +69,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("memory", memory::TESTS),
     ("pager", pager::TESTS),
     ("tlb", tlb::TESTS),
+    ("snapshots", snapshots::TESTS),
     ("sessions", sessions::TESTS),
     ("processes", processes::TESTS),
     ("signals", signals::TESTS),
