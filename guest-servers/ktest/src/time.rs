@@ -4,6 +4,7 @@ use ferrix_abi::Error;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{FOREVER, Kind, Tag};
 use ferrix_abi::process::Identity;
+use ferrix_abi::sched::Policy;
 use ferrix_rt::clock;
 use ferrix_rt::sys::{ipc, process, system, thread};
 
@@ -31,7 +32,8 @@ fn sleep() -> Outcome {
     Ok(())
 }
 
-/// On one CPU. They are told when to wake only when all of them are there, however long that took.
+/// On one CPU, and none more urgent than another: those that are late wake in order too. They are told
+/// when to wake only when all of them are there, however long that took.
 fn sleepers_wake_in_order() -> Outcome {
     let port = ipc::port_create()?;
     let mut sleepers = [0; 5];
@@ -56,6 +58,7 @@ fn sleepers_wake_in_order() -> Outcome {
 
 fn sleeper(port: Handle) -> Outcome {
     thread::set_affinity(0, 1)?;
+    thread::set_scheduling(0, Policy::Fifo, 100, resource())?;
     let [deadline, turn, ..] = ipc::call(port, Tag::SHORT, [0; 4])?.words;
     thread::sleep_until(deadline)?;
     Ok(ipc::send(port, Tag::SHORT, [turn, 0, 0, 0])?)
