@@ -47,11 +47,14 @@ impl Findings {
             cpus => format!("{cpus} CPUs"),
         };
         let terminal = match config.has_serial_terminal() {
-            true => "terminal on the UART",
-            false => "terminal on virtio-console",
+            true => "UART",
+            false => "virtio-console",
         };
         let model = config.machine.model.name();
-        let value = format!("{model}: {cpus}, {} of RAM, {terminal}", config.memory);
+        let value = format!(
+            "{model}: {cpus}, {} of RAM, terminal on {terminal} ({})",
+            config.memory, config.console
+        );
         self.line("machine", &value);
         self.line("words", &boot::cmdline::build(config));
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{DiskConfig, MachineConfig, MemorySize};
+use crate::console::target::Target;
 use crate::run::OnCrash;
 use crate::sandbox::Sandbox;
 use crate::status;
@@ -33,7 +34,7 @@ pub enum Command {
 
 /// Options of `vmm run`. What is given here overrides the manifest.
 ///
-/// The guest's console is standard input and output; Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
+/// The guest's console is standard input and output; Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.
 #[derive(Debug, Default, Args)]
 #[command(after_help = status::TABLE, args_override_self = true)]
 pub struct RunOptions {
@@ -71,6 +72,11 @@ pub struct RunOptions {
     /// to it with `,ro`; with `,snapshot` what it writes is dropped at the end.
     #[arg(long = "disk", value_name = "FILE[,ro|,snapshot]")]
     pub disks: Vec<DiskConfig>,
+
+    /// Where the guest's console is: stdio (the default), pty (its name is printed), or unix:PATH (a socket, whose
+    /// first connection it is; the guest waits for it).
+    #[arg(long, value_name = "stdio|pty|unix:PATH")]
+    pub console: Option<Target>,
 
     /// Run this command instead of a shell and exit with its status.
     #[arg(long, value_name = "CMD ARGS")]

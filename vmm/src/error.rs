@@ -32,6 +32,16 @@ pub enum VmmError {
         /// The host's answer.
         source: std::io::Error,
     },
+    /// The console cannot be where it is to be.
+    #[error(
+        "cannot open the console on {target}: {source}; choose another place by --console (stdio, pty, unix:PATH)"
+    )]
+    Console {
+        /// As given.
+        target: String,
+        /// The host's answer.
+        source: std::io::Error,
+    },
     /// The host confines nobody.
     #[error("cannot confine the monitor's threads: {0}; run without by --seccomp off")]
     Sandbox(std::io::Error),
@@ -58,7 +68,9 @@ impl VmmError {
             Self::Config(_) | Self::Boot(_) => ExitStatus::Image,
             Self::Disk(_) => ExitStatus::Disk,
             Self::Kvm(_) => ExitStatus::Kvm,
-            Self::Gdb { .. } | Self::Sandbox(_) | Self::Host { .. } => ExitStatus::Host,
+            Self::Gdb { .. } | Self::Console { .. } | Self::Sandbox(_) | Self::Host { .. } => {
+                ExitStatus::Host
+            }
         }
     }
 }

@@ -249,6 +249,7 @@ fn config(modules: Vec<ModuleConfig>) -> VmConfig {
         append: "quiet".into(),
         command: Some("sh -c \"exit 3\"".into()),
         root: None,
+        console: Default::default(),
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::console::target::Target;
+
 use super::{
     ConfigError, DEFAULT_MEMORY, DiskConfig, DiskMode, FileSystem, MachineConfig, MemorySize,
     ModuleConfig, VmConfig,
@@ -23,6 +25,8 @@ pub struct Manifest {
     append: String,
     command: Option<String>,
     root: Option<FileSystem>,
+    #[serde(default)]
+    console: Target,
     #[serde(default, rename = "module")]
     modules: Vec<Module>,
     #[serde(default, rename = "disk")]
@@ -117,6 +121,7 @@ impl Manifest {
             append: self.append,
             command: self.command,
             root: self.root,
+            console: self.console.below(folder),
         }
     }
 }

@@ -14,6 +14,7 @@ pub use manifest::Manifest;
 pub use size::MemorySize;
 
 use crate::cli::RunOptions;
+use crate::console::target::Target;
 
 /// RAM of a machine that names no size.
 pub const DEFAULT_MEMORY: MemorySize = MemorySize::mib(256);
@@ -43,6 +44,8 @@ pub struct VmConfig {
     pub command: Option<String>,
     /// The file system that the first disk must hold.
     pub root: Option<FileSystem>,
+    /// Where the guest's console is.
+    pub console: Target,
 }
 
 /// A file system that a disk can be required to hold.
@@ -188,6 +191,7 @@ impl VmConfig {
             append: String::new(),
             command: None,
             root: None,
+            console: Target::default(),
         }
     }
 
@@ -195,6 +199,9 @@ impl VmConfig {
         self.machine = options.machine.unwrap_or_default();
         self.cpus = options.cpus.unwrap_or(self.cpus);
         self.memory = options.memory.unwrap_or(self.memory);
+        if let Some(console) = &options.console {
+            self.console.clone_from(console);
+        }
         if !options.disks.is_empty() {
             self.disks.clone_from(&options.disks);
         }

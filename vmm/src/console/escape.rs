@@ -1,4 +1,4 @@
-//! Ctrl-A x quits; Ctrl-A Ctrl-A is Ctrl-A; after Ctrl-A any other key is itself, with the Ctrl-A.
+//! Ctrl-A x quits; Ctrl-A h says so; Ctrl-A Ctrl-A is Ctrl-A; after Ctrl-A any other key is itself, with the Ctrl-A.
 
 const CTRL_A: u8 = 0x01;
 
@@ -11,6 +11,8 @@ pub enum Typed {
     One(u8),
     /// Ctrl-A and this go to the guest.
     Escaped(u8),
+    /// The user wants to know these keys.
+    Help,
     /// The user wants to quit.
     Quit,
 }
@@ -32,11 +34,19 @@ impl Escape {
             }
             (false, byte) => Typed::One(byte),
             (true, CTRL_A) => Typed::One(CTRL_A),
+            (true, b'h' | b'H' | b'?') => Typed::Help,
             (true, b'x' | b'X') => Typed::Quit,
             (true, byte) => Typed::Escaped(byte),
         }
     }
 }
+
+/// What [`Typed::Help`] tells, on a raw terminal.
+pub const HELP: &str = "\r
+vmm: Ctrl-A x      ends the machine\r
+vmm: Ctrl-A h      tells these keys\r
+vmm: Ctrl-A Ctrl-A sends Ctrl-A to the guest\r
+";
 
 /// The prefix of [`Typed::Escaped`].
 pub const PREFIX: u8 = CTRL_A;
@@ -48,11 +58,11 @@ mod tests {
     #[test]
     fn keys() {
         let mut escape = Escape::default();
-        let typed: Vec<_> = b"x\x01\x01x\x01q\x01x"
+        let typed: Vec<_> = b"x\x01\x01x\x01q\x01h\x01x"
             .iter()
             .map(|b| escape.typed(*b))
             .collect();
-        use Typed::{Escaped, Nothing, One, Quit};
+        use Typed::{Escaped, Help, Nothing, One, Quit};
         let expected = [
             One(b'x'),
             Nothing,
@@ -60,6 +70,8 @@ mod tests {
             One(b'x'),
             Nothing,
             Escaped(b'q'),
+            Nothing,
+            Help,
             Nothing,
             Quit,
         ];

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
@@ -45,9 +45,23 @@ pub struct Input {
     /// Set for a terminal only: other input is the guest's byte for byte.
     escape: Option<Escape>,
     control: Arc<Control>,
+    /// The other end of a pseudo-terminal, which must not hang up.
+    _keep: Option<OwnedFd>,
 }
 
 impl Input {
+    /// A stream that does not block, without escapes. `keep` stays open as long as it.
+    pub fn of(source: File, keep: Option<OwnedFd>, control: Arc<Control>) -> Self {
+        Self {
+            source,
+            watch: Watch::Off,
+            waiting: VecDeque::new(),
+            escape: None,
+            control,
+            _keep: keep,
+        }
+    }
+
     /// Opens the stream behind a descriptor such as standard input. `control` is told of Ctrl-A x.
     pub fn open(stream: BorrowedFd<'_>, control: Arc<Control>) -> io::Result<Self> {
         let escape = stream.is_terminal().then(Escape::default);
@@ -66,6 +80,7 @@ impl Input {
             waiting: VecDeque::new(),
             escape,
             control,
+            _keep: None,
         })
     }
 
@@ -141,6 +156,7 @@ impl Input {
                 Typed::Nothing => {}
                 Typed::One(byte) => self.waiting.push_back(byte),
                 Typed::Escaped(byte) => self.waiting.extend([escape::PREFIX, byte]),
+                Typed::Help => eprint!("{}", escape::HELP),
                 Typed::Quit => self.control.end(Outcome::Quit),
             }
         }

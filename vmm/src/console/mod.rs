@@ -12,4 +12,5 @@ pub mod out;
     reason = "signalfd has no safe wrapper among our dependencies"
 )]
 pub mod signals;
+pub mod target;
 pub mod terminal;

@@ -84,7 +84,7 @@ impl Machine {
         let mut plug = Plug::new(&vm, ram.clone(), model.windows());
         let line = vm.interrupt_line(irq::UART_GSI)?;
         let (uart, serial) = open_uart(config, line, &log, &control)?;
-        let backs = Backs::plug(&mut plug, disks, serial, &control)?;
+        let backs = Backs::plug(&mut plug, disks, serial, &config.console, &control)?;
         let bus = Bus {
             model,
             uart,
@@ -169,7 +169,7 @@ fn open_uart(
     if !config.has_serial_terminal() {
         return Ok((Box::new(Uart::new(line, Box::new(log.clone()))), None));
     }
-    let (input, out) = streams(control)?;
+    let (input, out) = streams(&config.console, control)?;
     let serial = Serial::new(Box::new(line), input, out, event_fd()?);
     Ok((Box::new(serial.clone()), Some(serial)))
 }

@@ -19,6 +19,7 @@ use crate::config::VmConfig;
 use crate::console::log_sink::LogFlusher;
 use crate::console::out::Patience;
 use crate::console::signals::{self, Signals};
+use crate::console::target::Target;
 use crate::console::terminal::RawMode;
 use crate::control::Outcome;
 use crate::error::VmmError;
@@ -39,7 +40,10 @@ pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError>
     let config = VmConfig::load(options)?;
     let signals = Signals::take_over().map_err(VmmError::host("take over signals"))?;
     let mut machine = Machine::build(&config, options, start)?;
-    let raw = RawMode::enter().map_err(VmmError::host("make the terminal raw"))?;
+    let raw = match config.console {
+        Target::Stdio => RawMode::enter().map_err(VmmError::host("make the terminal raw"))?,
+        Target::Pty | Target::Unix(_) => None,
+    };
     let ran = machine.run(options, signals);
     machine.stop();
     drop(raw);

@@ -7,6 +7,7 @@ use virtio_bindings::virtio_mmio::VIRTIO_MMIO_QUEUE_NOTIFY;
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::config::Windows;
+use crate::console::target::Target;
 use crate::console::terminal;
 use crate::control::Control;
 use crate::devices::serial::Serial;
@@ -93,6 +94,7 @@ impl Backs {
         plug: &mut Plug<'_>,
         disks: Vec<Disk>,
         uart: Option<Serial>,
+        console: &Target,
         control: &Arc<Control>,
     ) -> Result<Self, VmmError> {
         let disks = disks
@@ -101,7 +103,7 @@ impl Backs {
             .collect::<Result<_, _>>()?;
         let tty = match uart {
             Some(uart) => Tty::Serial(uart),
-            None => plug_console(plug, control)?,
+            None => plug_console(plug, console, control)?,
         };
         let rng = plug_rng(plug)?;
         Ok(Self {
@@ -140,13 +142,17 @@ fn plug_disk(plug: &mut Plug<'_>, disk: Disk) -> Result<Worker, VmmError> {
     Ok(worker)
 }
 
-fn plug_console(plug: &mut Plug<'_>, control: &Arc<Control>) -> Result<Tty, VmmError> {
+fn plug_console(
+    plug: &mut Plug<'_>,
+    console: &Target,
+    control: &Arc<Control>,
+) -> Result<Tty, VmmError> {
     let (slot, interrupt) = (Slot::default(), plug.interrupt()?);
     let window = Arc::new(Window::new(terminal::window_size(), interrupt.clone()));
     let events = [event_fd()?, event_fd()?];
     let [receive, transmit] = &events;
     let notified = [clone(receive)?, clone(transmit)?];
-    let (input, out) = streams(control)?;
+    let (input, out) = streams(console, control)?;
     let back = ConsoleBack::new(
         slot.clone(),
         plug.ram.clone(),

@@ -1,12 +1,11 @@
 //! What standard input and output are connected to: virtio-console or the UART.
 
-use std::io;
-use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Subscriber;
 use crate::console::input::Input;
-use crate::console::out::{Buffered, Out, Patience};
+use crate::console::out::{Buffered, Patience};
+use crate::console::target::Target;
 use crate::console::terminal;
 use crate::control::Control;
 use crate::devices::serial::{Serial, SerialBack};
@@ -22,12 +21,12 @@ pub enum Tty {
     Serial(Serial),
 }
 
-/// Standard input and output.
-pub fn streams(control: &Arc<Control>) -> Result<(Input, Buffered), VmmError> {
-    let input = Input::open(io::stdin().as_fd(), control.clone())
-        .map_err(VmmError::host("open standard input"))?;
-    let out = Out::open(io::stdout().as_fd()).map_err(VmmError::host("open standard output"))?;
-    Ok((input, Buffered::new(out)))
+/// The console's ends.
+pub fn streams(target: &Target, control: &Arc<Control>) -> Result<(Input, Buffered), VmmError> {
+    target.open(control).map_err(|source| VmmError::Console {
+        target: target.to_string(),
+        source,
+    })
 }
 
 fn lock(back: &Mutex<ConsoleBack>) -> MutexGuard<'_, ConsoleBack> {

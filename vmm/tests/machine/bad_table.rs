@@ -102,7 +102,7 @@ const CASES: &[Case] = &[
     ("manifest_empty", "i.toml", &[("i.toml", Text(""))], 66,
      "vmm: bad image manifest i.toml: TOML parse error at line 1, column 1\n  |\n1 | \n  | ^\nmissing field `kernel`\n"),
     ("manifest_unknown_key", "i.toml", &[("i.toml", Text("kernel = \"good\"\ncpu = 2\n"))], 66,
-     "vmm: bad image manifest i.toml: TOML parse error at line 2, column 1\n  |\n2 | cpu = 2\n  | ^^^\nunknown field `cpu`, expected one of `kernel`, `cpus`, `memory`, `append`, `command`, `root`, `module`, `disk`\n"),
+     "vmm: bad image manifest i.toml: TOML parse error at line 2, column 1\n  |\n2 | cpu = 2\n  | ^^^\nunknown field `cpu`, expected one of `kernel`, `cpus`, `memory`, `append`, `command`, `root`, `console`, `module`, `disk`\n"),
     ("manifest_wrong_type", "i.toml", &[("i.toml", Text("kernel = \"good\"\ncpus = \"two\"\n"))], 66,
      "vmm: bad image manifest i.toml: TOML parse error at line 2, column 8\n  |\n2 | cpus = \"two\"\n  |        ^^^^^\ninvalid type: string \"two\", expected u32\n"),
     ("manifest_negative_cpus", "i.toml", &[("i.toml", Text("kernel = \"good\"\ncpus = -1\n"))], 66,

@@ -5,6 +5,7 @@ mod bad_table;
 mod boot;
 mod check;
 mod common;
+mod console;
 mod crash;
 mod gdb;
 mod terminal;
