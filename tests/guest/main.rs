@@ -17,6 +17,7 @@ mod idle;
 mod isolation;
 mod kernel;
 mod linux;
+mod locks;
 mod memory;
 mod pointers;
 mod power;
@@ -25,6 +26,7 @@ mod q35;
 mod qemu;
 mod scheduling;
 mod serial;
+mod sqlite;
 mod terminal;
 mod trial;
 
@@ -62,6 +64,8 @@ fn tests() -> ExitCode {
         linux::trials(),
         checks::trials(),
         memory::trials(),
+        locks::trials(),
+        sqlite::trials(),
         pointers::trials(),
         idle::trials(),
         gdb::trials(),

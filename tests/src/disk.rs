@@ -1,5 +1,6 @@
 //! A private copy of the root file system, and the host's own view of what the guest wrote.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -59,6 +60,26 @@ impl Disk {
             Access::ReadWrite => self.path.display().to_string(),
             Access::ReadOnly => format!("{},ro", self.path.display()),
         }
+    }
+
+    /// Puts a program or another file of the host into a directory of the guest, which is made if need be.
+    pub fn add(&self, files: &[PathBuf], directory: &str) -> Result<()> {
+        let script = self.folder.path().join("debugfs");
+        let mut lines = format!("mkdir {directory}\ncd {directory}\n");
+        for file in files {
+            let name = file.file_name().unwrap_or_default().display();
+            let _ = writeln!(lines, "write {} {name}", file.display());
+            let _ = writeln!(lines, "set_inode_field {name} mode 0100755");
+        }
+        std::fs::write(&script, lines)?;
+        let mut debugfs = host::tool("debugfs");
+        debugfs.arg("-w").arg("-f").arg(&script).arg(&self.path);
+        // It exits with 0 whatever happens: all that it says but its name is trouble.
+        let messages = host::output(&mut debugfs)?.1;
+        if messages.lines().count() > 1 {
+            bail!("debugfs cannot write into {directory}: {messages}");
+        }
+        Ok(())
     }
 
     /// A file of the guest, read by `debugfs` on the host.

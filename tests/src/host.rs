@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::firecracker;
+use crate::real;
 
 /// The project's root.
 pub fn root() -> PathBuf {
@@ -66,6 +67,10 @@ pub enum Need {
     Firecracker,
     /// Debian's busybox, which runs without any library.
     Busybox,
+    /// What `scripts/real-programs` builds sqlite's tests from.
+    Sqlite,
+    /// What it builds LMDB's tests from.
+    Lmdb,
     /// Mount namespaces of one's own, and control over capabilities.
     Namespaces,
 }
@@ -91,6 +96,8 @@ impl Need {
             Self::Busybox => in_path("busybox")
                 .is_none()
                 .then(|| "busybox is not installed (apt-get install busybox-static)".into()),
+            Self::Sqlite => real::lacking("sqlite"),
+            Self::Lmdb => real::lacking("lmdb"),
             Self::Namespaces => {
                 let mut probe = in_namespace("true");
                 let refused = output(probe.arg("true")).err();

@@ -16,6 +16,7 @@ mod monitor;
 mod options;
 mod process;
 mod qemu;
+pub mod real;
 mod transcript;
 mod wiring;
 

@@ -21,13 +21,13 @@ const LAST_BADGE: u32 = 0x7ffe_ffff;
 
 /// An open file description on which a lock is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Description<K> {
+pub struct Description<K, S> {
     /// Its file.
     pub key: K,
     /// Its offset, in bytes.
     pub offset: u64,
-    /// Its file's size, in bytes.
-    pub size: u64,
+    /// Its file's size, in bytes: asked only where it counts.
+    pub size: S,
     /// `O_*`: what it was opened for.
     pub flags: u32,
 }
@@ -57,12 +57,15 @@ impl<K: Ord + Copy> Locks<K> {
     ///
     /// # Errors
     /// Those of `fcntl(2)`.
-    pub fn record(&mut self, request: &Request, description: Description<K>) -> Outcome {
+    pub fn record<S>(&mut self, request: &Request, description: Description<K, S>) -> Outcome
+    where
+        S: FnOnce() -> Result<u64, Errno>,
+    {
         let [asked, start, length] = request.words;
         let base = match asked >> bits::WHENCE_SHIFT {
             0 => 0,
             1 => description.offset,
-            2 => description.size,
+            2 => (description.size)()?,
             _ => return Err(EINVAL as Errno),
         };
         let range = Range::new(base, start as i64, length as i64).map_err(|bad| match bad {

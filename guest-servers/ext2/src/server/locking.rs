@@ -3,7 +3,8 @@
 use super::convert::errno;
 use super::service::{OpenFile, Server};
 use ferrix_locks::service::Description;
-use ferrix_rt::service::{Outcome, Request};
+use ferrix_rt::service::{Errno, Outcome, Request};
+use linux_raw_sys::errno::EINVAL;
 
 impl Server {
     pub(super) fn lock(&mut self, request: &Request) -> Outcome {
@@ -13,8 +14,12 @@ impl Server {
             offset,
             flags,
         } = *self.file_of(request)?;
-        let size = self.mounted(mount)?.getattr(ino).map_err(errno)?.size;
-        let key = (mount, ino);
+        let (key, mounts) = ((mount, ino), &mut self.mounts);
+        let size = || {
+            let mounted = mounts.get_mut(mount).and_then(Option::as_mut);
+            let mounted = mounted.ok_or(EINVAL as Errno)?;
+            Ok(mounted.getattr(ino).map_err(errno)?.size)
+        };
         let description = Description {
             key,
             offset,

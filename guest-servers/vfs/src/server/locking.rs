@@ -20,32 +20,36 @@ impl Object {
 }
 
 impl Vfs {
-    fn description(&mut self, request: &Request) -> Result<Description<Node>> {
+    /// The file that a request's locks are on, its offset and `O_*`.
+    fn locked(&mut self, request: &Request) -> Result<(Node, u64, u32)> {
         let session = self.session(request.badge)?;
-        let flags = session.flags;
         let (key, offset) = session.object.locked().ok_or(ENOLCK)?;
-        let mounted = self.tree.mounts.get(key.mount)?;
-        let size = mounted.filesystem.attributes(key.inode)?.size;
-        Ok(Description {
+        Ok((key, offset, session.flags))
+    }
+
+    pub(super) fn lock(&mut self, request: &Request) -> Outcome {
+        let (key, offset, flags) = self.locked(request)?;
+        let mounts = &mut self.tree.mounts;
+        let size = || {
+            let filesystem = &mut mounts.get(key.mount)?.filesystem;
+            Ok(filesystem.attributes(key.inode)?.size)
+        };
+        let description = Description {
             key,
             offset,
             size,
             flags,
-        })
-    }
-
-    pub(super) fn lock(&mut self, request: &Request) -> Outcome {
-        let description = self.description(request)?;
+        };
         self.locks.record(request, description)
     }
 
     pub(super) fn unlock_all(&mut self, request: &Request) -> Outcome {
-        let key = self.description(request)?.key;
+        let (key, ..) = self.locked(request)?;
         self.locks.unlock_all(request, key)
     }
 
     pub(super) fn lock_whole(&mut self, request: &Request) -> Outcome {
-        let key = self.description(request)?.key;
+        let (key, ..) = self.locked(request)?;
         self.locks.whole(request, key)
     }
 

@@ -27,9 +27,18 @@ pub fn run(cx: &mut Cx) -> Outcome {
     checks(cx, GROUPS)
 }
 
-/// Does a check on a file in memory and on one of the disk.
+/// Does a check on a file in memory and on one of the disk, which different servers keep.
 fn everywhere(check: fn(&str) -> Result<(), Wrong>) -> Result<(), Wrong> {
-    for place in PLACES {
+    in_places(&PLACES, check)
+}
+
+/// Does a check in one place: of what the servers have in common.
+fn anywhere(check: fn(&str) -> Result<(), Wrong>) -> Result<(), Wrong> {
+    in_places(&PLACES[1..], check)
+}
+
+fn in_places(places: &[&str], check: fn(&str) -> Result<(), Wrong>) -> Result<(), Wrong> {
+    for place in places {
         let path = format!("{place}/lockcheck-{}", std::process::id());
         fs::write(&path, [b'-'; 100])?;
         let result = check(&path);
@@ -68,48 +77,56 @@ fn wait_for(file: &File, asked: Record) -> io::Result<()> {
     record(file.as_raw_fd(), libc::F_SETLKW, asked).map(drop)
 }
 
-/// What another process finds against a lock: type, first byte, length, owner.
-fn against(file: &File, asked: Record) -> io::Result<Option<(i32, i64, i64, Pid)>> {
+/// A lock that another process finds: type, first byte, length, owner.
+type Found = Option<(i32, i64, i64, Pid)>;
+
+/// What another process finds against a lock.
+fn against(file: &File, asked: Record) -> io::Result<Found> {
+    let found = against_each(file, &[asked])?;
+    found
+        .into_iter()
+        .next()
+        .ok_or(io::ErrorKind::InvalidData.into())
+}
+
+/// The same for several.
+fn against_each(file: &File, asked: &[Record]) -> io::Result<Vec<Found>> {
     let (read, write) = fd::pipe()?;
-    let (mut read, mut write) = (File::from(read), File::from(write));
-    match process::fork()? {
-        Fork::Child => {
-            let found = record(file.as_raw_fd(), libc::F_GETLK, asked);
-            let sent = found.and_then(|found| {
-                let Record {
-                    kind,
-                    start,
-                    length,
-                    pid,
-                    ..
-                } = found;
-                write!(write, "{kind} {start} {length} {pid}")
-            });
-            process::exit(i32::from(sent.is_err()))
+    let mut write = File::from(write);
+    let child = start(|| {
+        for &asked in asked {
+            let found = record(file.as_raw_fd(), libc::F_GETLK, asked)?;
+            let Record { kind, pid, .. } = found;
+            writeln!(write, "{kind} {} {} {pid}", found.start, found.length)?;
         }
-        Fork::Parent(pid) => {
-            drop(write);
-            let mut text = String::new();
-            read.read_to_string(&mut text)?;
-            reap(pid)?;
-            let mut numbers = text.split(' ').map_while(|number| number.parse().ok());
-            let mut next = || numbers.next().ok_or(io::ErrorKind::InvalidData);
-            let (kind, start, length, owner) = (next()?, next()?, next()?, next()?);
-            let found = (kind as i32, start, length, owner as Pid);
-            Ok((found.0 != F_UNLCK).then_some(found))
-        }
-    }
+        Ok(())
+    })?;
+    drop(write);
+    let mut text = String::new();
+    File::from(read).read_to_string(&mut text)?;
+    reap(child)?;
+    text.lines().map(parse).collect()
+}
+
+fn parse(line: &str) -> io::Result<Found> {
+    let mut numbers = line
+        .split(' ')
+        .map_while(|number| number.parse::<i64>().ok());
+    let mut next = || numbers.next().ok_or(io::ErrorKind::InvalidData);
+    let (kind, start, length, owner) = (next()?, next()?, next()?, next()?);
+    let found = (kind as i32, start, length, owner as Pid);
+    Ok((found.0 != F_UNLCK).then_some(found))
 }
 
 /// The bytes of those given that another process cannot lock for writing.
 fn locked(file: &File, bytes: &[i64]) -> io::Result<Vec<i64>> {
-    let mut found = Vec::new();
-    for &at in bytes {
-        if against(file, exclusive(at, 1))?.is_some() {
-            found.push(at);
-        }
-    }
-    Ok(found)
+    let asked: Vec<Record> = bytes.iter().map(|&at| exclusive(at, 1)).collect();
+    let found = against_each(file, &asked)?.into_iter();
+    Ok(bytes
+        .iter()
+        .zip(found)
+        .filter_map(|(&at, found)| found.map(|_| at))
+        .collect())
 }
 
 /// A child whose body fails with an errno, or not (0).
