@@ -65,3 +65,5 @@ pub mod thread;
 )]
 pub mod time;
 pub mod timer;
+#[cfg(test)]
+mod user_memory;
