@@ -5,7 +5,11 @@
 //! that no wake-up falls between the look and the wait.
 
 #[cfg(target_os = "none")]
+mod fast;
+#[cfg(target_os = "none")]
 mod operations;
+#[cfg(target_os = "none")]
+pub use fast::{try_wait, try_wake};
 #[cfg(target_os = "none")]
 pub use operations::{key, lock_and_read, requeue, wait, wake, withdraw};
 

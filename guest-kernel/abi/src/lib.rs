@@ -36,6 +36,7 @@
 
 pub mod cpu;
 pub mod error;
+pub mod futex;
 pub mod handle;
 pub mod info;
 pub mod ipc;

@@ -180,11 +180,11 @@ pub enum Call {
     /// unless the code is negative (`sigqueue`) and the target is another's.
     SigSend = 82,
 
-    /// (address, expected: u32, deadline, bitset: u32) → 0; `WouldBlock` if the word differs.
+    /// (address, expected: u32, deadline, bitset: u32 | [flags](crate::futex)) → 0; `WouldBlock` if the word differs.
     FutexWait = 88,
-    /// (address, count, bitset: u32) → woken.
+    /// (address, count, bitset: u32 | [flags](crate::futex)) → woken.
     FutexWake = 89,
-    /// (address, wake, requeue, address2, expected: u32 | 1 << 32 to compare) → woken + requeued.
+    /// (address, wake, requeue, address2, expected: u32 | 1 << 32 to compare | [flags](crate::futex)) → woken + requeued.
     FutexRequeue = 90,
 
     /// (deadline) → 0 when it passed; `Interrupted`.

@@ -1,6 +1,7 @@
 //! Wait, wake, requeue.
 
 use ferrix_abi::error::{Error, Result};
+use ferrix_abi::futex::PRIVATE;
 
 use super::Key;
 use crate::arch::TrapFrame;
@@ -19,16 +20,28 @@ const BITS: u32 = 8;
 
 static WAITERS: [List<Thread, InQueue>; 1 << BITS] = [const { List::new() }; 1 << BITS];
 
-fn bucket(key: Key) -> &'static List<Thread, InQueue> {
+/// Where those who wait for a key queue, and others.
+#[inline(always)]
+pub(super) fn bucket(key: Key) -> &'static List<Thread, InQueue> {
     &WAITERS[key.bucket(BITS)]
 }
 
-/// What the word at a user address of the caller is known by.
+/// What the word at a user address of the caller is known by. `flags` may say that only this address space
+/// uses it ([`PRIVATE`]): then nobody has to look where it lies.
 #[inline]
-pub fn key(address: u64) -> Result<Key> {
+pub fn key(address: u64, flags: u64) -> Result<Key> {
     if !address.is_multiple_of(4) {
         return Err(Error::Invalid);
     }
+    if flags & PRIVATE != 0 {
+        with_current_space(|space| Ok(Key::private(space.id(), address)))
+    } else {
+        shared_key(address)
+    }
+}
+
+#[inline(never)]
+fn shared_key(address: u64) -> Result<Key> {
     with_current_space(|space| {
         Ok(match space.sharing(address)? {
             Sharing::Private => Key::private(space.id(), address),
@@ -38,21 +51,34 @@ pub fn key(address: u64) -> Result<Key> {
 }
 
 /// Takes the core lock, and reads the word at a user address under it.
+#[inline(always)]
 pub fn lock_and_read(address: u64) -> Result<(CoreGuard, u32)> {
-    let word = UserPtr::<u32>::new(address);
-    loop {
-        let core = lock();
-        if let Some(value) = word.peek(&core) {
-            return Ok((core, value));
-        }
-        drop(core);
-        unlocked(|| word.read())?;
+    let core = lock();
+    match UserPtr::<u32>::new(address).peek(&core) {
+        Some(value) => Ok((core, value)),
+        None => touch_and_read(core, address),
     }
 }
 
-/// Waits while the word is `expected`, for a wake-up with a common bit.
-pub fn wait(frame: &mut TrapFrame, address: u64, expected: u32, deadline: u64, bits: u32) -> Next {
-    let key = match key(address) {
+#[cold]
+#[inline(never)]
+fn touch_and_read(mut core: CoreGuard, address: u64) -> Result<(CoreGuard, u32)> {
+    let word = UserPtr::<u32>::new(address);
+    loop {
+        drop(core);
+        unlocked(|| word.read())?;
+        core = lock();
+        if let Some(value) = word.peek(&core) {
+            return Ok((core, value));
+        }
+    }
+}
+
+/// Waits while the word is `expected`, for a wake-up with a common bit. `how`: the bits, and flags.
+#[inline(never)]
+pub fn wait(frame: &mut TrapFrame, address: u64, expected: u32, deadline: u64, how: u64) -> Next {
+    let bits = how as u32;
+    let key = match key(address, how) {
         Ok(key) if bits != 0 => key,
         Ok(_) => return Next::error(frame, Error::Invalid),
         Err(error) => return Next::error(frame, error),
@@ -68,11 +94,15 @@ pub fn wait(frame: &mut TrapFrame, address: u64, expected: u32, deadline: u64, b
     let caller = current();
     caller.futex.set(&core, key);
     caller.futex_bits.set(&core, bits);
-    let waits = thread::may_wait(&core, caller, true).is_ok();
-    if waits {
-        bucket(key).push_back(&core, caller);
+    if let Err(error) = thread::may_wait(&core, caller, true) {
+        drop(core);
+        return Next::error(frame, error);
     }
-    thread::wait(core, caller, frame, State::Futex, deadline)
+    // The result if it is woken.
+    frame.rax = 0;
+    bucket(key).push_back(&core, caller);
+    thread::bound(&core, caller, deadline);
+    sched::block(core, caller, State::Futex)
 }
 
 /// Wakes at most `count` waiters with a common bit; how many.
@@ -85,7 +115,6 @@ pub fn wake(core: &mut Core, key: Key, count: u32, bits: u32) -> u32 {
         if waiter.futex.get(core) == key && waiter.futex_bits.get(core) & bits != 0 {
             list.remove(core, waiter);
             waiter.disarm(core);
-            waiter.frame(core).rax = 0;
             sched::wake(core, waiter);
             woken += 1;
         }

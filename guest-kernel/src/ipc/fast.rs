@@ -13,44 +13,56 @@ use ferrix_abi::ipc::{Kind, Tag};
 
 use super::Endpoint;
 use crate::arch::TrapFrame;
+use crate::arch::cpu::{self, PerCpu};
 use crate::object::core_lock::try_lock;
 use crate::object::{Core, CoreGuard, Object};
 use crate::sched;
 use crate::thread::{State, Thread, by_tid, current};
 
-/// What RAX holds for these calls with a SHORT message, whether or not signals interrupt the wait.
+/// What RAX holds for these calls with a SHORT message, but for [`INTERRUPTIBLE`].
 const CALL: u64 = Call::Call as u64;
 const REPLY_RECEIVE: u64 = Call::ReplyReceive as u64;
+/// Whether signals interrupt the wait: no matter here.
+const INTERRUPTIBLE: u64 = (Tag::INTERRUPTIBLE as u64) << 8;
 
-/// Before the dispatch: tries the fast path.
+/// `Call`: hands the CPU over, or returns if the ordinary function must do it.
 #[inline(always)]
-pub fn try_hand_over(frame: &mut TrapFrame) {
-    let (core, next) = match frame.rax & !((Tag::INTERRUPTIBLE as u64) << 8) {
-        CALL => match call(frame) {
-            Some(handed) => handed,
-            None => return,
-        },
-        REPLY_RECEIVE => match reply_receive(frame) {
-            Some(handed) => handed,
-            None => return,
-        },
-        _ => return,
-    };
-    sched::hand_over(core, next)
+pub(super) fn try_call(frame: &mut TrapFrame) {
+    if frame.rax & !INTERRUPTIBLE == CALL {
+        let (cpu, caller) = (cpu::this_cpu(), current());
+        if let Some((core, next)) = call(frame, cpu, caller) {
+            next.sched.cpu.set(&core, cpu.id() as u8);
+            sched::hand_over(core, cpu, caller, next)
+        }
+    }
+}
+
+/// `ReplyReceive`: the same.
+#[inline(always)]
+pub(super) fn try_reply_receive(frame: &mut TrapFrame) {
+    if frame.rax & !INTERRUPTIBLE == REPLY_RECEIVE {
+        let (cpu, replier) = (cpu::this_cpu(), current());
+        if let Some((core, next)) = reply_receive(frame, cpu, replier) {
+            next.sched.cpu.set(&core, cpu.id() as u8);
+            sched::hand_over(core, cpu, replier, next)
+        }
+    }
 }
 
 /// Whether nobody who waits for this CPU is more urgent than `thread`.
 #[inline(always)]
-fn is_next(core: &Core, thread: &Thread) -> bool {
-    let queue = &sched::local().queue;
-    queue.length(core) == 0 || queue.top(core) <= Some(thread.sched.priority.get(core))
+fn is_next(core: &Core, cpu: &PerCpu, thread: &Thread) -> bool {
+    cpu.sched.queue.above(core) <= thread.sched.priority.get(core) + 1
 }
 
 /// `Call`, if a receiver waits.
 #[inline(always)]
-fn call(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
+fn call(
+    frame: &mut TrapFrame,
+    cpu: &PerCpu,
+    caller: &'static Thread,
+) -> Option<(CoreGuard, &'static Thread)> {
     let mut core = try_lock()?;
-    let caller = current();
     let place = caller
         .process()
         .handles
@@ -66,7 +78,7 @@ fn call(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
     let usual = place.rights.contains(Rights::SEND)
         && caller.work.get(&core) | receiver.work.get(&core) == 0
         && priority <= receiver.sched.priority.get(&core);
-    if !usual || !is_next(&core, receiver) {
+    if !usual || !is_next(&core, cpu, receiver) {
         return None;
     }
     endpoint.pop_receiver(&core, receiver);
@@ -88,9 +100,12 @@ fn call(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
 
 /// `ReplyReceive`, if nothing has arrived at the port.
 #[inline(always)]
-fn reply_receive(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> {
+fn reply_receive(
+    frame: &mut TrapFrame,
+    cpu: &PerCpu,
+    replier: &'static Thread,
+) -> Option<(CoreGuard, &'static Thread)> {
     let mut core = try_lock()?;
-    let replier = current();
     let place = replier
         .process()
         .handles
@@ -110,7 +125,7 @@ fn reply_receive(frame: &mut TrapFrame) -> Option<(CoreGuard, &'static Thread)> 
         && caller.work.get(&core) | replier.work.get(&core) == 0
         && port.endpoint.has_no_arrival(&core)
         && !replier.sched.borrows(&core);
-    if !awaits || !usual || !is_next(&core, caller) {
+    if !awaits || !usual || !is_next(&core, cpu, caller) {
         return None;
     }
     caller.server.set(&core, None);

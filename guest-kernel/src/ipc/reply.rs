@@ -3,6 +3,7 @@
 use ferrix_abi::error::{Error, Result, encode};
 use ferrix_abi::ipc::Tag;
 
+use super::fast;
 use super::receive::{source, start_waiting, take_arrival};
 use super::send::hand_over;
 use super::transfer::transfer;
@@ -77,6 +78,12 @@ pub fn reply(frame: &mut TrapFrame) -> Next {
 
 /// `ReplyReceive`.
 pub fn reply_receive(frame: &mut TrapFrame) -> Next {
+    fast::try_reply_receive(frame);
+    reply_receive_ordinarily(frame)
+}
+
+#[inline(never)]
+fn reply_receive_ordinarily(frame: &mut TrapFrame) -> Next {
     let mut core = lock();
     let replier = current();
     let endpoint = match source(&core, replier, frame.rdi) {

@@ -4,6 +4,7 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::ipc::{Kind, Tag};
 
+use super::fast;
 use super::transfer::transfer;
 use super::{Endpoint, Session};
 use crate::arch::TrapFrame;
@@ -57,6 +58,12 @@ fn destination(core: &Core, caller: &'static Thread, tag: Tag, name: u64) -> Res
 
 /// `Call`.
 pub fn call(frame: &mut TrapFrame) -> Next {
+    fast::try_call(frame);
+    call_ordinarily(frame)
+}
+
+#[inline(never)]
+fn call_ordinarily(frame: &mut TrapFrame) -> Next {
     let mut core = lock();
     let caller = current();
     let tag = Tag((frame.rax >> 8) as u32);
@@ -148,6 +155,7 @@ pub(super) fn fill(
 pub(super) fn hand_over(core: CoreGuard, thread: &'static Thread) -> Next {
     thread.disarm(&core);
     if may_take_over(&core, thread) {
+        thread.sched.cpu.set(&core, cpu::cpu_id() as u8);
         return Next::Switch(core, thread);
     }
     sched::wake(&core, thread);
@@ -162,7 +170,7 @@ fn may_take_over(core: &Core, thread: &Thread) -> bool {
     let queue = &sched::local().queue;
     thread.work.get(core) & work::AT_RETURN == 0
         && thread.sched.may_run_on(core, cpu::cpu_id())
-        && (queue.length(core) == 0 || queue.top(core) <= Some(thread.sched.priority.get(core)))
+        && queue.above(core) <= thread.sched.priority.get(core) + 1
 }
 
 /// No receiver: the sender waits in the endpoint.

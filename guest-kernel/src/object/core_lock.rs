@@ -18,7 +18,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::arch::cpu;
 
-static LOCKED: AtomicBool = AtomicBool::new(false);
+/// Whether it is held. The context switch, which gives it back in assembly, knows it by name.
+pub(crate) static LOCKED: AtomicBool = AtomicBool::new(false);
 
 /// The proof that the core lock is held.
 #[derive(Debug)]

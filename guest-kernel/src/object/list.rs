@@ -116,6 +116,27 @@ impl<T: Linked<K>, K> List<T, K> {
         Some(first)
     }
 
+    /// Takes everything out.
+    #[inline(always)]
+    pub fn clear(&self, core: &Core) {
+        self.head.set(core, None);
+        self.tail.set(core, None);
+    }
+
+    /// Takes `first`, the first item, out, and appends one that is in no list of this kind.
+    #[inline(always)]
+    pub fn exchange(&self, core: &Core, first: &'static T, item: &'static T) {
+        if first.links().next.get(core).is_some() {
+            let _ = self.pop_front(core);
+            self.push_back(core, item);
+        } else {
+            item.links().next.set(core, None);
+            item.links().previous.set(core, None);
+            self.head.set(core, Some(item));
+            self.tail.set(core, Some(item));
+        }
+    }
+
     /// Takes an item of *this* list out.
     #[inline(always)]
     pub fn remove(&self, core: &Core, item: &'static T) {

@@ -63,6 +63,6 @@ pub use limits::{
     apply as apply_limits, check_processes, cpu_watched, describe_limits, may_limit, set_limit,
 };
 #[cfg(target_os = "none")]
-pub use space::{SpaceRef, with_current_space};
+pub use space::{SpaceRef, with_current_space, with_space_of};
 #[cfg(target_os = "none")]
 pub use stop::{continue_all, stop, stop_current};

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::kind::Process;
 use crate::mm::AddressSpace;
 use crate::object::Core;
-use crate::thread::current_process;
+use crate::thread::{Thread, current};
 
 /// A reference to an address space that lives as long as the borrow of the core lock, at least.
 pub type SpaceRef<'a> = &'a AddressSpace;
@@ -48,7 +48,13 @@ impl Process {
 /// Calls `f` with the address space of the running thread.
 #[inline]
 pub fn with_current_space<R>(f: impl FnOnce(&AddressSpace) -> R) -> R {
-    let space = current_process().space.load(Relaxed);
+    with_space_of(current(), f)
+}
+
+/// The same, for who knows that thread.
+#[inline(always)]
+pub fn with_space_of<R>(running: &Thread, f: impl FnOnce(&AddressSpace) -> R) -> R {
+    let space = running.process().space.load(Relaxed);
     assert!(
         !space.is_null(),
         "user memory is used after the process has given it up"

@@ -82,6 +82,7 @@ pub(super) fn load(core: &Core, id: usize) -> u32 {
 static LEAST_LOADED: CoreCell<u8> = CoreCell::new(0);
 
 /// Looks for the CPU with the fewest runnable threads.
+#[inline(never)]
 pub fn refresh_hint(core: &Core) {
     let least = (0..cpu::cpu_count()).min_by_key(|&id| load(core, id));
     LEAST_LOADED.set(core, least.unwrap_or(0) as u8);

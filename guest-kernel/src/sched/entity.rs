@@ -102,17 +102,23 @@ impl Entity {
         self.parameters.get(core)
     }
 
+    /// Whether sleeping raises it.
+    #[inline(always)]
+    pub fn rises(&self, core: &Core) -> bool {
+        ages(self.parameters.get(core).base) && self.boost.get(core) < BOOST_MAX
+    }
+
     /// It slept of its own will.
     #[inline(always)]
     pub fn slept(&self, core: &Core) {
-        if ages(self.parameters.get(core).base) {
+        if self.rises(core) {
             self.add_boost(core, 1);
         }
     }
 
     /// It used up a slice.
     pub fn used_slice(&self, core: &Core) {
-        if ages(self.parameters.get(core).base) {
+        if ages(self.parameters.get(core).base) && self.boost.get(core) > -BOOST_MAX {
             self.add_boost(core, -1);
         }
     }
@@ -149,6 +155,7 @@ impl Entity {
     }
 
     /// Whether another thread of its priority gets its turn when the slice ends.
+    #[inline(always)]
     pub fn shares(&self, core: &Core) -> bool {
         self.parameters.get(core).policy != Policy::Fifo
     }

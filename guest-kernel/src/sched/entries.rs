@@ -125,6 +125,7 @@ pub fn idle_loop() -> ! {
     cpu::disable_interrupts();
     let mut core = core_lock::lock();
     let idle = thread::idle(&mut core);
+    idle.sched.cpu.set(&core, cpu::cpu_id() as u8);
     local().idle.set(&core, Some(idle));
     local().since.set(&core, crate::time::cycles());
     drop(core);
@@ -158,5 +159,6 @@ fn steal(core: &Core, here: usize) -> Option<&'static thread::Thread> {
     }
     let thread = queue.find(core, |thread| thread.sched.may_run_on(core, here))?;
     queue.remove(core, thread);
+    thread.sched.cpu.set(core, here as u8);
     Some(thread)
 }

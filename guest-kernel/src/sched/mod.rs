@@ -40,7 +40,8 @@ pub use entries::{
 };
 #[cfg(target_os = "none")]
 pub use switch::{
-    Next, block, block_inside, hand_over, next, resume, running_on, slice_expired, yield_current,
+    Next, block, block_inside, hand_over, is_timed, next, only_next, resume, running_on,
+    slice_expired, yield_current,
 };
 #[cfg(target_os = "none")]
 pub use wake::{dequeue, lend, notify_running, place, requeue, return_loan, wake, wake_all};

@@ -21,28 +21,34 @@ pub trait Runnable: Linked<InQueue> {
 }
 
 const LOWEST: u8 = *NORMAL.start();
-const RING: usize = (*NORMAL.end() - LOWEST) as usize + 1;
-const TOP: usize = RING - 1;
+const RING: u8 = *NORMAL.end() - LOWEST + 1;
+const TOP: u8 = RING - 1;
 /// Places from here on are the ring's, those below are priorities.
-const RING_PLACES: usize = PRIORITIES;
-const PLACES: usize = PRIORITIES + RING;
+const RING_PLACES: u8 = PRIORITIES as u8;
+/// As many as a byte can name, so that none has to be checked; the last ones are not used.
+const PLACES: usize = 256;
 /// The ring's bits in their word.
 const RING_BITS: u64 = (1 << RING) - 1;
 
 /// Whether threads that wait at this priority age.
 #[inline(always)]
 pub const fn ages(priority: u8) -> bool {
-    priority.wrapping_sub(LOWEST) < RING as u8
+    priority.wrapping_sub(LOWEST) < RING
 }
 
 /// A run queue.
 #[derive(Debug)]
 pub struct RunQueue<T: 'static> {
     lists: [List<T, InQueue>; PLACES],
-    /// One bit for each place whose list is not empty.
-    used: [CoreCell<u64>; 3],
+    /// One bit for each place that may have threads: set when one comes, cleared when a search finds none.
+    used: [CoreCell<u64>; PLACES / 64],
     /// The place in the ring that holds priority 4.
     first: CoreCell<u8>,
+    /// One more than the highest priority that waits; 0: nobody waits.
+    above: CoreCell<u8>,
+    /// The place of the highest priority that waits, or that waited last. Its bit is set, except that of the
+    /// lowest place, which is where a search ends anyway.
+    best: CoreCell<u8>,
     length: CoreCell<u32>,
 }
 
@@ -51,8 +57,10 @@ impl<T: Runnable> RunQueue<T> {
     pub const fn new() -> RunQueue<T> {
         RunQueue {
             lists: [const { List::new() }; PLACES],
-            used: [const { CoreCell::new(0) }; 3],
+            used: [const { CoreCell::new(0) }; PLACES / 64],
             first: CoreCell::new(0),
+            above: CoreCell::new(0),
+            best: CoreCell::new(0),
             length: CoreCell::new(0),
         }
     }
@@ -63,7 +71,7 @@ impl<T: Runnable> RunQueue<T> {
         self.length.get(core)
     }
 
-    /// Whether threads wait that age.
+    /// Whether threads may wait that age.
     #[inline(always)]
     pub fn has_ageing(&self, core: &Core) -> bool {
         self.used[2].get(core) != 0
@@ -71,32 +79,59 @@ impl<T: Runnable> RunQueue<T> {
 
     /// The place of a priority.
     #[inline(always)]
-    fn place(&self, core: &Core, priority: u8) -> usize {
+    fn place(&self, core: &Core, priority: u8) -> u8 {
         if ages(priority) {
-            self.ring_place(core, (priority - LOWEST) as usize)
+            self.ring_place(core, priority - LOWEST)
         } else {
-            priority as usize
+            priority
         }
     }
 
     /// The place of the ring's n-th priority.
     #[inline(always)]
-    fn ring_place(&self, core: &Core, level: usize) -> usize {
-        let index = self.first.get(core) as usize + level;
+    fn ring_place(&self, core: &Core, level: u8) -> u8 {
+        let index = self.first.get(core) + level;
         RING_PLACES + if index >= RING { index - RING } else { index }
     }
 
     #[inline(always)]
-    fn mark(&self, core: &Core, place: usize) {
-        let word = &self.used[place / 64];
+    fn list(&self, place: u8) -> &List<T, InQueue> {
+        &self.lists[place as usize]
+    }
+
+    #[inline(always)]
+    fn mark(&self, core: &Core, place: u8) {
+        let word = &self.used[place as usize / 64];
         word.set(core, word.get(core) | 1 << (place % 64));
     }
 
-    /// A thread has left a place.
+    /// A thread has left a place: it may have been the last one there.
     #[inline(always)]
-    fn left(&self, core: &Core, place: usize) {
-        if self.lists[place].is_empty(core) {
-            let word = &self.used[place / 64];
+    fn left(&self, core: &Core, place: u8) {
+        if self.length.get(core) == 0 {
+            self.above.set(core, 0);
+        } else if self.list(place).is_empty(core) {
+            self.look(core);
+        }
+    }
+
+    /// Finds the highest priority that waits; somebody does.
+    #[inline(never)]
+    fn look(&self, core: &Core) {
+        loop {
+            let high = self.used[1].get(core);
+            let top = if high != 0 {
+                64 + highest(high)
+            } else {
+                self.top_below_64(core)
+            };
+            let place = self.place(core, top);
+            if !self.list(place).is_empty(core) {
+                self.above.set(core, top + 1);
+                self.best.set(core, place);
+                return;
+            }
+            let word = &self.used[place as usize / 64];
             word.set(core, word.get(core) & !(1 << (place % 64)));
         }
     }
@@ -105,52 +140,55 @@ impl<T: Runnable> RunQueue<T> {
     #[inline(always)]
     pub fn push_back(&self, core: &Core, item: &'static T, priority: u8) {
         let place = self.place(core, priority);
-        self.lists[place].push_back(core, item);
-        self.added(core, item, place);
+        self.list(place).push_back(core, item);
+        self.added(core, item, place, priority);
     }
 
     /// Adds a thread before those of its priority: it was preempted.
     pub fn push_front(&self, core: &Core, item: &'static T, priority: u8) {
         let place = self.place(core, priority);
-        self.lists[place].push_front(core, item);
-        self.added(core, item, place);
+        self.list(place).push_front(core, item);
+        self.added(core, item, place, priority);
     }
 
     #[inline(always)]
-    fn added(&self, core: &Core, item: &'static T, place: usize) {
-        item.place().set(core, place as u8);
-        self.mark(core, place);
+    fn added(&self, core: &Core, item: &'static T, place: u8, priority: u8) {
+        item.place().set(core, place);
+        if place != self.best.get(core) {
+            self.mark(core, place);
+        }
         self.length.add(core, 1);
+        if priority >= self.above.get(core) {
+            self.above.set(core, priority + 1);
+            self.best.set(core, place);
+        }
     }
 
     /// Takes a thread of this queue out.
     pub fn remove(&self, core: &Core, item: &'static T) {
-        let place = item.place().get(core) as usize;
-        self.lists[place].remove(core, item);
-        self.left(core, place);
+        let place = item.place().get(core);
+        self.list(place).remove(core, item);
         self.length.decrement(core);
+        self.left(core, place);
     }
 
     /// The highest effective priority that waits.
     #[inline(always)]
     pub fn top(&self, core: &Core) -> Option<u8> {
-        if self.length.get(core) == 0 {
-            return None;
-        }
-        let high = self.used[1].get(core);
-        Some(if high != 0 {
-            64 + highest(high)
-        } else {
-            self.top_below_64(core)
-        })
+        self.above.get(core).checked_sub(1)
     }
 
+    /// One more than that; 0: nobody waits.
     #[inline(always)]
+    pub fn above(&self, core: &Core) -> u8 {
+        self.above.get(core)
+    }
+
     fn top_below_64(&self, core: &Core) -> u8 {
         let low = self.used[0].get(core);
         let ring = self.used[2].get(core);
-        if ring == 0 || low >> (LOWEST as usize + RING) != 0 {
-            return highest(low);
+        if ring == 0 || low >> (LOWEST + RING) != 0 {
+            return highest(low | 1);
         }
         let first = self.first.get(core) as u32;
         let turned = (ring >> first | ring << (RING as u32 - first)) & RING_BITS;
@@ -160,46 +198,64 @@ impl<T: Runnable> RunQueue<T> {
     /// Takes the first thread of the highest priority out.
     #[inline(always)]
     pub fn pop(&self, core: &Core) -> Option<&'static T> {
-        let priority = self.top(core)?;
-        Some(self.pop_from(core, priority))
+        if self.above.get(core) == 0 {
+            return None;
+        }
+        let place = self.best.get(core);
+        let item = self.list(place).pop_front(core)?;
+        self.length.decrement(core);
+        self.left(core, place);
+        Some(item)
     }
 
-    /// Takes the first thread of a priority out.
-    ///
-    /// # Panics
-    /// If none waits there.
+    /// The first thread of the highest priority, if anybody waits.
     #[inline(always)]
-    pub fn pop_from(&self, core: &Core, priority: u8) -> &'static T {
-        let place = self.place(core, priority);
-        let Some(item) = self.lists[place].pop_front(core) else {
-            unreachable!("the bitmaps tell which lists are used")
-        };
-        self.left(core, place);
-        self.length.decrement(core);
-        item
+    pub fn first(&self, core: &Core) -> Option<&'static T> {
+        self.list(self.best.get(core)).first(core)
+    }
+
+    /// Takes `first` out, which is [that](Self::first), and adds `item`, whose priority that is, behind the others there.
+    #[inline(always)]
+    pub fn exchange(&self, core: &Core, first: &'static T, item: &'static T) {
+        let place = self.best.get(core);
+        self.list(place).exchange(core, first, item);
+        item.place().set(core, place);
+    }
+
+    /// Takes the only thread that waits out.
+    #[inline(always)]
+    pub fn clear(&self, core: &Core) {
+        self.list(self.best.get(core)).clear(core);
+        self.length.set(core, 0);
+        self.above.set(core, 0);
     }
 
     /// A slice has passed: every thread that waits in the ageing range rises by one priority.
     pub fn age(&self, core: &Core) {
-        if !self.has_ageing(core) {
+        if !self.has_ageing(core) || self.length.get(core) == 0 {
             return;
         }
         let (oldest, below) = (self.ring_place(core, TOP), self.ring_place(core, TOP - 1));
-        self.first.set(core, (oldest - RING_PLACES) as u8);
+        self.first.set(core, oldest - RING_PLACES);
         // The top cannot rise: it joins, in front, those that have just come up.
-        while let Some(item) = self.lists[oldest].last(core) {
-            self.lists[oldest].remove(core, item);
-            self.lists[below].push_front(core, item);
-            item.place().set(core, below as u8);
+        while let Some(item) = self.list(oldest).last(core) {
+            self.list(oldest).remove(core, item);
+            self.list(below).push_front(core, item);
+            item.place().set(core, below);
             self.mark(core, below);
         }
-        self.left(core, oldest);
+        // The places stay; what they mean has changed.
+        match self.above.get(core) - 1 {
+            top if !ages(top) => {}
+            top if top == *NORMAL.end() => self.best.set(core, below),
+            top => self.above.set(core, top + 2),
+        }
     }
 
     /// A waiting thread that `allowed` accepts, the least urgent first: for another CPU to take.
     pub fn find(&self, core: &Core, allowed: impl Fn(&T) -> bool) -> Option<&'static T> {
         (0..PRIORITIES as u8).find_map(|priority| {
-            let list = &self.lists[self.place(core, priority)];
+            let list = self.list(self.place(core, priority));
             list.iter(core).find(|item| allowed(item))
         })
     }

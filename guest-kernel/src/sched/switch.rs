@@ -6,6 +6,7 @@ use super::cpu::{CpuSched, local};
 use super::queue::ages;
 use crate::arch::TrapFrame;
 use crate::arch::cpu::{self, PerCpu};
+use crate::object::core_lock::{lock, try_lock};
 use crate::object::{Core, CoreGuard};
 use crate::thread::{State, Thread, current, flow, work};
 use crate::{time, timer};
@@ -79,6 +80,27 @@ pub fn next(core: &Core) -> &'static Thread {
     }
 }
 
+/// As [`next`], if that is the only one that waits, has no work at its return to user mode, and need not be timed.
+#[inline(always)]
+pub fn only_next(core: &Core, cpu: &PerCpu) -> Option<&'static Thread> {
+    let queue = &cpu.sched.queue;
+    if queue.length(core) != 1 {
+        return None;
+    }
+    let next = queue.first(core)?;
+    if next.work.get(core) & work::AT_RETURN != 0 || !is_timed(core, cpu, next) {
+        return None;
+    }
+    queue.clear(core);
+    Some(next)
+}
+
+/// Whether nothing is to be done about the slice when `thread` runs or goes on.
+#[inline(always)]
+pub fn is_timed(core: &Core, cpu: &PerCpu, thread: &Thread) -> bool {
+    cpu.sched.slice_end.get(core) != 0 || !thread.sched.shares(core)
+}
+
 fn idle_thread(core: &Core, sched: &CpuSched) -> &'static Thread {
     match sched.idle.get(core) {
         Some(idle) => idle,
@@ -98,17 +120,22 @@ pub(super) fn time_slice(core: &Core, sched: &'static CpuSched, thread: &Thread)
 /// Starts a slice if the queue holds who would get the next one.
 #[cold]
 fn start_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
-    let priority = thread.sched.priority.get(core);
-    let waits =
-        sched.queue.top(core) == Some(priority) || ages(priority) && sched.queue.has_ageing(core);
-    if waits && thread.sched.shares(core) {
+    if slice_needed(core, sched, thread) {
         let end = time::now_ns() + SLICE_NS;
         sched.slice_end.set(core, end);
         timer::arm(core, sched, end);
     }
 }
 
-/// Accounts the time since the last switch, and notes that `thread` runs.
+/// Whether the turn of `thread` must end: somebody waits who would get the next one.
+fn slice_needed(core: &Core, sched: &CpuSched, thread: &Thread) -> bool {
+    let priority = thread.sched.priority.get(core);
+    let waits =
+        sched.queue.top(core) == Some(priority) || ages(priority) && sched.queue.has_ageing(core);
+    waits && thread.sched.shares(core)
+}
+
+/// Accounts the time since the last switch, and notes that `thread`, whose CPU is this one already, runs.
 #[inline(always)]
 fn change(core: &Core, cpu: &PerCpu, previous: &Thread, thread: &'static Thread) {
     let sched = &cpu.sched;
@@ -118,7 +145,6 @@ fn change(core: &Core, cpu: &PerCpu, previous: &Thread, thread: &'static Thread)
         .cycles
         .set(core, previous.cycles.get(core).wrapping_add(ran));
     sched.switches.set(core, sched.switches.get(core) + 1);
-    thread.sched.cpu.set(core, cpu.id() as u8);
     thread.state.set(core, State::Running);
 }
 
@@ -134,15 +160,20 @@ fn note_work(cpu: &PerCpu, pending: u32) {
 
 /// Runs `thread`; the current thread stays parked.
 pub fn resume(guard: CoreGuard, thread: &'static Thread) -> ! {
-    note_work(cpu::this_cpu(), thread.work.get(&guard) & work::AT_RETURN);
-    hand_over(guard, thread)
+    let cpu = cpu::this_cpu();
+    note_work(cpu, thread.work.get(&guard) & work::AT_RETURN);
+    hand_over(guard, cpu, current(), thread)
 }
 
-/// As [`resume`], for a thread with no work at its return to user mode.
+/// As [`resume`], from the current thread to one with no work at its return to user mode.
 #[inline(always)]
-pub fn hand_over(guard: CoreGuard, thread: &'static Thread) -> ! {
-    let previous = current();
-    change(&guard, cpu::this_cpu(), previous, thread);
+pub fn hand_over(
+    guard: CoreGuard,
+    cpu: &PerCpu,
+    previous: &'static Thread,
+    thread: &'static Thread,
+) -> ! {
+    change(&guard, cpu, previous, thread);
     flow::resume(guard, previous, thread)
 }
 
@@ -156,29 +187,67 @@ pub(super) fn switch(guard: CoreGuard, thread: &'static Thread) {
 }
 
 /// The current thread gives up the rest of its slice.
-pub fn yield_current(guard: CoreGuard, caller: &'static Thread) -> Next {
-    let sched = local();
-    let priority = caller.sched.priority.get(&guard);
-    match sched.queue.top(&guard) {
-        Some(top) if top >= priority => {
-            let next = sched.queue.pop_from(&guard, top);
+///
+/// Usually to an equal, in a slice that is timed already: this is the way of few instructions.
+#[inline(always)]
+pub fn yield_current() -> Next {
+    let Some(guard) = try_lock() else {
+        return yield_unusually();
+    };
+    let (cpu, caller) = (cpu::this_cpu(), current());
+    let queue = &cpu.sched.queue;
+    let (above, priority) = (queue.above(&guard), caller.sched.priority.get(&guard));
+    if above <= priority {
+        return Next::Caller;
+    }
+    match queue.first(&guard) {
+        Some(next)
+            if above - 1 == priority
+                && is_timed(&guard, cpu, next)
+                && next.work.get(&guard) & work::AT_RETURN == 0 =>
+        {
+            queue.exchange(&guard, next, caller);
             caller.state.set(&guard, State::Ready);
-            sched.queue.push_back(&guard, caller, priority);
-            time_slice(&guard, sched, next);
-            Next::Switch(guard, next)
+            hand_over(guard, cpu, caller, next)
         }
-        _ => Next::Caller,
+        _ => {
+            drop(guard);
+            yield_unusually()
+        }
     }
 }
 
-/// The timer says that the slice of the running thread is over.
-pub fn slice_expired(core: &Core, sched: &CpuSched) {
+#[inline(never)]
+fn yield_unusually() -> Next {
+    let guard = lock();
+    let (sched, caller) = (local(), current());
+    let priority = caller.sched.priority.get(&guard);
+    let urgent = sched.queue.above(&guard) > priority;
+    let Some(next) = urgent.then(|| sched.queue.pop(&guard)).flatten() else {
+        return Next::Caller;
+    };
+    caller.state.set(&guard, State::Ready);
+    sched.queue.push_back(&guard, caller, priority);
+    time_slice(&guard, sched, next);
+    Next::Switch(guard, next)
+}
+
+/// The timer says that the slice of the running thread is over. If nobody takes over, the next one begins; the caller
+/// sets the timer.
+#[inline(always)]
+pub fn slice_expired(core: &Core, sched: &'static CpuSched, now: u64) {
     sched.slice_end.set(core, 0);
     sched.queue.age(core);
     let running = current();
-    sched.slice_over.set(core, running.sched.shares(core));
     running.sched.used_slice(core);
-    cpu::this_cpu().set_need_resched();
+    if sched.queue.above(core) <= running.sched.priority.get(core) {
+        if slice_needed(core, sched, running) {
+            sched.slice_end.set(core, now + SLICE_NS);
+        }
+    } else {
+        sched.slice_over.set(core, running.sched.shares(core));
+        cpu::this_cpu().set_need_resched();
+    }
 }
 
 /// If another thread should run than the current one: queues that, and takes the other.

@@ -23,7 +23,8 @@ mod thread;
 mod time;
 mod wait;
 
-pub use dispatch::dispatch;
+pub use dispatch::Entry;
+pub use table::TABLE;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::process::ARGUMENTS_MAX;
@@ -32,13 +33,9 @@ use crate::arch::TrapFrame;
 use crate::arch::cpu;
 use crate::mm::uaccess::UserSlice;
 use crate::object::core_lock::lock;
-use crate::sched::Next;
 use crate::thread::current;
 
 use arrayvec::ArrayVec;
-
-/// A handler.
-type Handler = fn(&mut TrapFrame) -> Next;
 
 /// Runs `f` with interrupts on: for work on memory. The core lock is not held. The time counts as
 /// the kernel's.

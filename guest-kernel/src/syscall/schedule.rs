@@ -24,7 +24,7 @@ fn named(core: &Core, tid: u64) -> Result<&'static Thread> {
 /// `Yield`.
 pub fn yield_slice(frame: &mut TrapFrame) -> Next {
     frame.rax = 0;
-    sched::yield_current(lock(), current())
+    sched::yield_current()
 }
 
 /// `SchedSet`.

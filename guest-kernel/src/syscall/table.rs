@@ -2,15 +2,27 @@
 
 use ferrix_abi::Call;
 
-use super::dispatch::unknown;
+use super::dispatch::{finish, unknown};
 use super::*;
 use crate::ipc;
 
-/// One more than the highest number.
-const CALLS: usize = Call::ObjectQuota as usize + 1;
+/// As many as a byte can name.
+const CALLS: usize = 256;
 
-/// Handlers by number.
-pub(super) static TABLE: [Handler; CALLS] = table(&[
+/// Makes what the entries call of each handler, in one function with it.
+macro_rules! table {
+    ([$((Call::$call:ident, $handler:path)),* $(,)?]) => {
+        table(&[$((Call::$call, {
+            extern "C" fn entry(frame: &mut TrapFrame) {
+                finish($handler(frame))
+            }
+            entry as Entry
+        })),*])
+    };
+}
+
+/// What the entries call, by number.
+pub static TABLE: [Entry; CALLS] = table!([
     (Call::Null, machine::null),
     (Call::Call, ipc::call),
     (Call::Send, ipc::send),
@@ -105,8 +117,8 @@ pub(super) static TABLE: [Handler; CALLS] = table(&[
 ]);
 
 /// Puts the handlers at their numbers.
-const fn table(handlers: &[(Call, Handler)]) -> [Handler; CALLS] {
-    let mut table = [unknown as Handler; CALLS];
+const fn table(handlers: &[(Call, Entry)]) -> [Entry; CALLS] {
+    let mut table = [unknown as Entry; CALLS];
     let mut index = 0;
     while index < handlers.len() {
         table[handlers[index].0 as usize] = handlers[index].1;

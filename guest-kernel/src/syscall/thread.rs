@@ -1,8 +1,9 @@
 //! Threads and futexes.
 
-use ferrix_abi::error::{Error, Result};
+use ferrix_abi::error::{Error, Result, encode};
 use ferrix_abi::layout::USER_TOP;
 
+use super::dispatch::finish;
 use super::unlocked;
 use crate::arch::TrapFrame;
 use crate::futex;
@@ -70,17 +71,32 @@ pub fn set_fs_base(frame: &mut TrapFrame) -> Next {
 
 /// `FutexWait`.
 pub fn futex_wait(frame: &mut TrapFrame) -> Next {
-    let [address, expected, deadline, bits, ..] = frame.arguments();
-    futex::wait(frame, address, expected as u32, deadline, bits as u32)
+    futex::try_wait(frame);
+    wait(frame);
+    Next::Caller
+}
+
+#[inline(never)]
+fn wait(frame: &mut TrapFrame) {
+    let [address, expected, deadline, how, ..] = frame.arguments();
+    finish(futex::wait(frame, address, expected as u32, deadline, how));
 }
 
 /// `FutexWake`.
 pub fn futex_wake(frame: &mut TrapFrame) -> Next {
+    if !futex::try_wake(frame) {
+        wake(frame);
+    }
+    Next::Caller
+}
+
+#[inline(never)]
+fn wake(frame: &mut TrapFrame) {
     let [address, count, bits, ..] = frame.arguments();
     let count = count.min(u32::MAX as u64) as u32;
-    let result =
-        futex::key(address).map(|key| futex::wake(&mut lock(), key, count, bits as u32) as u64);
-    Next::result(frame, result)
+    let key = futex::key(address, bits);
+    let result = key.map(|key| futex::wake(&mut lock(), key, count, bits as u32));
+    frame.rax = encode(result.map(u64::from));
 }
 
 /// `FutexRequeue`.
@@ -97,7 +113,8 @@ fn requeue_waiters(
     other: u64,
     expected: u64,
 ) -> Result<u64> {
-    let (from, to) = unlocked(|| Ok((futex::key(address)?, futex::key(other)?)))?;
+    let (from, to) =
+        unlocked(|| Ok((futex::key(address, expected)?, futex::key(other, expected)?)))?;
     let mut core = if expected >> 32 & 1 != 0 {
         let (core, found) = futex::lock_and_read(address)?;
         if found != expected as u32 {

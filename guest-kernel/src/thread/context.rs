@@ -109,11 +109,11 @@ pub mod flow {
     /// Runs `next`; the current thread stays parked: its kernel stack is forgotten.
     #[inline(always)]
     pub fn resume(guard: CoreGuard, previous: &'static Thread, next: &'static Thread) -> ! {
-        let lock = guard.leave();
+        guard.leave();
         // SAFETY: interrupts are off while the core lock is held; `previous` is current, nobody runs
         // it before the lock is released; `next` was taken from a queue or wait, so it runs nowhere.
         // Handlers have dropped what they own before they return who runs next.
-        unsafe { arch::resume(previous.arch(), next.arch(), lock) }
+        unsafe { arch::resume(previous.arch(), next.arch()) }
     }
 
     /// Runs `next`; returns when `previous`, the current thread, runs again. The core lock is

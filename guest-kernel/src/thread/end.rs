@@ -82,7 +82,7 @@ fn clear_and_wake(thread: &Thread) {
     }
     cpu::enable_interrupts();
     let written = UserPtr::<u32>::new(address).write(&0);
-    let key = futex::key(address);
+    let key = futex::key(address, 0);
     cpu::disable_interrupts();
     if let (Ok(()), Ok(key)) = (written, key) {
         futex::wake(&mut lock(), key, 1, u32::MAX);

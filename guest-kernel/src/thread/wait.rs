@@ -26,6 +26,7 @@ pub enum Outcome {
 
 /// Whether a thread that is about to wait must not: it has been killed, or a signal is there that
 /// would interrupt it.
+#[inline(always)]
 pub fn may_wait(core: &Core, thread: &Thread, interruptible: bool) -> Result<()> {
     let bits = thread.work.get(core);
     if bits & work::KILL != 0
@@ -58,6 +59,7 @@ pub fn wait(
 }
 
 /// Bounds a wait by a deadline.
+#[inline(always)]
 pub fn bound(core: &Core, caller: &'static Thread, deadline: u64) {
     if deadline != ferrix_abi::ipc::FOREVER {
         caller.add_work(core, work::TIMED);

@@ -59,18 +59,12 @@ pub fn interrupt() {
 pub fn expired(core: &mut Core) {
     let sched = sched::local();
     let now = time::now_ns();
-    sched.armed.set(core, 0);
-    while let Some(owner) = sched.timers.pop_due(core, now) {
-        match owner {
-            Owner::Thread(thread) => thread::expired(core, thread),
-            Owner::Port(timer) => ipc::port_timer_expired(core, timer),
-            Owner::Alarm(process) => signal::alarm_expired(core, process, now),
-            Owner::CpuLimit(process) => process::cpu_watched(core, process),
-        }
+    if sched.timers.earliest(core).is_some_and(|due| due <= now) {
+        pop_due(core, sched, now);
     }
     let end = sched.slice_end.get(core);
     if end != 0 && end <= now {
-        sched::slice_expired(core, sched);
+        sched::slice_expired(core, sched, now);
     }
     if now.saturating_sub(sched.balanced.get(core)) >= REFRESH_NS {
         sched.balanced.set(core, now);
@@ -80,6 +74,23 @@ pub fn expired(core: &mut Core) {
     let end = sched.slice_end.get(core);
     let next = if end != 0 { next.min(end) } else { next };
     if next != u64::MAX {
-        arm(core, sched, next);
+        sched.armed.set(core, next);
+        apic::set_timer(next);
+    } else {
+        sched.armed.set(core, 0);
+    }
+}
+
+#[inline(never)]
+fn pop_due(core: &mut Core, sched: &'static CpuSched, now: u64) {
+    // What is armed meanwhile is looked at afterwards.
+    sched.armed.set(core, 1);
+    while let Some(owner) = sched.timers.pop_due(core, now) {
+        match owner {
+            Owner::Thread(thread) => thread::expired(core, thread),
+            Owner::Port(timer) => ipc::port_timer_expired(core, timer),
+            Owner::Alarm(process) => signal::alarm_expired(core, process, now),
+            Owner::CpuLimit(process) => process::cpu_watched(core, process),
+        }
     }
 }

@@ -7,7 +7,9 @@ use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::Tag;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::process::{WaitFor, wait};
+use ferrix_abi::sched::{NORMAL, Policy, REALTIME};
 use ferrix_abi::vm::Prot;
+use ferrix_rt::clock;
 use ferrix_rt::sys::memory::{Mapping, SELF, map_anywhere, unmap};
 use ferrix_rt::sys::{ipc, process, system, thread};
 
@@ -42,6 +44,9 @@ const STACK: u64 = 64 * 1024;
 
 /// How often an operation is done.
 const MANY: u64 = 1000;
+/// How many slices one takes that is counted in slices, and how long they are.
+const TICKS: u64 = 100;
+const SLICE_NS: u64 = 10_000_000;
 /// How often one that takes long is.
 const FEW: u64 = 8;
 
@@ -57,12 +62,15 @@ pub const ALL: &[Operation] = &[
     Operation::new(server_process, calls, MANY),
     Operation::new(server_thread, calls, MANY),
     Operation::new(server_process, long_calls, MANY),
-    Operation::new(futex_peer, futexes, MANY),
     Operation::new(State::default, maps, MANY),
     Operation::new(State::default, touched_maps, MANY),
     Operation::new(scattered, faults, MANY),
     Operation::new(shared_pages, faults, MANY),
     Operation::new(released_pages, faults, MANY),
+    Operation::new(futex_peer, futexes, MANY),
+    Operation::new(yielding_thread, yields, MANY),
+    Operation::new(yielding_process, yields, MANY),
+    Operation::new(far_below, ticks, TICKS),
 ];
 
 fn expect<T, E: core::fmt::Debug>(result: Result<T, E>) -> T {
@@ -80,6 +88,65 @@ fn null(_: &State, rounds: u64) {
 
 fn yields(_: &State, rounds: u64) {
     (0..rounds).for_each(|_| thread::yield_now());
+}
+
+/// Whether the yielding partner should end.
+static ENOUGH: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn yielding_entry(_: u64) -> ! {
+    while ENOUGH.load(Relaxed) == 0 {
+        thread::yield_now();
+    }
+    // SAFETY: nothing is to be cleared.
+    unsafe { thread::exit(0) }
+}
+
+/// A second thread that does nothing but yield: each yield switches to the other one.
+fn yielding_thread() -> State {
+    start_thread(yielding_entry, 0);
+    State::default()
+}
+
+/// The same in a process of its own.
+fn yielding_process() -> State {
+    ENOUGH.store(1, Relaxed);
+    thread::yield_now();
+    // SAFETY: this program has no other thread that could hold a lock.
+    let pid = expect(unsafe { process::fork() });
+    if pid == 0 {
+        loop {
+            thread::yield_now();
+        }
+    }
+    PARTNER.store(pid, Relaxed);
+    State::default()
+}
+
+/// The process of [`yielding_process`].
+static PARTNER: AtomicU32 = AtomicU32::new(0);
+
+/// This thread goes to the top of the time-shared priorities, the yielding process to their bottom: the last operation, for
+/// there is no way back.
+fn far_below() -> State {
+    let (top, bottom) = (*NORMAL.end(), *NORMAL.start());
+    let partner = PARTNER.load(Relaxed);
+    expect(thread::set_scheduling(
+        partner,
+        Policy::Other,
+        bottom,
+        Handle::NONE,
+    ));
+    expect(thread::set_scheduling(0, Policy::Other, top, Handle::NONE));
+    State::default()
+}
+
+/// Computes for so many slices: as another thread waits, the timer interrupts at the end of each, nearly always to no
+/// effect.
+fn ticks(_: &State, rounds: u64) {
+    let end = clock::monotonic_ns() + rounds * SLICE_NS;
+    while clock::monotonic_ns() < end {
+        core::hint::spin_loop();
+    }
 }
 
 fn calls(state: &State, rounds: u64) {
@@ -256,10 +323,22 @@ fn writing_forks(_: &State, rounds: u64) {
     }
 }
 
+/// Whoever waits, in this process: as programs' mutexes do.
+const ANY: u64 = u32::MAX as u64 | ferrix_abi::futex::PRIVATE;
+
 /// A word that a second thread waits on, and one that tells of its turn.
 static WORDS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
 
+/// From here on in SCHED_FIFO, so that the ends of slices are not counted with what is measured.
 fn futex_peer() -> State {
+    // SAFETY: this program runs in init's place, so the page is there.
+    let resource = Handle(unsafe { system::boot_info() }.resource);
+    expect(thread::set_scheduling(
+        0,
+        Policy::Fifo,
+        *REALTIME.start(),
+        resource,
+    ));
     start_thread(futex_entry, 0);
     State::default()
 }
@@ -284,10 +363,10 @@ fn futexes(_: &State, rounds: u64) {
 
 fn tell(word: usize, value: u32) {
     WORDS[word].store(value, Release);
-    expect(thread::futex_wake(
+    expect(thread::futex_wake_with(
         (&raw const WORDS[word]) as u64,
         1,
-        u32::MAX,
+        ANY,
     ));
 }
 
@@ -298,11 +377,11 @@ fn wait_for(word: usize, value: u32) {
             return;
         }
         // A changed word or a signal: look again.
-        let _ = thread::futex_wait(
+        let _ = thread::futex_wait_with(
             (&raw const WORDS[word]) as u64,
             now,
             ferrix_abi::ipc::FOREVER,
-            u32::MAX,
+            ANY,
         );
     }
 }

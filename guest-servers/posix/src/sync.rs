@@ -3,12 +3,15 @@
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
+use ferrix_abi::futex::PRIVATE;
 use ferrix_abi::ipc::FOREVER;
 use ferrix_rt::sys::thread;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const WANTED: u32 = 2;
+/// Whoever waits, in this process.
+const ANY: u64 = u32::MAX as u64 | PRIVATE;
 
 /// A lock and what it protects; the lock first, on the same page as what is used most.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl<T> Mutex<T> {
         while self.state.swap(WANTED, Ordering::Acquire) != FREE {
             let word = self.state.as_ptr() as u64;
             // Interrupted by a signal that can only be taken on the way out: let the holder run instead.
-            if thread::futex_wait(word, WANTED, FOREVER, u32::MAX).is_err() {
+            if thread::futex_wait_with(word, WANTED, FOREVER, ANY).is_err() {
                 thread::yield_now();
             }
         }
@@ -78,7 +81,7 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         if self.lock.state.swap(FREE, Ordering::Release) == WANTED {
-            let _ = thread::futex_wake(self.lock.state.as_ptr() as u64, 1, u32::MAX);
+            let _ = thread::futex_wake_with(self.lock.state.as_ptr() as u64, 1, ANY);
         }
     }
 }

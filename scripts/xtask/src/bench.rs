@@ -22,12 +22,15 @@ const OPERATIONS: &[(&str, u64)] = &[
     ("SHORT call + reply, two processes", 1000),
     ("SHORT call + reply, one process", 1000),
     ("LONG call of 256 bytes + SHORT reply, two processes", 1000),
-    ("futex: wake, wait, and the peer's wait, wake", 1000),
     ("map + unmap of one page", 1000),
     ("map + touch + unmap of one page", 1000),
     ("anonymous page fault", 1000),
     ("copy-on-write fault, the copy included", 1000),
     ("write fault after fork, the child is gone", 1000),
+    ("futex: one wakes, waits, and the other one runs", 2000),
+    ("yield to another thread of the process", 2000),
+    ("yield to another process", 2000),
+    ("timer interrupt at the end of a slice, no switch", 100),
 ];
 const FIRST_MILESTONE: usize = 16;
 

@@ -125,12 +125,12 @@ pub unsafe fn in8(port: u16) -> u8 {
 /// The time stamp counter.
 #[inline]
 pub fn rdtsc() -> u64 {
-    let (low, high): (u32, u32);
-    // SAFETY: every x86-64 has it, and the kernel may always read it.
+    let (low, high): (u64, u64);
+    // SAFETY: every x86-64 has it, and the kernel may always read it. It clears the upper halves.
     unsafe {
-        asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags));
+        asm!("rdtsc", out("rax") low, out("rdx") high, options(nomem, nostack, preserves_flags));
     }
-    low as u64 | (high as u64) << 32
+    low | high << 32
 }
 
 /// The address of the page fault being handled.

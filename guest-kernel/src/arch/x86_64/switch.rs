@@ -11,7 +11,7 @@ use super::cpu::{self, this_cpu};
 use super::frame::FRAME_SIZE;
 use super::instructions::{rdfsbase, wrfsbase, wrmsr};
 use super::thread::{ArchThread, BASES_BY_MSR, PORTS};
-use super::{entry, fpu, msr, ports};
+use super::{entry, fpu, msr, ports, upcalls};
 use crate::mm::{PhysAddr, paging, tlb};
 
 /// Loads a root table, and publishes that this CPU uses it.
@@ -22,27 +22,14 @@ pub(super) fn load_root(root: PhysAddr) {
     unsafe { paging::load_root(root) }
 }
 
-/// Makes the registers outside the stack those of `next`: 17 instructions between servers.
-///
-/// # Safety
-/// As [`switch`].
+/// Makes address space, stack of entries and current thread those of `next`.
 #[inline(always)]
-unsafe fn change_context(prev: *mut ArchThread, next: *mut ArchThread) {
-    // SAFETY: both are valid, and with interrupts off nobody else uses these fields.
-    let (old, new) = unsafe { (&mut *prev, &mut *next) };
+fn change_owner(old: &ArchThread, new: &mut ArchThread) {
     if old.root != new.root {
         load_root(new.root);
     }
     cpu::set_entry_stack(new.rsp0);
-    cpu::set_current(next);
-    // SAFETY: interrupts are off; without `BASES_BY_MSR` the processor has WRGSBASE.
-    unsafe {
-        if old.traits | new.traits != 0 {
-            change_rarer_registers(old, new);
-        } else {
-            set_user_gs(new.gs_base);
-        }
-    }
+    cpu::set_current(new);
 }
 
 /// Bases and floating point of threads that compute in floating point, or where bases are set by
@@ -159,9 +146,16 @@ unsafe fn change_bases_by_msr(new: &ArchThread) {
 /// 4. both stay valid until each runs again.
 #[inline]
 pub unsafe fn switch(prev: *mut ArchThread, next: *mut ArchThread, lock: &AtomicBool) {
-    // SAFETY: the caller's promises are those that are needed.
+    // SAFETY: both are valid, and with interrupts off nobody else uses these fields. Without traits the processor has
+    // WRGSBASE. For the rest the caller's promises are those that are needed.
     unsafe {
-        change_context(prev, next);
+        let (old, new) = (&mut *prev, &mut *next);
+        change_owner(old, new);
+        if old.traits | new.traits != 0 {
+            change_rarer_registers(old, new);
+        } else {
+            set_user_gs(new.gs_base);
+        }
         switch_stack(prev, next, lock);
         // From now on it is parked whenever it enters the kernel anew.
         (*prev).rsp = (*prev).rsp0.wrapping_sub(FRAME_SIZE as u64);
@@ -172,18 +166,49 @@ pub unsafe fn switch(prev: *mut ArchThread, next: *mut ArchThread, lock: &Atomic
 /// Continues `next` and forgets what is on the kernel stack of `prev`, which stays parked.
 ///
 /// # Safety
-/// As [`switch`]; and nothing that lives on the stack of `prev` needs to be dropped.
-#[inline]
-pub unsafe fn resume(prev: *mut ArchThread, next: *mut ArchThread, lock: &AtomicBool) -> ! {
+/// As [`switch`], with the core lock as the lock; and nothing that lives on the stack of `prev` needs to be dropped.
+#[inline(always)]
+pub unsafe fn resume(prev: *mut ArchThread, next: *mut ArchThread) -> ! {
+    // SAFETY: as in `switch`.
+    unsafe {
+        let (old, new) = (&mut *prev, &mut *next);
+        change_owner(old, new);
+        if old.traits | new.traits != 0 {
+            resume_rarer(old, new);
+        }
+        set_user_gs(new.gs_base);
+        jump(next)
+    }
+}
+
+/// The rest of [`resume`] where there are traits. A way without return, so that the usual one saves no register
+/// for it.
+///
+/// # Safety
+/// As [`resume`].
+#[inline(never)]
+unsafe fn resume_rarer(old: &mut ArchThread, new: &mut ArchThread) -> ! {
     // SAFETY: the caller's promises are those that are needed.
     unsafe {
-        change_context(prev, next);
+        change_rarer_registers(old, new);
+        jump(new)
+    }
+}
+
+/// Goes to the stack of `next` and gives the core lock back.
+///
+/// # Safety
+/// As [`resume`]; all other registers are those of `next`.
+#[inline(always)]
+unsafe fn jump(next: *mut ArchThread) -> ! {
+    // SAFETY: by the caller's promise.
+    unsafe {
         asm!(
             "mov rsp, [{next} + {rsp}]",
-            "mov byte ptr [{lock}], 0",
+            "mov byte ptr [rip + {lock}], 0",
             "jmp [{next} + {resume}]",
             next = in(reg) next,
-            lock = in(reg) lock.as_ptr(),
+            lock = sym upcalls::CORE_LOCK,
             rsp = const offset_of!(ArchThread, rsp),
             resume = const offset_of!(ArchThread, resume),
             options(noreturn),

@@ -50,7 +50,7 @@ unsafe extern "C" {
     fn copy_user(to: *mut u8, from: *const u8, count: usize) -> u64;
     fn copy_user_end();
     fn copy_user_fixup();
-    fn peek_user(from: *const u32) -> i64;
+    fn peek_user();
     fn peek_user_end();
     fn peek_user_fixup();
 }
@@ -225,7 +225,11 @@ impl UserPtr<u32> {
     pub fn peek(&self, _: &Core) -> Option<u32> {
         check(self.address, size_of::<u32>()).ok()?;
         // SAFETY: it lies below `USER_TOP`; faults are fixed up.
-        let value = with_user_access(|| unsafe { peek_user(self.address as *const u32) });
+        let value = with_user_access(|| unsafe {
+            let value: u64;
+            asm!("call {}", sym peek_user, in("rdi") self.address, out("rax") value, options(preserves_flags));
+            value
+        });
         u32::try_from(value).ok()
     }
 }

@@ -6,10 +6,11 @@ use super::{cpu, machine_check, vector};
 use crate::mm::{fault, uaccess};
 
 pub use crate::irq::interrupt as device_interrupt;
+pub(super) use crate::object::core_lock::LOCKED as CORE_LOCK;
 pub use crate::sched::{
     CpuSched, idle_loop as application_cpu, preempt, reschedule_ipi, user_return_work,
 };
-pub use crate::syscall::dispatch as syscall;
+pub use crate::syscall::TABLE as SYSTEM_CALLS;
 pub use crate::timer::interrupt as timer_interrupt;
 
 /// A page fault: a program's, or the kernel's on a program's behalf.

@@ -51,7 +51,7 @@ impl Model {
 proptest! {
     #[test]
     fn picks_the_highest_and_ages(
-        steps in prop::collection::vec((0u8..8, 0usize..24, 0u8..128), 1..400),
+        steps in prop::collection::vec((0u8..9, 0usize..24, 0u8..128), 1..400),
     ) {
         let items: &'static [Item] =
             Vec::leak((0..24).map(|number| Item { number, queue: QueuePlace::new() }).collect());
@@ -76,6 +76,13 @@ proptest! {
                 4 | 5 => {
                     queue.age(&core);
                     model.age();
+                }
+                7 if !inside && !model.0.is_empty() => {
+                    let top = model.top().unwrap();
+                    let first = queue.first(&core).unwrap();
+                    queue.exchange(&core, first, &items[number]);
+                    prop_assert_eq!(Some(first.number), model.pop());
+                    model.0.push((top, number));
                 }
                 6 => prop_assert_eq!(queue.pop(&core).map(|item| item.number), model.pop()),
                 _ => {}

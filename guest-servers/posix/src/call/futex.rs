@@ -1,6 +1,7 @@
 //! `futex`.
 
 use crate::user;
+use ferrix_abi::futex::PRIVATE;
 use ferrix_abi::ipc::FOREVER;
 use ferrix_abi::layout::SYSTEM_BASE;
 use ferrix_posix::time::{deadline, from_realtime, from_timespec};
@@ -12,6 +13,12 @@ use linux_raw_sys::general as linux;
 /// Every waiter.
 const ANY: u32 = u32::MAX;
 
+/// The bit set of a call with the flags that its operation means.
+fn with_flags(bits: u32, operation: u64) -> u64 {
+    let private = operation as u32 & linux::FUTEX_PRIVATE_FLAG != 0;
+    u64::from(bits) | if private { PRIVATE } else { 0 }
+}
+
 pub fn futex(frame: &mut Frame) -> Result<u64> {
     let [word, operation, value, fourth, second, last] = frame.args();
     let value = value as u32;
@@ -21,16 +28,18 @@ pub fn futex(frame: &mut Frame) -> Result<u64> {
     match operation as u32 & !flags {
         linux::FUTEX_WAIT => {
             let until = relative(fourth)?;
-            wait(word, value, until, ANY)
+            wait(word, value, until, with_flags(ANY, operation))
         }
         linux::FUTEX_WAIT_BITSET => {
             let until = absolute(fourth, realtime)?;
-            wait(word, value, until, bitset(last)?)
+            wait(word, value, until, with_flags(bitset(last)?, operation))
         }
-        linux::FUTEX_WAKE => wake(word, value, ANY),
-        linux::FUTEX_WAKE_BITSET => wake(word, value, bitset(last)?),
-        linux::FUTEX_REQUEUE => requeue(word, value, fourth, second, None),
-        linux::FUTEX_CMP_REQUEUE => requeue(word, value, fourth, second, Some(last as u32)),
+        linux::FUTEX_WAKE => wake(word, value, with_flags(ANY, operation)),
+        linux::FUTEX_WAKE_BITSET => wake(word, value, with_flags(bitset(last)?, operation)),
+        linux::FUTEX_REQUEUE => requeue([word, second], value, fourth, None, operation),
+        linux::FUTEX_CMP_REQUEUE => {
+            requeue([word, second], value, fourth, Some(last as u32), operation)
+        }
         _ => Err(Errno::ENOSYS),
     }
 }
@@ -70,8 +79,8 @@ fn absolute(timeout: u64, realtime: bool) -> Result<u64> {
     })
 }
 
-fn wait(word: u64, value: u32, until: u64, bitset: u32) -> Result<u64> {
-    let result = thread::futex_wait(word, value, until, bitset).map_err(Errno::from);
+fn wait(word: u64, value: u32, until: u64, bits: u64) -> Result<u64> {
+    let result = thread::futex_wait_with(word, value, until, bits).map_err(Errno::from);
     match result {
         Ok(()) => Ok(0),
         // A relative wait made again would start over: as on Linux only an endless one is.
@@ -80,17 +89,24 @@ fn wait(word: u64, value: u32, until: u64, bitset: u32) -> Result<u64> {
     }
 }
 
-fn wake(word: u64, count: u32, bitset: u32) -> Result<u64> {
-    Ok(thread::futex_wake(word, count.into(), bitset)?)
+fn wake(word: u64, count: u32, bits: u64) -> Result<u64> {
+    Ok(thread::futex_wake_with(word, count.into(), bits)?)
 }
 
-fn requeue(word: u64, wake: u32, move_on: u64, to: u64, expected: Option<u32>) -> Result<u64> {
+fn requeue(
+    [word, to]: [u64; 2],
+    wake: u32,
+    move_on: u64,
+    expected: Option<u32>,
+    operation: u64,
+) -> Result<u64> {
     word_address(to)?;
-    Ok(thread::futex_requeue(
+    Ok(thread::futex_requeue_with(
         word,
         wake.into(),
         u64::from(move_on as u32),
         to,
         expected,
+        with_flags(0, operation),
     )?)
 }

@@ -75,16 +75,22 @@ pub fn cpu_time(id: u32, which: u32) -> Result<(u64, u64)> {
 
 /// Waits on a word.
 pub fn futex_wait(address: u64, expected: u32, deadline: u64, bitset: u32) -> Result<()> {
-    plain(
-        Call::FutexWait,
-        [address, expected.into(), deadline, bitset.into()],
-    )
-    .map(drop)
+    futex_wait_with(address, expected, deadline, bitset.into())
+}
+
+/// The same, with flags ([`ferrix_abi::futex`]) beside the bit set.
+pub fn futex_wait_with(address: u64, expected: u32, deadline: u64, bits: u64) -> Result<()> {
+    plain(Call::FutexWait, [address, expected.into(), deadline, bits]).map(drop)
 }
 
 /// Wakes waiters.
 pub fn futex_wake(address: u64, count: u64, bitset: u32) -> Result<u64> {
-    plain(Call::FutexWake, [address, count, bitset.into()])
+    futex_wake_with(address, count, bitset.into())
+}
+
+/// The same, with flags ([`ferrix_abi::futex`]) beside the bit set.
+pub fn futex_wake_with(address: u64, count: u64, bits: u64) -> Result<u64> {
+    plain(Call::FutexWake, [address, count, bits])
 }
 
 /// Wakes some and moves others to another word; `expected` compares first.
@@ -95,8 +101,23 @@ pub fn futex_requeue(
     to: u64,
     expected: Option<u32>,
 ) -> Result<u64> {
+    futex_requeue_with(from, wake, requeue, to, expected, 0)
+}
+
+/// The same, with flags ([`ferrix_abi::futex`]).
+pub fn futex_requeue_with(
+    from: u64,
+    wake: u64,
+    requeue: u64,
+    to: u64,
+    expected: Option<u32>,
+    flags: u64,
+) -> Result<u64> {
     let compare = expected.map_or(0, |value| u64::from(value) | 1 << 32);
-    plain(Call::FutexRequeue, [from, wake, requeue, to, compare])
+    plain(
+        Call::FutexRequeue,
+        [from, wake, requeue, to, compare | flags],
+    )
 }
 
 /// Sleeps until a monotonic time.

@@ -4,7 +4,7 @@
 //! and, because FMASK is 0 there, its flags. On hardware such a fault could only come from a
 //! program that jumps there on purpose; this entry is not used there.
 //!
-//! Kernel instructions of a native call: 29 up to the first of `upcalls::syscall`, 16 from its
+//! Kernel instructions of a native call: 30 up to the first of its handler's, 16 from its
 //! return to user mode. Of a foreign call's bounce: 10.
 
 use core::arch::naked_asm;
@@ -39,9 +39,7 @@ pub(super) unsafe extern "C" fn page_fault() {
         "mov [rsp + 8], rcx",
         "push {syscall}",
         push_registers!(),
-        "mov rdi, rsp",
-        "call {dispatch}",
-        "cli",
+        dispatch!(),
         "2:",
         "cmp dword ptr gs:[{work}], 0",
         "jne 4f",
@@ -69,7 +67,7 @@ pub(super) unsafe extern "C" fn page_fault() {
         clac = const CLAC,
         lstar = sym syscall::entry,
         syscall = const vector::SYSCALL,
-        dispatch = sym upcalls::syscall,
+        table = sym upcalls::SYSTEM_CALLS,
         work = const cpu::WORK,
         user_return_work = sym upcalls::user_return_work,
     )

@@ -35,6 +35,13 @@ macro_rules! pop_scratch {
     };
 }
 
+/// A native call, its registers saved and RAX still the program's, goes to its handler: 4 instructions.
+macro_rules! dispatch {
+    () => {
+        "mov rdi, rsp\n movzx eax, al\n call qword ptr [{table} + rax * 8]\n cli"
+    };
+}
+
 /// Bytes of CLAC, the first instruction of every entry by a gate. Gates pass over it where there is no SMAP.
 pub(super) const CLAC: u64 = 3;
 
@@ -51,5 +58,5 @@ macro_rules! move_to_thread_stack {
     };
 }
 
-pub(super) use move_to_thread_stack;
+pub(super) use {dispatch, move_to_thread_stack};
 pub(super) use {pop_preserved, pop_scratch, push_registers, skip_preserved};
