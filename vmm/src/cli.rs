@@ -105,6 +105,11 @@ pub struct RunOptions {
     #[arg(long)]
     pub stats: bool,
 
+    /// Write a trace of exits, interrupts, disk requests and the guest's milestones to this file, for Perfetto or
+    /// chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+
     /// End the machine after this many seconds.
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,

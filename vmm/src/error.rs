@@ -42,6 +42,14 @@ pub enum VmmError {
         /// The host's answer.
         source: std::io::Error,
     },
+    /// The file of `--trace`.
+    #[error("cannot write a trace to {}: {source}; name another file by --trace", path.display())]
+    Trace {
+        /// As given.
+        path: std::path::PathBuf,
+        /// The host's answer.
+        source: std::io::Error,
+    },
     /// The host confines nobody.
     #[error("cannot confine the monitor's threads: {0}; run without by --seccomp off")]
     Sandbox(std::io::Error),
@@ -68,9 +76,11 @@ impl VmmError {
             Self::Config(_) | Self::Boot(_) => ExitStatus::Image,
             Self::Disk(_) => ExitStatus::Disk,
             Self::Kvm(_) => ExitStatus::Kvm,
-            Self::Gdb { .. } | Self::Console { .. } | Self::Sandbox(_) | Self::Host { .. } => {
-                ExitStatus::Host
-            }
+            Self::Gdb { .. }
+            | Self::Console { .. }
+            | Self::Trace { .. }
+            | Self::Sandbox(_)
+            | Self::Host { .. } => ExitStatus::Host,
         }
     }
 }

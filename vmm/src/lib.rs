@@ -13,7 +13,7 @@
 //! | [`run`] | the event loop that owns one machine from start to status | all of them |
 //! | [`sandbox`] | what the monitor's threads may ask of the host | seccomp |
 //! | [`check`], [`info`] | what would run; what this host offers | |
-//! | [`gdb`], [`inspect`], [`stats`] | looking into the guest | [`vcpu`] |
+//! | [`gdb`], [`inspect`], [`stats`], [`trace`] | looking into the guest | [`vcpu`] |
 //!
 //! Every layer has one error enum; [`error::VmmError`] joins them and knows the exit status.
 
@@ -41,5 +41,6 @@ pub mod sandbox;
 pub mod stats;
 pub mod status;
 pub mod timer;
+pub mod trace;
 pub mod vcpu;
 pub mod virtio;

@@ -6,6 +6,8 @@ use std::time::Instant;
 use ferrix_machine::milestone;
 use serde::Serialize;
 
+use crate::trace::{self, Kind};
+
 /// More milestones than this are not kept.
 const MOST: usize = 64;
 
@@ -59,6 +61,7 @@ impl Milestones {
         let us = self.start.elapsed().as_micros() as u64;
         let insn_emulation = self.counter.get().and_then(|count| count());
         log::info!("milestone {name} at {us} us");
+        trace::instant(Kind::Milestone, format_args!("{name}"));
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.len() < MOST {
             noted.push(Milestone {

@@ -26,6 +26,7 @@ use crate::error::VmmError;
 use crate::sandbox::Role;
 use crate::stats;
 use crate::status::ExitStatus;
+use crate::trace;
 pub(crate) use build::Machine;
 pub use crash::OnCrash;
 
@@ -38,6 +39,13 @@ pub(crate) type Subscriber = Arc<Mutex<dyn MutEventSubscriber>>;
 /// Runs a machine. `start` is when the process began, for times in the statistics.
 pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError> {
     let config = VmConfig::load(options)?;
+    if let Some(path) = &options.trace {
+        let failed = |source| VmmError::Trace {
+            path: path.clone(),
+            source,
+        };
+        trace::start(path, start).map_err(failed)?;
+    }
     let signals = Signals::take_over().map_err(VmmError::host("take over signals"))?;
     let mut machine = Machine::build(&config, options, start)?;
     let raw = match config.console {
@@ -49,6 +57,7 @@ pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError>
     drop(raw);
     let outcome = ran?;
     machine.put_out(patience(&outcome));
+    trace::finish();
     let died = outcome.dead_vcpu();
     let status = machine.report(outcome);
     if options.stats {

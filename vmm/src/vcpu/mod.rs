@@ -32,6 +32,7 @@ pub use threads::Vcpus;
 use crate::bus::Bus;
 use crate::control::{Control, CrashCause, Outcome};
 use crate::kvm::stats::VcpuStats;
+use crate::trace::{self, Kind};
 use history::Record;
 use kick::Kick;
 
@@ -114,8 +115,10 @@ impl Vcpu {
 
     /// Runs the guest up to its next exit.
     fn step(&self, fd: &mut VcpuFd, context: &Context) -> Exit {
+        let entered = trace::begin();
         let exit = fd.run();
         let record = Record::of(&exit);
+        let left = trace::span(Kind::Guest, format_args!("guest"), entered);
         self.exits.count(record.exit);
         self.history.note(record);
         match exit {
@@ -134,6 +137,7 @@ impl Vcpu {
             Ok(other) => self.crash(CrashCause::Unexpected(format!("{other:?}")), context),
             Err(error) => self.run_failed(error.errno(), context),
         }
+        trace::span(Kind::Exit, format_args!("{record}"), left);
         self.end_turn_if_over(context);
         record.exit
     }

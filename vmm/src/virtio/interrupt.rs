@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use virtio_bindings::virtio_mmio::{VIRTIO_MMIO_INT_CONFIG, VIRTIO_MMIO_INT_VRING};
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::trace::{self, Kind};
+
 /// What a device raises; an irqfd in a machine, a counter in tests.
 pub trait Line: Send + Sync {
     /// One edge.
@@ -88,6 +90,7 @@ impl Interrupt {
         }
         self.status.fetch_or(bit, Ordering::SeqCst);
         self.raised.fetch_add(1, Ordering::Relaxed);
+        trace::instant(Kind::Interrupt, format_args!("interrupt"));
         self.line.raise();
     }
 }

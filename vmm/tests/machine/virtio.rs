@@ -71,7 +71,9 @@ fn console_output_by_notification_and_interrupt() {
     // Bit of the vector in the local APIC's interrupt request register.
     code = wait(code, 0xfee0_0200 + VECTOR / 32 * 0x10, 1 << (VECTOR % 32));
     code = wait(code, WINDOW + 0x60, 1);
-    let output = boot(code.exit(5).kernel().path(), &["--stats"]);
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let traced = ["--stats", "--trace", trace.path().to_str().unwrap()];
+    let output = boot(code.exit(5).kernel().path(), &traced);
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
     assert_eq!(output.stdout, b"hi there");
     let text = stderr(&output);
@@ -83,4 +85,22 @@ fn console_output_by_notification_and_interrupt() {
     );
     let writes = stats["exits"]["mmio_write"].as_u64().unwrap();
     assert_eq!(writes, 13, "the notification itself is no exit: {stats}");
+    check_trace(trace.path());
+}
+
+/// Spans of the guest and of exits on the vCPU's row, the interrupt and a milestone.
+fn check_trace(file: &std::path::Path) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let events: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let row = events.iter().find(|event| event["args"]["name"] == "vcpu0");
+    let row = &row.unwrap()["tid"];
+    let has = |kind: &str, name: &str| {
+        let mut found = events.iter().filter(|event| event["cat"] == kind);
+        found.any(|event| event["name"] == name)
+    };
+    assert!(has("exit", "mmio_write 0xd0000070, 4 bytes: 0x1"), "{text}");
+    assert!(has("exit", "io_out 0xf4, 4 bytes: 0x5"));
+    assert!(has("interrupt", "interrupt") && has("milestone", "vmm_ready"));
+    let guest = events.iter().filter(|event| event["cat"] == "guest");
+    assert!(guest.clone().count() > 10 && guest.clone().all(|event| &event["tid"] == row));
 }

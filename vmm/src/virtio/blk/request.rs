@@ -10,6 +10,7 @@ use super::{RANGE_SECTORS_MAX, RANGES_MAX};
 use crate::config::DiskMode;
 use crate::disk::{Disk, SECTOR};
 use crate::memory::Ram;
+use crate::trace::{self, Kind};
 use crate::virtio::{Buffers, Segments};
 
 const HEADER: usize = size_of::<virtio_blk_outhdr>();
@@ -99,6 +100,19 @@ enum Request {
     Discard(Vec<Range>),
     WriteZeroes(Vec<Range>),
     Identify { into: Segments },
+}
+
+impl Request {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::Write { .. } => "write",
+            Self::Flush => "flush",
+            Self::Discard(_) => "discard",
+            Self::WriteZeroes(_) => "write zeroes",
+            Self::Identify { .. } => "identify",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,6 +249,7 @@ impl Executor<'_> {
 
     /// Returns the bytes written to the request's buffers, the status not included.
     fn execute(&self, request: &Request) -> Result<u32, Failure> {
+        let began = trace::begin();
         let (counter, result) = match request {
             Request::Read { offset, into } => (&self.counters.reads, self.read(*offset, into)),
             Request::Write { offset, from } => (&self.counters.writes, self.write(*offset, from)),
@@ -253,6 +268,7 @@ impl Executor<'_> {
             Request::Identify { into } => return self.identify(into),
         };
         add(counter, 1);
+        trace::span(Kind::Disk, format_args!("{}", request.name()), began);
         result.map_err(|error| {
             log::warn!("disk {}: {error}", self.disk.path.display());
             Failure::Io
