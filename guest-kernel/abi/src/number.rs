@@ -264,4 +264,6 @@ pub enum Call {
     /// object itself) have together at most so many pages: a program's touch of one more is SIGBUS. What
     /// servers touch is counted only. Leader 0: no quota. For who made both.
     ObjectQuota = 126,
+    /// (pages) → free pages. Waits until so many are free, or no server can give any back.
+    MemoryWait = 127,
 }

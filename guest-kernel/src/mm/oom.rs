@@ -15,7 +15,7 @@ use ferrix_abi::signal::number::SIGKILL;
 use super::frame;
 use crate::arch::cpu;
 use crate::ipc::shortage;
-use crate::object::core_lock::lock;
+use crate::object::core_lock::{CoreGuard, lock};
 use crate::object::list::List;
 use crate::object::{Core, CoreCell};
 use crate::process::{self, InitPid, Life, PIDS, Process};
@@ -42,6 +42,8 @@ static VICTIM: CoreCell<(u32, u64)> = CoreCell::new((0, 0));
 const ENOUGH: u64 = 16;
 /// A victim's memory that goes elsewhere is noticed after this time, in nanoseconds.
 const PATIENCE_NS: u64 = 20_000_000;
+/// So often is waited for pages that others may take.
+const ROUNDS: u32 = 500;
 
 /// The running thread, which holds no lock, needs a page and there is none: waits for one.
 pub fn wait_for_memory() -> Relief {
@@ -66,15 +68,37 @@ fn relieve() -> Relief {
     if caller.work.get(&core) & work::KILL != 0 {
         return Relief::None;
     }
+    if wait(core, caller) {
+        Relief::TryAgain
+    } else {
+        Relief::None
+    }
+}
+
+/// Waits until memory was given back, or for a while. Whether the thread may go on, and is not killed.
+fn wait(core: CoreGuard, caller: &'static Thread) -> bool {
     WAITERS.push_back(&core, caller);
     thread::bound(&core, caller, time::now_ns() + PATIENCE_NS);
     sched::block_inside(core, caller, State::Memory);
-    let killed = current().work.get(&lock()) & work::KILL != 0;
-    if killed {
-        Relief::None
-    } else {
-        Relief::TryAgain
+    current().work.get(&lock()) & work::KILL == 0
+}
+
+/// The running thread, which holds no lock, waits until so many pages are free, or no server can give any
+/// back, or others take all that is given. Nobody is killed. How many are free then.
+pub fn wait_for_pages(wanted: u64) -> u64 {
+    let state = cpu::interrupts_save_and_disable();
+    for _ in 0..ROUNDS {
+        let mut core = lock();
+        let caller = current();
+        let goes_on = frame::statistics().0 < wanted
+            && caller.work.get(&core) & work::KILL == 0
+            && shortage::may_give(&mut core, caller.process());
+        if !goes_on || !wait(core, caller) {
+            break;
+        }
     }
+    cpu::interrupts_restore(state);
+    frame::statistics().0
 }
 
 /// Whether the last victim still has its memory.

@@ -10,6 +10,7 @@ use super::unlocked;
 use crate::arch::TrapFrame;
 use crate::ipc::{PageAnswer, PagerLink, shortage};
 use crate::mm::VmObject;
+use crate::mm::oom;
 use crate::mm::uaccess::UserSlice;
 use crate::object::Object;
 use crate::object::core_lock::lock;
@@ -150,6 +151,13 @@ pub fn watch(frame: &mut TrapFrame) -> Next {
         .port(&core, Handle(port as u32), Rights::RECEIVE)
         .map(|port| shortage::watch(&core, process, port, given_back));
     Next::result(frame, result.map(|()| 0))
+}
+
+/// `MemoryWait`.
+pub fn wait(frame: &mut TrapFrame) -> Next {
+    let [pages, ..] = frame.arguments();
+    let free = unlocked(|| Ok(oom::wait_for_pages(pages)));
+    Next::result(frame, free)
 }
 
 /// Does work on `count` pages that tells something of each, in a bitmap of the caller.

@@ -51,6 +51,7 @@ pub static TABLE: [Entry; CALLS] = table!([
     (Call::ObjectReferenced, paging::referenced),
     (Call::ObjectQuota, paging::quota),
     (Call::MemoryWatch, paging::watch),
+    (Call::MemoryWait, paging::wait),
     (Call::VmMap, memory::map),
     (Call::VmUnmap, memory::unmap),
     (Call::VmProtect, memory::protect),

@@ -122,6 +122,11 @@ pub fn watch(port: Handle, given_back: u64) -> Result<()> {
     plain(Call::MemoryWatch, [port.0.into(), given_back]).map(drop)
 }
 
+/// Waits until so many pages are free, or no server can give any back; how many are.
+pub fn wait_for_pages(wanted: u64) -> u64 {
+    plain(Call::MemoryWait, [wanted]).unwrap_or(0)
+}
+
 /// Makes pages present and keeps them so.
 pub fn lock(address: u64, length: u64) -> Result<()> {
     plain(Call::VmLock, [address, length, 1]).map(drop)

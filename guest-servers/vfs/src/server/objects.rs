@@ -112,6 +112,10 @@ impl Store for Objects {
         system::statistics().map_or(0, |stats| stats.free_pages)
     }
 
+    fn wait_for_pages(&self, wanted: u64) -> u64 {
+        memory::wait_for_pages(wanted)
+    }
+
     fn now(&self) -> i64 {
         i64::try_from(clock::realtime_ns()).unwrap_or(i64::MAX)
     }

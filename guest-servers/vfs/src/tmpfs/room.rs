@@ -97,7 +97,11 @@ impl<S: Store> Parts<'_, S> {
         let mut end = end;
         if absent > 0 {
             let used = self.store.used().unwrap_or(*self.used);
-            let machine = self.store.free_pages().saturating_sub(RESERVE);
+            let mut free = self.store.free_pages();
+            if free < absent + RESERVE {
+                free = self.store.wait_for_pages(absent + RESERVE);
+            }
+            let machine = free.saturating_sub(RESERVE);
             let room = self.limit.saturating_sub(used).min(machine);
             if absent > room {
                 let present = &self.file.present;

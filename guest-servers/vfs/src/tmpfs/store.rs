@@ -68,6 +68,11 @@ pub trait Store {
     /// Pages that the machine can still give.
     fn free_pages(&self) -> u64;
 
+    /// The same when so many are wanted, after others have made room for them as far as they can.
+    fn wait_for_pages(&self, _wanted: u64) -> u64 {
+        self.free_pages()
+    }
+
     /// Nanoseconds since 1970.
     fn now(&self) -> i64;
 }
