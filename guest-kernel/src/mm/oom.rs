@@ -38,8 +38,13 @@ static WAITERS: List<Thread, InQueue> = List::new();
 /// The process killed last: its id, and when it started.
 static VICTIM: CoreCell<(u32, u64)> = CoreCell::new((0, 0));
 
+/// When that was, in monotonic nanoseconds.
+static KILLED_NS: CoreCell<u64> = CoreCell::new(0);
+
 /// Frames beyond what the thread has to leave that are enough to go on.
 const ENOUGH: u64 = 16;
+/// So long after a kill the first program is safe: what servers keep for a victim comes back a little later.
+const GRACE_NS: u64 = 3_000_000_000;
 /// A victim's memory that goes elsewhere is noticed after this time, in nanoseconds.
 const PATIENCE_NS: u64 = 20_000_000;
 /// So often is waited for pages that others may take.
@@ -63,7 +68,9 @@ fn relieve() -> Relief {
         let Some(victim) = choose(&core) else {
             return Relief::None;
         };
-        kill(&mut core, victim);
+        if !is_safe(&core, victim) {
+            kill(&mut core, victim);
+        }
     }
     if caller.work.get(&core) & work::KILL != 0 {
         return Relief::None;
@@ -109,6 +116,12 @@ fn is_dying(core: &Core) -> bool {
     })
 }
 
+/// Whether it is the first program, and somebody else has just been killed.
+fn is_safe(core: &Core, victim: &Process) -> bool {
+    let killed = KILLED_NS.get(core);
+    victim.is_first.get(core) && killed != 0 && time::now_ns() < killed + GRACE_NS
+}
+
 /// The victim by the rule.
 fn choose(core: &Core) -> Option<&'static Process> {
     let mut previous = 0;
@@ -145,6 +158,7 @@ fn kill(core: &mut Core, victim: &'static Process) {
         core::str::from_utf8(name).unwrap_or("?")
     );
     VICTIM.set(core, (pid, victim.start_ns.get(core)));
+    KILLED_NS.set(core, time::now_ns());
     process::kill(core, victim, SIGKILL);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::state::ACTIONS;
 use crate::{fp, local, user};
-use ferrix_abi::signal::number::{SIGCHLD, SIGSEGV};
+use ferrix_abi::signal::number::{SIGCHLD, SIGKILL, SIGSEGV};
 use ferrix_abi::signal::{Disposition, MaskHow, SignalInfo, SignalSet};
 use ferrix_posix::actions::Action;
 use ferrix_posix::fp_state::LEGACY;
@@ -155,7 +155,12 @@ pub extern "C" fn personality_fault() -> ! {
         ),
     );
     system::log(&line);
-    process::exit(SIGSEGV)
+    // Without memory for a page that the personality needs, nothing else can be done.
+    process::exit(if info.signo == SIGKILL {
+        SIGKILL
+    } else {
+        SIGSEGV
+    })
 }
 
 /// Tells the kernel a disposition.

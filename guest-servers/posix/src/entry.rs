@@ -20,7 +20,8 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use ferrix_abi::ipc::Utcb;
 use ferrix_abi::process::Personality;
-use ferrix_abi::signal::SignalSlot;
+use ferrix_abi::signal::number::SIGKILL;
+use ferrix_abi::signal::{SignalInfo, SignalSlot};
 use ferrix_posix::Frame;
 
 /// Bytes of the first thread's stack. It ends inside a page whose rest is what every process writes (`posix.ld`): most
@@ -39,6 +40,7 @@ const PENDING: usize = SIGNAL + offset_of!(SignalSlot, pending);
 const FAULT_ACTIVE: usize = SIGNAL + offset_of!(SignalSlot, fault_active);
 const SLOT_RIP: usize = SIGNAL + offset_of!(SignalSlot, rip);
 const SLOT_RSP: usize = SIGNAL + offset_of!(SignalSlot, rsp);
+const SLOT_SIGNO: usize = SIGNAL + offset_of!(SignalSlot, info) + offset_of!(SignalInfo, signo);
 const SLOT_FLAGS: usize = SIGNAL + offset_of!(SignalSlot, rflags);
 const STACK_TOP: usize = offset_of!(Utcb, user) + offset_of!(Local, stack_top);
 const SCRATCH: usize = offset_of!(Utcb, user) + offset_of!(Local, scratch);
@@ -187,7 +189,8 @@ unsafe extern "C" fn deliver_first() -> ! {
     )
 }
 
-/// The personality faulted. In a guarded routine (which has pushed nothing): return 1 to its caller.
+/// The personality faulted. In a guarded routine (which has pushed nothing): return 1 to its caller, or 2 when there
+/// was no memory for the page.
 #[unsafe(naked)]
 unsafe extern "C" fn fault_entry() -> ! {
     naked_asm!(
@@ -200,11 +203,16 @@ unsafe extern "C" fn fault_entry() -> ! {
         "cmp rdi, rax",
         "jae {fatal}",
         "mov dword ptr gs:[{active}], 0",
-        "mov eax, 1",
+        "xor eax, eax",
+        "cmp dword ptr gs:[{signo}], {no_memory}",
+        "sete al",
+        "inc eax",
         "ret",
         rsp = const SLOT_RSP,
         rip = const SLOT_RIP,
         active = const FAULT_ACTIVE,
+        signo = const SLOT_SIGNO,
+        no_memory = const SIGKILL,
         fatal = sym fault_is_fatal,
     )
 }

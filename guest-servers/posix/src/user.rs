@@ -70,11 +70,14 @@ unsafe extern "C" fn guarded_touch(byte: u64) -> u64 {
     naked_asm!("lock or byte ptr [rdi], 0", "xor eax, eax", "ret")
 }
 
+/// What a routine returns after a fault for which there was no memory.
+const NO_MEMORY: u64 = 2;
+
 fn outcome(fault: u64) -> Result<()> {
-    if fault == 0 {
-        Ok(())
-    } else {
-        Err(Errno::EFAULT)
+    match fault {
+        0 => Ok(()),
+        NO_MEMORY => Err(Errno::ENOMEM),
+        _ => Err(Errno::EFAULT),
     }
 }
 

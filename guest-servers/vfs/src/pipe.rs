@@ -33,6 +33,8 @@ pub enum Blocking {
 #[derive(Debug)]
 pub struct Pipe<W> {
     bytes: VecDeque<u8>,
+    /// Bytes that it may hold.
+    capacity: usize,
     /// Open read ends.
     pub readers: usize,
     /// Open write ends.
@@ -47,6 +49,7 @@ impl<W> Default for Pipe<W> {
     fn default() -> Self {
         Pipe {
             bytes: VecDeque::new(),
+            capacity: CAPACITY,
             readers: 0,
             writers: 0,
             waiting_readers: VecDeque::new(),
@@ -56,6 +59,14 @@ impl<W> Default for Pipe<W> {
 }
 
 impl<W> Pipe<W> {
+    /// A pipe that holds no more than what is written in one piece: for who has many.
+    pub fn small() -> Pipe<W> {
+        Pipe {
+            capacity: PIPE_BUF,
+            ..Pipe::default()
+        }
+    }
+
     /// Bytes in it.
     pub fn len(&self) -> usize {
         self.bytes.len()
@@ -68,7 +79,7 @@ impl<W> Pipe<W> {
 
     /// Bytes that fit.
     pub fn room(&self) -> usize {
-        CAPACITY - self.bytes.len()
+        self.capacity - self.bytes.len()
     }
 
     /// How many bytes a read of `length` would take now.
@@ -164,6 +175,22 @@ mod tests {
         assert_eq!(pipe.readable(5, Blocking::No), Ok(Progress::Done(0)));
         pipe.readers = 0;
         assert_eq!(pipe.writable(1, Blocking::Yes), Err(EPIPE));
+    }
+
+    #[test]
+    fn a_small_pipe_holds_one_piece() {
+        let mut pipe: Pipe<()> = Pipe {
+            readers: 1,
+            writers: 1,
+            ..Pipe::small()
+        };
+        assert_eq!(
+            pipe.writable(PIPE_BUF + 1, Blocking::No),
+            Ok(Progress::Done(PIPE_BUF))
+        );
+        pipe.write(&[1; PIPE_BUF]);
+        assert_eq!(pipe.room(), 0);
+        assert_eq!(pipe.writable(1, Blocking::No), Err(EAGAIN));
     }
 
     #[test]

@@ -25,8 +25,8 @@ const KINDS: &[(&str, &str, fn() -> io::Result<Bite>)] = &[
     ("tables", "pages far apart", tables),
     ("maps", "mappings", maps),
     ("lock", "pages locked", locked),
-    ("file", "pages of a file in /dev/shm", file),
-    ("memfd", "pages of a memory file", memory_file),
+    ("file", "times 64 KiB of a file in /dev/shm", file),
+    ("memfd", "times 64 KiB of a memory file", memory_file),
     ("segments", "shared segments of 1 MiB", segments),
     ("fds", "open files", descriptors),
     ("pipes", "full pipes", pipes),
@@ -68,6 +68,9 @@ pub fn eat(cx: &mut Cx) -> Outcome {
     writeln!(cx.out, "eat: {name}: {why} after {count} {unit}")?;
     Ok(0)
 }
+
+/// What files grow by.
+static PIECE: [u8; 64 << 10] = [1; 64 << 10];
 
 fn heap() -> io::Result<Bite> {
     const PIECE: usize = 1 << 20;
@@ -131,12 +134,12 @@ fn file() -> io::Result<Bite> {
         .open(&path)?;
     // Its end is the file's.
     std::fs::remove_file(path)?;
-    Ok(Box::new(move |_| file.write_all(&[1; PAGE])))
+    Ok(Box::new(move |_| file.write_all(&PIECE)))
 }
 
 fn memory_file() -> io::Result<Bite> {
     let fd = memory::memory_file("eat", 0)?;
-    Ok(Box::new(move |_| memory::append(fd, &[1; PAGE])))
+    Ok(Box::new(move |_| memory::append(fd, &PIECE)))
 }
 
 fn segments() -> io::Result<Bite> {
@@ -213,17 +216,23 @@ impl Drop for Children {
 fn processes() -> io::Result<Bite> {
     let mut children = Children(Vec::new());
     let (reader, writer) = pipe()?;
-    Ok(Box::new(move |_| match process::fork()? {
-        Fork::Child => {
-            // The parent's end, or its signal, ends the wait.
-            memory::close(std::os::fd::AsRawFd::as_raw_fd(&writer))?;
-            let mut reader = File::from(reader.try_clone()?);
-            let _ = io::Read::read(&mut reader, &mut [0]);
-            process::exit(0)
+    Ok(Box::new(move |_| {
+        if let Ok(Some(_)) = process::wait(process::Patience::Poll) {
+            // One was killed to make room: there is no more.
+            return Err(io::Error::from_raw_os_error(libc::ECHILD));
         }
-        Fork::Parent(pid) => {
-            children.0.push(pid);
-            Ok(())
+        match process::fork()? {
+            Fork::Child => {
+                // The parent's end, or its signal, ends the wait.
+                memory::close(std::os::fd::AsRawFd::as_raw_fd(&writer))?;
+                let mut reader = File::from(reader.try_clone()?);
+                let _ = io::Read::read(&mut reader, &mut [0]);
+                process::exit(0)
+            }
+            Fork::Parent(pid) => {
+                children.0.push(pid);
+                Ok(())
+            }
         }
     }))
 }

@@ -7,10 +7,10 @@ use ferrix_abi::ipc::ready;
 use ferrix_proto::request::Place;
 use ferrix_rt::connections::Connections;
 use ferrix_rt::service::{Caller, Outcome, Reply, Request};
-use ferrix_rt::sys::ipc;
+use ferrix_rt::sys::{ipc, system};
 use ferrix_vfs::Node;
 use ferrix_vfs::errno::{EFBIG, EINTR, EPIPE, Result};
-use ferrix_vfs::pipe::{Blocking, PIPE_BUF, Pipe, Progress};
+use ferrix_vfs::pipe::{Blocking, CAPACITY, PIPE_BUF, Pipe, Progress};
 use linux_raw_sys::general as linux;
 
 /// Most bytes of one write (the personality sends less at a time).
@@ -87,6 +87,9 @@ struct Entry {
     node: Option<Node>,
 }
 
+/// Of so many bytes of RAM full pipes may hold one; who wants more pipes gets small ones.
+const PIPES_SHARE: u64 = 16;
+
 /// All pipes.
 pub struct Pipes {
     port: Handle,
@@ -108,8 +111,14 @@ impl Pipes {
 
     /// A new pipe without ends.
     pub fn create(&mut self) -> usize {
-        let (id, pipe) = (self.next, Pipe::default());
+        let id = self.next;
         self.next += 1;
+        let large = system::kernel_info().memory_bytes / PIPES_SHARE / CAPACITY as u64;
+        let pipe = if (self.entries.len() as u64) < large {
+            Pipe::default()
+        } else {
+            Pipe::small()
+        };
         self.entries.insert(
             id,
             Entry {
