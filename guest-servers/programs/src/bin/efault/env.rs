@@ -105,11 +105,12 @@ impl Env {
             revents: 0,
         };
         let mut found = 0;
-        // SAFETY: one entry; then a buffer of that length.
+        // SAFETY: one entry; below, a buffer of that length.
         while unsafe { libc::poll(&raw mut waiting, 1, 0) } == 1 {
-            found +=
-                unsafe { libc::read(self.output as i32, bytes.as_mut_ptr().cast(), bytes.len()) }
-                    as usize;
+            // SAFETY: as above.
+            let got =
+                unsafe { libc::read(self.output as i32, bytes.as_mut_ptr().cast(), bytes.len()) };
+            found += got as usize;
         }
         found
     }

@@ -176,7 +176,7 @@ impl Row {
 
     /// At all wrong places, whatever they are.
     pub const fn everywhere(mut self, outcomes: Outcomes) -> Row {
-        self.add(u32::MAX & !RIGHT, outcomes);
+        self.add(!RIGHT, outcomes);
         self
     }
 

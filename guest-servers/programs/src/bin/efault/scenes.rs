@@ -153,13 +153,14 @@ fn end_of_thread(head: [u64; 3], clear: usize) -> i32 {
         }
     });
     let gone = -(libc::ESRCH as isize);
-    // SAFETY: no signal is sent.
-    while TID.load(SeqCst) == 0
-        || unsafe { call(libc::SYS_tkill, [TID.load(SeqCst), 0, 0, 0, 0, 0]) } != gone
-    {
+    loop {
+        let tid = TID.load(SeqCst);
+        // SAFETY: no signal is sent.
+        if tid != 0 && unsafe { call(libc::SYS_tkill, [tid, 0, 0, 0, 0, 0]) } == gone {
+            return 0;
+        }
         std::thread::yield_now();
     }
-    0
 }
 
 fn bad_head(address: usize) -> i32 {
