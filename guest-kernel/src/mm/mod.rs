@@ -8,6 +8,24 @@
 //! | address spaces | [`object`], [`map`] and [`entry`] (intervals), [`space`], [`utcb`], [`info`] |
 //! | entry points | [`fault`], [`oom`], [`uaccess`], [`tlb_ipi`] |
 //!
+//! # The boundaries
+//!
+//! Each layer asks the one below it only for this:
+//!
+//! | of | what is asked |
+//! |---|---|
+//! | [`pmap`] by [`space`], [`gather`], [`utcb`] | [`Pmap`](pmap::Pmap): a page's entry (`get`, `set`, `fill`), a `walk` that shows a [`Visitor`](pmap::Visitor) every entry of a range, what `fork` does (`share`, `copy_pages`, `own`), the end (`destroy`). [`Pte`](pmap::Pte): a frame, its protection, and whether the entry owns it |
+//! | [`tlb`] by all who take something away | `flush`: every CPU that runs this root forgets a range; a [`Gather`](gather::Gather) does so before the pages go |
+//! | [`map`] by [`space`] | intervals: find, insert, isolate, cut, join, a gap |
+//! | [`object`] by [`space`] | the page at an index, the run of those present, dirty marks |
+//! | [`space`] by [`object`] | who lists an object ([`object::users`]) takes its pages out of the page tables |
+//! | [`frame`] by all of these | frames of any content or of zeroes, with owners counted in [`page`] |
+//! | `hw` by [`tlb`], [`heap`], [`object`] | CPUs, flushes and interrupts; a pager's link |
+//!
+//! The files that know the processor lie in `arch/x86_64` and are named by their paths below. Nothing else here
+//! has an instruction or a bit of it in it (a test looks); [`fault`] takes the trap's frame apart. On the host
+//! `host` stands for `hw` and for RAM, so that tests run the page tables too, not a replica of them.
+//!
 //! Lock order: address space → object → slabs → frames; the shoot-down's sender lock comes after
 //! the address space. Two address spaces are locked together only while one is still being made.
 
@@ -110,3 +128,6 @@ pub fn statistics() -> Statistics {
         tables: pmap::table_pages(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 //! | `test [--quick] [--machine NAME] [filter]` | all tests, on every machine; a table and a closing line |
 //! | `bench` | kernel instructions per operation |
 //! | `compare-boot` | seconds to the prompt, beside Linux on the same machine |
+//! | `miri [filter]` | the memory manager's tests under Miri |
 //! | `lint` | formatting and clippy, for host and guest |
 
 mod archive;
@@ -21,6 +22,7 @@ mod firecracker;
 mod hardware_kvm;
 mod image;
 mod lint;
+mod miri;
 mod run;
 mod test;
 
@@ -52,10 +54,11 @@ fn dispatch() -> Result<ExitCode> {
         "test" => test::all(&rest),
         "bench" => bench::all().map(|()| ExitCode::SUCCESS),
         "compare-boot" => compare_boot::main(&rest).map(|()| ExitCode::SUCCESS),
+        "miri" => miri::main(&rest),
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
         other => {
             bail!(
-                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, compare-boot or lint"
+                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, compare-boot, miri or lint"
             )
         }
     }

@@ -26,7 +26,7 @@ use crate::mm::phys::Frame;
 
 /// Operations that are made unless the environment says otherwise; Miri takes a millisecond for what
 /// takes a microsecond.
-const STEPS: u64 = if cfg!(miri) { 400 } else { 1_000_000 };
+const STEPS: u64 = if cfg!(miri) { 300 } else { 1_000_000 };
 /// Operations in a case, at most.
 const LONGEST: usize = if cfg!(miri) { 80 } else { 400 };
 
