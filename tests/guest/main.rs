@@ -19,6 +19,7 @@ mod kernel;
 mod linux;
 mod locks;
 mod memory;
+mod paging;
 mod pointers;
 mod power;
 mod processes;
@@ -64,6 +65,7 @@ fn tests() -> ExitCode {
         linux::trials(),
         checks::trials(),
         memory::trials(),
+        paging::trials(),
         locks::trials(),
         sqlite::trials(),
         pointers::trials(),
