@@ -16,6 +16,7 @@ mod gdb;
 mod idle;
 mod isolation;
 mod kernel;
+mod limits;
 mod linux;
 mod locks;
 mod memory;
@@ -64,6 +65,7 @@ fn tests() -> ExitCode {
         kernel::trials(),
         linux::trials(),
         checks::trials(),
+        limits::trials(),
         memory::trials(),
         paging::trials(),
         locks::trials(),
