@@ -9,10 +9,14 @@
 //! an error of the call that asked for pages, and never a failure inside the kernel. Programs leave a few more
 //! to servers. Long before that, servers that keep pages are told (see [`hw::tell_memory_low`]).
 
+mod lists;
+
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
 
+pub use self::lists::Chain;
+use self::lists::{Run, Stack};
 use super::buddy::{Buddy, Content};
 use super::hw;
 pub use super::page::{Page, page};
@@ -35,101 +39,6 @@ const RUN_MIN: u64 = 2048;
 const RUN: u32 = 64;
 /// Frames that the dirty stack keeps before they merge in the buddy allocator.
 const DIRTY_MAX: u32 = 512;
-
-/// Frames linked through their descriptors.
-#[derive(Debug)]
-struct Stack {
-    head: u32,
-    len: u32,
-}
-
-impl Stack {
-    const EMPTY: Stack = Stack { head: 0, len: 0 };
-
-    #[inline]
-    fn push(&mut self, frame: Frame) {
-        page(frame).set_links(self.head, 0);
-        self.head = frame.0;
-        self.len += 1;
-    }
-
-    fn splice(&mut self, chain: Chain) {
-        if chain.len != 0 {
-            page(Frame(chain.tail)).set_links(self.head, 0);
-            self.head = chain.head;
-            self.len += chain.len;
-        }
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<Frame> {
-        if self.head == 0 {
-            return None;
-        }
-        let frame = Frame(self.head);
-        self.head = page(frame).links().0;
-        self.len -= 1;
-        Some(frame)
-    }
-}
-
-/// Frames to give back together, linked through their descriptors.
-#[derive(Debug, Default)]
-pub struct Chain {
-    head: u32,
-    tail: u32,
-    len: u32,
-}
-
-impl Chain {
-    /// Adds a frame, which nobody uses any more.
-    #[inline]
-    pub fn push(&mut self, frame: Frame) {
-        page(frame).set_links(self.head, 0);
-        if self.head == 0 {
-            self.tail = frame.0;
-        }
-        self.head = frame.0;
-        self.len += 1;
-    }
-
-    /// Frames in the chain.
-    pub fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-}
-
-/// Frames `next..end`: never used, known to be zero.
-#[derive(Debug)]
-struct Run {
-    next: u32,
-    end: u32,
-}
-
-impl Run {
-    const EMPTY: Run = Run { next: 0, end: 0 };
-
-    /// Takes up to `count`; returns the first and how many.
-    #[inline]
-    fn take(&mut self, count: u32) -> (Frame, u32) {
-        let (first, taken) = (self.next, count.min(self.end - self.next));
-        self.next += taken;
-        (Frame(first), taken)
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<Frame> {
-        match self.take(1) {
-            (frame, 1) => Some(frame),
-            _ => None,
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Frames {
@@ -348,7 +257,7 @@ pub fn free(frame: Frame, order: usize) {
 /// Gives single frames back: those that may hold anything, and those known to be zero.
 pub fn free_chains(dirty: Chain, clean: Chain) {
     let mut frames = FRAMES.lock();
-    frames.free += (dirty.len + clean.len) as u64;
+    frames.free += (dirty.len() + clean.len()) as u64;
     frames.dirty.splice(dirty);
     frames.clean.splice(clean);
 }

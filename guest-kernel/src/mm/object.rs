@@ -325,19 +325,10 @@ impl VmObject {
         if index == 0 || tree.get(index - 1).is_none() || !self.has_room_for(AHEAD) {
             return Ok(fresh);
         }
-        let end = self.pages().min(index + AHEAD);
-        let room = (index + 1..end)
-            .take_while(|&index| tree.get(index).is_none())
-            .count();
-        let (first, count) = frame::alloc_run(room as u32);
-        let before = tree.pages();
-        for page in 0..count as u64 {
-            let frame = first.offset(page);
-            if tree.insert(index + 1 + page, frame).is_err() {
-                frame::free_zeroed(frame);
-            }
-        }
-        self.charge(tree.pages() - before);
+        let most = (self.pages() - index - 1).min(AHEAD - 1);
+        let (first, count) = frame::alloc_run(tree.room_behind(index, most));
+        tree.fill_behind(index, first, count);
+        self.charge(count.into());
         Ok(fresh)
     }
 

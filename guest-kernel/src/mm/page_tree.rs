@@ -213,6 +213,32 @@ impl PageTree {
         }
     }
 
+    /// How many pages directly behind the one at `index` are absent; counts up to `most`, and within its leaf.
+    pub fn room_behind(&self, index: u64, most: u64) -> u32 {
+        let behind = index as usize % LEAF + 1;
+        let Some(leaf) = self.leaf(index) else {
+            return 0;
+        };
+        let entries = leaf[behind..].iter().take(most as usize);
+        entries.take_while(|&&entry| entry == 0).count() as u32
+    }
+
+    /// Enters `count` consecutive frames directly behind the page at `index`, where [`room_behind`](Self::room_behind)
+    /// has found room.
+    pub fn fill_behind(&mut self, index: u64, first: Frame, count: u32) {
+        let behind = index as usize % LEAF + 1;
+        let Some(leaf) = self.leaf_mut(index) else {
+            return;
+        };
+        let entries = &mut leaf.frames[behind..behind + count as usize];
+        for (entry, frame) in entries.iter_mut().zip(first.0..) {
+            *entry = frame;
+        }
+        let mask = (1u64 << count).wrapping_sub(1) << behind;
+        leaf.dirty &= !(mask as u32);
+        self.pages += u64::from(count);
+    }
+
     /// Makes the tree tall enough for `index`.
     fn grow(&mut self, index: u64) -> Result<()> {
         while index >> (LEAF_BITS + INNER_BITS * self.height) != 0 {
@@ -310,92 +336,4 @@ fn leaves(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::mm::host;
-
-    proptest! {
-        #[test]
-        fn behaves_like_a_map(
-            inserts in proptest::collection::vec((0u64..1 << 34, 0u32..40, 1u32..1000), 1..host::most(60)),
-        ) {
-            let _memory = host::memory();
-            let mut tree = PageTree::new();
-            let mut model = BTreeMap::new();
-            for (index, shift, frame) in inserts {
-                let index = index >> shift;
-                let old = tree.insert(index, Frame(frame)).unwrap();
-                prop_assert_eq!(old, model.insert(index, Frame(frame)));
-                prop_assert_eq!(tree.get(index + 1), model.get(&(index + 1)).copied());
-            }
-            let mut seen = Vec::new();
-            tree.for_each(|index, frame| seen.push((index, frame)));
-            prop_assert_eq!(tree.pages(), model.len() as u64);
-            prop_assert_eq!(seen, model.into_iter().collect::<Vec<_>>());
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn removes_and_tells_what_is_dirty(
-            inserts in proptest::collection::vec((0u64..3000, any::<bool>()), 1..host::most(60)),
-            ranges in proptest::collection::vec((0u64..3000, 0u64..900, any::<bool>()), 1..6),
-            cleaned in (0u64..3000, 0u64..900),
-        ) {
-            let _memory = host::memory();
-            let mut tree = PageTree::new();
-            let mut model = BTreeMap::new();
-            for (index, dirty) in inserts {
-                let frame = Frame(index as u32 + 1);
-                tree.insert(index, frame).unwrap();
-                prop_assert!(!tree.mark_dirty(index, Frame(index as u32 + 2)));
-                prop_assert!(!dirty || tree.mark_dirty(index, frame));
-                model.insert(index, dirty);
-            }
-            let cleaned = cleaned.0..cleaned.0 + cleaned.1;
-            tree.take_dirty(cleaned.clone(), |index| {
-                assert_eq!(model.insert(index, false), Some(true));
-                assert!(cleaned.contains(&index));
-            });
-            prop_assert!(model.range(cleaned).all(|(_, dirty)| !dirty));
-            for (first, count, only_clean) in ranges {
-                let range = first..first + count;
-                let mut taken = Vec::new();
-                let choose = |_, dirty: bool| !(dirty && only_clean);
-                tree.remove(range.clone(), choose, |frame| taken.push(u64::from(frame.0) - 1));
-                let chosen = |(index, dirty): (&u64, &bool)| {
-                    (range.contains(index) && choose(*index, *dirty)).then_some(*index)
-                };
-                let expected: Vec<u64> = model.iter().filter_map(chosen).collect();
-                model.retain(|index, _| !expected.contains(index));
-                prop_assert_eq!(taken, expected);
-            }
-            let mut dirty = Vec::new();
-            tree.take_dirty(0..3000, |index| dirty.push(index));
-            tree.take_dirty(0..3000, |_| panic!("clean already"));
-            let expected = model.iter().filter_map(|(index, dirty)| dirty.then_some(*index));
-            prop_assert_eq!(dirty, expected.collect::<Vec<_>>());
-            (0..3000).step_by(if cfg!(miri) { 7 } else { 1 }).for_each(|index| {
-                assert_eq!(tree.get(index).is_some(), model.contains_key(&index));
-            });
-            prop_assert_eq!(tree.pages(), model.len() as u64);
-            let last = 0..u64::MAX;
-            tree.remove(last, |_, _| true, |_| {});
-            prop_assert!(tree.root.is_none() && tree.pages() == 0);
-        }
-    }
-
-    #[test]
-    fn an_index_beyond_the_tree_has_no_page() {
-        let _memory = host::memory();
-        let mut tree = PageTree::new();
-        assert_eq!(tree.get(0), None);
-        tree.insert(3, Frame(9)).unwrap();
-        assert_eq!(tree.get(3 + 32), None);
-        assert_eq!(tree.get(3 + (1 << 40)), None);
-    }
-}
+mod tests;

@@ -287,16 +287,21 @@ impl Pmap {
             return;
         }
         let (first, descriptor) = (index(address, 0), page(leaf));
-        let (mut added, mut mask) = (0, descriptor.mask());
+        let mut added = 0;
         let entries = &table(leaf)[first..first + frames.len()];
-        for (slot, (entry, &frame)) in entries.iter().zip(frames).enumerate() {
+        for (entry, &frame) in entries.iter().zip(frames) {
             if frame != 0 && entry.load(Relaxed) == 0 {
                 entry.store(pte.0 | Frame(frame).address().0, Relaxed);
-                mask |= 1 << ((first + slot) / LINE);
                 added += 1;
             }
         }
-        descriptor.set_mask(mask);
+        if added == 0 {
+            return;
+        }
+        // Of all lines that it could be: a line in the mask may be empty.
+        let last = first + frames.len() - 1;
+        let lines = u64::MAX << (first / LINE) & u64::MAX >> (63 - last / LINE);
+        descriptor.set_mask(descriptor.mask() | lines);
         descriptor.set_refs(descriptor.refs() + added);
         self.resident += added as u64;
     }

@@ -114,14 +114,7 @@ impl AddressSpace {
         inner.map.insert(entry)?;
         if flags.intersects(MapFlags::POPULATE | MapFlags::LOCKED) {
             let access = if access { Access::Write } else { Access::Read };
-            // Best effort, as on Linux: what is missing comes with the faults.
-            for address in range.clone().step_by(PAGE_SIZE as usize) {
-                if inner.pmap.get(address).is_empty()
-                    && inner.fault(self.root, address, access).is_err()
-                {
-                    break;
-                }
-            }
+            inner.populate(&range, access, self.root);
         }
         Ok(range.start)
     }
@@ -244,6 +237,18 @@ impl Inner {
         };
         let start = self.map.find_gap(zone, length)?;
         Ok(start..start + length)
+    }
+
+    /// Touches the pages of a range. Best effort, as on Linux: what is missing comes with the faults.
+    #[inline(never)]
+    fn populate(&mut self, range: &Range<u64>, access: Access, root: PhysAddr) {
+        let mut address = range.start;
+        while address < range.end {
+            if self.pmap.get(address).is_empty() && self.fault(root, address, access).is_err() {
+                return;
+            }
+            address += PAGE_SIZE;
+        }
     }
 
     /// Unmaps; the objects of the entries go after the translations.
