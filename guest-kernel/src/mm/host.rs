@@ -1,12 +1,18 @@
 //! The host's stand-ins for hardware, so that tests run the real code: RAM, one CPU.
 
+mod cpus;
+
 use std::alloc::{Layout, alloc_zeroed};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::buddy::Content;
 use super::page::{self, Page};
-use super::phys::{Frame, PhysAddr};
+use super::phys::Frame;
+
+pub use cpus::{cpu_count, cpu_id, invalidate_page, load_root, send_shoot_down};
+#[cfg(test)]
+pub use cpus::{is_interrupted, run_on, set_count, translate};
 
 /// Stands for a pager: counts who uses its object.
 #[derive(Clone, Debug, Default)]
@@ -66,38 +72,6 @@ pub fn memory() -> MutexGuard<'static, ()> {
     }
     guard
 }
-
-/// There is one CPU.
-pub fn cpu_count() -> usize {
-    1
-}
-
-std::thread_local! {
-    static CPU: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
-}
-
-/// From now on this thread stands for another CPU.
-#[cfg(test)]
-pub fn run_on(cpu: usize) {
-    CPU.set(cpu);
-}
-
-/// It is number 0, unless a test says otherwise.
-pub fn cpu_id() -> usize {
-    CPU.get()
-}
-
-/// Nothing is cached.
-pub fn invalidate_page(_: u64) {}
-
-/// Nothing is loaded.
-///
-/// # Safety
-/// None needed.
-pub unsafe fn load_root(_: PhysAddr) {}
-
-/// There is nobody to send to.
-pub fn send_shoot_down(_: usize) {}
 
 /// Nobody wants to know.
 pub fn tell_memory_low() {}

@@ -164,3 +164,6 @@ pub fn poll() {
     }
     REQUEST.waiting.fetch_and(!bit, Release);
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,7 +156,7 @@ impl World {
             cell.is_some_and(|cell| cell.prot.contains(Prot::WRITE) && self.value(cell).is_some());
         let system = &self.spaces[space].0;
         // The processor's fault first tries the short way.
-        if value % 2 == 0 && system.touch_again(page, Access::Write).is_some() {
+        if value.is_multiple_of(2) && system.touch_again(page, Access::Write).is_some() {
             assert!(allowed, "page {page:#x} {cell:?}");
         }
         let result = write(system, page, value);
