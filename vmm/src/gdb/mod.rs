@@ -2,10 +2,11 @@
 //!
 //! All-stop: vCPUs are threads; while gdb thinks, all are parked at the [`Gate`](crate::vcpu::Gate).
 //! [`server`] drives gdbstub's state machine, [`target`] answers for the guest, [`arch`] says what
-//! registers there are, [`breakpoints`] keeps the bytes under breakpoint instructions.
+//! registers there are, [`breakpoints`] keeps the bytes under breakpoint instructions, [`monitor`] answers commands.
 
 mod arch;
 mod breakpoints;
+mod monitor;
 mod registers;
 mod server;
 mod target;

@@ -12,6 +12,7 @@ use gdbstub::target::ext::base::multithread::{
 use gdbstub::target::ext::breakpoints::{
     Breakpoints as BreakpointSupport, BreakpointsOps, SwBreakpoint, SwBreakpointOps,
 };
+use gdbstub::target::ext::monitor_cmd::MonitorCmdOps;
 use gdbstub::target::ext::thread_extra_info::{ThreadExtraInfo, ThreadExtraInfoOps};
 use gdbstub::target::{Target, TargetError, TargetResult};
 use kvm_ioctls::VcpuFd;
@@ -23,6 +24,7 @@ use super::arch::X86_64;
 use super::breakpoints::Breakpoints;
 use super::registers::Registers;
 use crate::boot::Segment;
+use crate::control::Outcome;
 use crate::inspect::View;
 use crate::memory::Ram;
 use crate::vcpu::{Context, DebugHook, DebugMode, DebugStop, Vcpu, Vcpus, Who};
@@ -137,6 +139,28 @@ impl GdbTarget {
         )))
     }
 
+    /// A line for each vCPU. All are parked.
+    pub(super) fn each_vcpu(&self, tell: impl Fn(&Vcpu) -> String) -> String {
+        let line = |vcpu: &Arc<Vcpu>| format!("CPU {}: {}", vcpu.index, tell(vcpu));
+        self.vcpus
+            .all
+            .iter()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// The physical address behind a virtual one on this vCPU.
+    pub(super) fn translate(&self, vcpu: &Vcpu, address: u64) -> Option<u64> {
+        View::of(&vcpu.fd(), &self.shared.ram, &self.shared.segments).translate(address)
+    }
+
+    /// Ends the machine; the answer to whoever asked for it.
+    pub(super) fn end(&self, outcome: Outcome) -> String {
+        self.context.control.end(outcome);
+        "the machine ends".into()
+    }
+
     /// Breakpoints are not of a thread: the first vCPU whose page tables have the address decides.
     fn physical(&self, address: u64) -> Option<u64> {
         self.vcpus.all.iter().find_map(|vcpu| {
@@ -166,6 +190,10 @@ impl Target for GdbTarget {
 
     fn base_ops(&mut self) -> BaseOps<'_, Self::Arch, Self::Error> {
         BaseOps::MultiThread(self)
+    }
+
+    fn support_monitor_cmd(&mut self) -> Option<MonitorCmdOps<'_, Self>> {
+        Some(self)
     }
 
     fn support_breakpoints(&mut self) -> Option<BreakpointsOps<'_, Self>> {

@@ -111,6 +111,34 @@ fn breakpoints_registers_memory_steps_and_detach() {
 }
 
 #[test]
+fn monitor_commands() {
+    if !have_kvm() || !have_gdb() {
+        return;
+    }
+    let (mut vmm, address) = start(&Code::default().raw(&LOOP), &["--cpus", "2"]);
+    let commands = [
+        "monitor help",
+        "monitor info",
+        "monitor stats",
+        "monitor translate 0x100006",
+        "monitor halt",
+        "monitor quit",
+    ];
+    let text = gdb(&address, &commands);
+    for expected in [
+        "translate ADDR",
+        "CPU 0: rip 0x100000",
+        "CPU 0: 0x100006",
+        "CPU 1: ",
+        "no command `halt`",
+        "the machine ends",
+    ] {
+        assert!(text.contains(expected), "{expected} in:\n{text}");
+    }
+    assert_eq!(vmm.wait().unwrap().code(), Some(0), "{text}");
+}
+
+#[test]
 fn interrupt_and_attach_again() {
     if !have_kvm() || !have_gdb() {
         return;
