@@ -74,12 +74,15 @@ fn nmi_storm() -> Result<()> {
     ending.must_be(0)
 }
 
+/// All CPUs answer, though most find another one at the log.
 fn nmi_answers() -> Result<()> {
-    at_prompt(2, |mut guest, mut qmp| {
+    const CPUS: u32 = 8;
+    at_prompt(CPUS, |mut guest, mut qmp| {
         qmp.command("nmi")?;
         // The handlers may answer in any order.
-        guest.expect_log("NMI on CPU ", LOG_TIME)?;
-        guest.expect_log("NMI on CPU ", LOG_TIME)?;
+        for _ in 0..CPUS {
+            guest.expect_log("NMI on CPU ", LOG_TIME)?;
+        }
         guest.check("echo fine", "fine\n")?;
         guest.power_off(0).map(drop)
     })
