@@ -17,6 +17,7 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::arch::cpu;
+use crate::sync::section::{Lock, Section};
 
 /// Whether it is held. The context switch, which gives it back in assembly, knows it by name.
 pub(crate) static LOCKED: AtomicBool = AtomicBool::new(false);
@@ -32,43 +33,47 @@ pub struct Core {
 #[derive(Debug)]
 pub struct CoreGuard {
     core: Core,
+    section: Section,
 }
 
 impl CoreGuard {
+    /// The caller has taken the lock.
+    #[inline(always)]
+    #[cfg_attr(feature = "sections", track_caller)]
+    fn new() -> CoreGuard {
+        CoreGuard {
+            core: Core {
+                _not_send: PhantomData,
+            },
+            section: Section::begin(Lock::Core),
+        }
+    }
+
     /// Keeps the lock for the context switch, which stores `false` when it has left this stack.
     #[inline(always)]
     pub fn leave(self) -> &'static AtomicBool {
-        let _kept = ManuallyDrop::new(self);
+        let kept = ManuallyDrop::new(self);
+        kept.section.end();
         &LOCKED
     }
 }
 
 /// Takes the core lock. Interrupts must be off, and the caller must not hold it.
 #[inline(always)]
+#[cfg_attr(feature = "sections", track_caller)]
 pub fn lock() -> CoreGuard {
     if LOCKED.swap(true, Ordering::Acquire) {
         contend();
     }
-    CoreGuard {
-        core: Core {
-            _not_send: PhantomData,
-        },
-    }
+    CoreGuard::new()
 }
 
 /// Takes the core lock if it is free. Interrupts must be off.
 #[inline(always)]
+#[cfg_attr(feature = "sections", track_caller)]
 pub fn try_lock() -> Option<CoreGuard> {
     let taken = LOCKED.swap(true, Ordering::Acquire);
-    if taken {
-        None
-    } else {
-        Some(CoreGuard {
-            core: Core {
-                _not_send: PhantomData,
-            },
-        })
-    }
+    if taken { None } else { Some(CoreGuard::new()) }
 }
 
 #[cold]
@@ -85,6 +90,7 @@ fn contend() {
 impl Drop for CoreGuard {
     #[inline(always)]
     fn drop(&mut self) {
+        self.section.end();
         LOCKED.store(false, Ordering::Release);
     }
 }

@@ -142,8 +142,14 @@ pub fn idle_loop() -> ! {
             continue;
         }
         set_hint(&core, id);
-        thread::reap(&mut core);
+        let done = thread::reap(&mut core);
         drop(core);
+        if !done {
+            // Interrupts come in between.
+            cpu::enable_interrupts();
+            cpu::disable_interrupts();
+            continue;
+        }
         cpu::halt_until_interrupt();
         cpu::disable_interrupts();
     }

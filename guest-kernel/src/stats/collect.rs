@@ -9,10 +9,9 @@ use crate::object::Core;
 use crate::process::{self, PIDS, PROCESSES};
 use crate::{sched, thread};
 
-/// Counts everything. Dead threads are freed first, so that two counts around a balanced stretch of
+/// Counts everything. Dead threads are freed before ([`thread::reap`]), so that two counts around a balanced stretch of
 /// work agree.
-pub fn collect(core: &mut Core) -> SystemStats {
-    thread::reap(core);
+pub fn collect(core: &Core) -> SystemStats {
     let memory = mm::statistics();
     SystemStats {
         total_pages: memory.total,

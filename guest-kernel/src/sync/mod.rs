@@ -9,6 +9,11 @@
 //! whose sender may hold the very lock.
 
 mod irq;
+#[cfg_attr(
+    feature = "sections",
+    expect(unsafe_code, reason = "places that took locks, by their addresses")
+)]
+pub mod section;
 mod spin;
 
 pub use irq::{IrqSpinLock, IrqSpinLockGuard};

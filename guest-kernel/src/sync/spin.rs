@@ -5,6 +5,7 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::section::{Lock, Section};
 use crate::arch::cpu;
 
 /// Mutual exclusion by spinning, with preemption disabled.
@@ -23,6 +24,7 @@ unsafe impl<T: ?Sized + Send> Sync for SpinLock<T> {}
 /// The right to use what a [`SpinLock`] protects, until dropped.
 pub struct SpinLockGuard<'a, T: ?Sized> {
     lock: &'a SpinLock<T>,
+    section: Section,
     // A guard stays on its CPU.
     _not_send: core::marker::PhantomData<*const ()>,
 }
@@ -45,6 +47,7 @@ impl<T> SpinLock<T> {
 impl<T: ?Sized> SpinLock<T> {
     /// Waits for the lock.
     #[inline]
+    #[cfg_attr(feature = "sections", track_caller)]
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
         cpu::preempt_disable();
         if self.locked.swap(true, Ordering::Acquire) {
@@ -52,12 +55,14 @@ impl<T: ?Sized> SpinLock<T> {
         }
         SpinLockGuard {
             lock: self,
+            section: Section::begin(Lock::Spin),
             _not_send: core::marker::PhantomData,
         }
     }
 
     /// Takes the lock if it is free.
     #[inline]
+    #[cfg_attr(feature = "sections", track_caller)]
     pub fn try_lock(&self) -> Option<SpinLockGuard<'_, T>> {
         cpu::preempt_disable();
         if self.locked.swap(true, Ordering::Acquire) {
@@ -66,6 +71,7 @@ impl<T: ?Sized> SpinLock<T> {
         }
         Some(SpinLockGuard {
             lock: self,
+            section: Section::begin(Lock::Spin),
             _not_send: core::marker::PhantomData,
         })
     }
@@ -114,6 +120,7 @@ impl<T: ?Sized> DerefMut for SpinLockGuard<'_, T> {
 impl<T: ?Sized> Drop for SpinLockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        self.section.end();
         self.lock.locked.store(false, Ordering::Release);
         cpu::preempt_enable();
     }

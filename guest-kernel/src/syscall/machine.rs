@@ -17,7 +17,7 @@ use crate::object::{Core, Object};
 use crate::ports::Grant;
 use crate::sched::Next;
 use crate::stats;
-use crate::thread::current_process;
+use crate::thread::{self, current_process};
 
 /// Longest text of one `Log`.
 const LOG_MAX: usize = 512;
@@ -165,6 +165,8 @@ pub fn power_off(frame: &mut TrapFrame) -> Next {
     match permitted {
         Ok(()) if status as u32 & RESTART != 0 => power::reset(),
         Ok(()) => {
+            #[cfg(feature = "sections")]
+            crate::sync::section::report();
             audit::at_end();
             power::exit(status as u32 & 0xff)
         }
@@ -181,7 +183,8 @@ pub fn milestone(frame: &mut TrapFrame) -> Next {
 /// `SystemStats`.
 pub fn statistics(frame: &mut TrapFrame) -> Next {
     let target = UserPtr::<SystemStats>::new(frame.rdi);
-    let counted = stats::collect(&mut lock());
+    while !thread::reap(&mut lock()) {}
+    let counted = stats::collect(&lock());
     let result = unlocked(|| target.write(&counted));
     Next::result(frame, result.map(|()| 0))
 }

@@ -114,14 +114,21 @@ pub fn dismiss(core: &mut Core, thread: &'static Thread) {
     DEAD.push_back(core, thread);
 }
 
-/// Frees the stacks of threads that have ended.
-pub fn reap(core: &mut Core) {
-    while let Some(thread) = DEAD.pop_front(core) {
+/// Stacks that are freed in one section of the core lock.
+const REAPED_AT_ONCE: usize = 4;
+
+/// Frees the stacks of some threads that have ended; whether that may have been all.
+pub fn reap(core: &mut Core) -> bool {
+    for _ in 0..REAPED_AT_ONCE {
+        let Some(thread) = DEAD.pop_front(core) else {
+            return true;
+        };
         drop(thread.take_arch(core));
         thread.pending.get_mut(core).clear();
         thread.state.set(core, State::Free);
         THREADS.give(core, thread);
     }
+    false
 }
 
 impl Thread {

@@ -9,6 +9,7 @@
 //! | `hardware-kvm COMMAND…` | runs a command in a machine with a hardware `/dev/kvm` |
 //! | `test [--quick] [--machine NAME] [filter]` | all tests, on every machine; a table and a closing line |
 //! | `bench` | kernel instructions per operation |
+//! | `sections [--qemu] [options]` | how long the kernel holds its locks, in its own tests |
 //! | `compare-boot` | seconds to the prompt, beside Linux on the same machine |
 //! | `miri [filter]` | the memory manager's tests under Miri |
 //! | `lint` | formatting and clippy, for host and guest |
@@ -24,6 +25,7 @@ mod image;
 mod lint;
 mod miri;
 mod run;
+mod sections;
 mod test;
 
 use anyhow::{Context, Result, bail};
@@ -53,12 +55,13 @@ fn dispatch() -> Result<ExitCode> {
         "hardware-kvm" => Ok(hardware_kvm::main(&rest)),
         "test" => test::all(&rest),
         "bench" => bench::all().map(|()| ExitCode::SUCCESS),
+        "sections" => sections::main(&rest).map(|()| ExitCode::SUCCESS),
         "compare-boot" => compare_boot::main(&rest).map(|()| ExitCode::SUCCESS),
         "miri" => miri::main(&rest),
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
         other => {
             bail!(
-                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, compare-boot, miri or lint"
+                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, sections, compare-boot, miri or lint"
             )
         }
     }
