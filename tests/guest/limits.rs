@@ -14,8 +14,9 @@ const LONG: Duration = Duration::from_secs(60);
 const ANSWER: Duration = Duration::from_secs(5);
 /// So little memory, in MiB, that eating all of it is quick.
 const LITTLE: u32 = 32;
-/// Pages that the kernel and the servers may keep for the next time.
-const KEPT: u64 = 1500;
+/// Pages that the kernel and the servers may keep for the next time: stacks and objects of hundreds of processes,
+/// buffers of hundreds of pipes.
+const KEPT: u64 = 2500;
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -37,8 +38,8 @@ pub fn trials() -> Vec<Trial> {
                 "segments",
                 "fds",
                 "pipes",
-                "lock 1000",
-                "threads 200",
+                "lock 200",
+                "threads 60",
                 "processes",
             ])
         })),
