@@ -67,7 +67,7 @@ pub static TOOLS: &[Tool] = &[
     tool(
         "bigmap",
         util::bigmap::run,
-        "bigmap [-s SEED] [-n PAGES] FILE MIB",
+        "bigmap [-s SEED] [-n PAGES] [-a] FILE MIB",
         "write and read a large file through a mapping",
     ),
     tool("bomb", util::eat::bomb, "bomb SECONDS", "fork without end"),

@@ -1,7 +1,8 @@
 //! What programs ask on an open file.
 
 use super::convert::{attributes, errno, info, now, set_attr};
-use super::service::{OpenFile, Server, write};
+use super::service::{OpenFile, Server};
+use super::transfer::write;
 use ferrix_abi::ipc::LONG_MAX;
 use ferrix_proto::attributes::{Attributes, Change, Plain};
 use ferrix_proto::file::{io, position};

@@ -9,6 +9,7 @@
 //! | `locking.rs` | locks on open files |
 //! | `objects.rs` | file contents as memory objects, for `exec` |
 //! | `live.rs` | files that programs map: their pages are supplied and written back |
+//! | `transfer.rs` | bytes between files and windows |
 //! | `convert.rs` | the library's types as the protocol's |
 
 #![no_std]
@@ -25,6 +26,7 @@ mod locking;
 mod names;
 mod objects;
 mod service;
+mod transfer;
 
 use ferrix_abi::handle::Handle;
 use ferrix_rt::log;

@@ -104,48 +104,6 @@ impl Server {
         }
     }
 
-    /// Reads a file straight into the caller's window.
-    pub fn read_into_window(
-        &mut self,
-        request: &Request,
-        file: &OpenFile,
-        at: u64,
-        length: usize,
-    ) -> Result<usize, Errno> {
-        let window = self.windows.window(request.caller.pid)?;
-        let mounted = self
-            .mounts
-            .get_mut(file.mount)
-            .and_then(Option::as_mut)
-            .ok_or(EINVAL as Errno)?;
-        let live = &mut self.live;
-        window.with(request.words[2], length, |buffer| {
-            let read = mounted.read(file.ino, at, buffer).map_err(errno)?;
-            live.overlay((file.mount, file.ino), at, &mut buffer[..read])?;
-            Ok(read)
-        })?
-    }
-
-    /// Writes a file straight from the caller's window.
-    pub fn write_from_window(
-        &mut self,
-        request: &Request,
-        file: &OpenFile,
-        at: u64,
-        length: usize,
-    ) -> Result<usize, Errno> {
-        let window = self.windows.window(request.caller.pid)?;
-        let mounted = self
-            .mounts
-            .get_mut(file.mount)
-            .and_then(Option::as_mut)
-            .ok_or(EINVAL as Errno)?;
-        let live = &mut self.live;
-        window.with(request.words[2], length, |bytes| {
-            write(mounted, live, file, at, bytes)
-        })?
-    }
-
     /// The mount and the mapped files, for work on both.
     pub fn with_live(&mut self, mount: usize) -> Result<(&mut Ext2<Disk>, &mut Live), Errno> {
         let mounted = self.mounts.get_mut(mount).and_then(Option::as_mut);
@@ -426,20 +384,4 @@ impl Service for Server {
     fn connections(&mut self) -> &mut Connections {
         &mut self.windows
     }
-}
-
-/// Writes to a file, and to those of its pages that are mapped.
-pub fn write(
-    mounted: &mut Ext2<Disk>,
-    live: &mut Live,
-    file: &OpenFile,
-    at: u64,
-    bytes: &[u8],
-) -> Result<usize, Errno> {
-    let written = mounted.write(file.ino, at, bytes, now()).map_err(errno)?;
-    if live.has_any(file.mount) {
-        let size = mounted.getattr(file.ino).map_err(errno)?.size;
-        live.written((file.mount, file.ino), at, &bytes[..written], size)?;
-    }
-    Ok(written)
 }

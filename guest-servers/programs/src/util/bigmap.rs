@@ -1,4 +1,4 @@
-//! `bigmap [-s SEED] [-n PAGES] FILE MIB`: writes and reads a file through a shared mapping, in random order. The
+//! `bigmap [-s SEED] [-n PAGES] [-a] FILE MIB`: writes and reads a file through a shared mapping, in random order. The
 //! file may be larger than memory: then the system has to take pages back, written ones too.
 
 use std::collections::BTreeSet;
@@ -67,8 +67,13 @@ fn check(what: &str, page: usize, found: [u64; 2], expected: u64) -> io::Result<
     )))
 }
 
-/// Writes `count` pages, sums all up, and looks at `count` pages in other orders and ways; the sum.
-fn work(path: &Path, pages: usize, count: usize, random: &mut Random) -> io::Result<u64> {
+/// Writes `count` pages, sums `summed` up that follow one another, and looks at `count` pages in other orders and
+/// ways; the sum.
+fn work(
+    path: &Path,
+    (pages, count, summed): (usize, usize, usize),
+    random: &mut Random,
+) -> io::Result<u64> {
     let mapped = Mapped::new(path, pages)?;
     let mut written = BTreeSet::new();
     for _ in 0..count {
@@ -77,7 +82,8 @@ fn work(path: &Path, pages: usize, count: usize, random: &mut Random) -> io::Res
         mapped.write(page, content(&written, page));
     }
     let mut sum = 0u64;
-    for page in 0..mapped.pages {
+    let first = random.below(mapped.pages - summed + 1);
+    for page in first..first + summed {
         let found = mapped.ends(page);
         check("in sequence", page, found, content(&written, page))?;
         sum = sum.wrapping_add(found[0]);
@@ -113,7 +119,7 @@ fn work(path: &Path, pages: usize, count: usize, random: &mut Random) -> io::Res
 
 /// `bigmap [-s SEED] [-n PAGES] FILE MIB`.
 pub fn run(cx: &mut Cx) -> Outcome {
-    let opts = cx.options("s:n:")?;
+    let opts = cx.options("s:n:a")?;
     let [path, size] = opts.operands.as_slice() else {
         return Err(Fail::usage("needs a file and a size"));
     };
@@ -121,7 +127,13 @@ pub fn run(cx: &mut Cx) -> Outcome {
     let seed = opts.number('s', 1).map_err(Fail::Usage)?;
     let count = opts.number('n', 1000).map_err(Fail::Usage)?;
     let pages = (size << 20) / PAGE;
-    let sum = work(Path::new(path), pages, count, &mut Random::new(seed));
+    let summed = if opts.has('a') {
+        pages
+    } else {
+        pages.min(2 * count)
+    };
+    let counts = (pages, count, summed);
+    let sum = work(Path::new(path), counts, &mut Random::new(seed));
     let sum = sum.map_err(|why| Fail::on(path, &why))?;
     writeln!(cx.out, "{pages} pages, seed {seed}, sum {sum:x}")?;
     Ok(0)

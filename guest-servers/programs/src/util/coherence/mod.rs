@@ -4,6 +4,7 @@
 mod files;
 mod model;
 mod operations;
+mod rare;
 
 use std::io::Write;
 use std::path::Path;

@@ -1,27 +1,26 @@
 //! The operations, and the test that chooses them.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::Random;
 use super::files::{SIZE_MAX, Ways};
 use super::model::Model;
-use crate::sys::memory::{self, PAGE, Touch};
+use crate::sys::memory::{self, PAGE};
 use crate::sys::process::Change;
 
 /// Most bytes that one operation moves.
-const PIECE: usize = 20_000;
+pub(super) const PIECE: usize = 20_000;
 /// Steps remembered.
 const LOG: usize = 64;
 
 /// What an operation found: nothing wrong, or what.
-type Found = Result<(), String>;
+pub(super) type Found = Result<(), String>;
 
-fn failed(what: &str) -> impl Fn(io::Error) -> String {
+pub(super) fn failed(what: &str) -> impl Fn(io::Error) -> String {
     move |why| format!("{what}: {why}")
 }
 
@@ -35,14 +34,14 @@ enum Actor {
 /// The running test.
 #[derive(Debug)]
 pub struct Test {
-    path: PathBuf,
-    random: Random,
-    model: Model,
-    ways: Ways,
+    pub(super) path: PathBuf,
+    pub(super) random: Random,
+    pub(super) model: Model,
+    pub(super) ways: Ways,
     log: VecDeque<String>,
-    skipped: u64,
+    pub(super) skipped: u64,
     /// Whether the file has a name.
-    named: bool,
+    pub(super) named: bool,
     fill: u8,
 }
 
@@ -103,7 +102,7 @@ impl Test {
         }
     }
 
-    fn note(&mut self, what: String) {
+    pub(super) fn note(&mut self, what: String) {
         if self.log.len() == LOG {
             self.log.pop_front();
         }
@@ -137,7 +136,7 @@ impl Test {
     }
 
     /// Compares bytes with what they have to be.
-    fn same(&self, what: &str, at: usize, found: &[u8]) -> Found {
+    pub(super) fn same(&self, what: &str, at: usize, found: &[u8]) -> Found {
         let expected = &self.model.bytes()[at..at + found.len()];
         match found.iter().zip(expected).position(|(a, b)| a != b) {
             None => Ok(()),
@@ -298,93 +297,8 @@ impl Test {
         renewed.map_err(failed("open or mmap"))
     }
 
-    fn allocate(&mut self) -> Found {
-        let at = self.random.below(SIZE_MAX - PIECE);
-        let length = 1 + self.random.below(PIECE);
-        let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-        let mode = [0, libc::FALLOC_FL_KEEP_SIZE, punch][self.random.below(3)];
-        self.note(format!("allocate {length} at {at}, mode {mode}"));
-        let fd = self.ways.any[0].as_raw_fd() as usize;
-        match memory::allocate(fd, mode as usize, at, length) {
-            Ok(_) if mode == 0 && self.model.size() < at + length => {
-                self.model.truncate(at + length);
-            }
-            Ok(_) if mode == punch => self.model.punch(at, length),
-            Ok(_) => {}
-            Err(why)
-                if [Some(libc::EOPNOTSUPP), Some(libc::ENOSYS)].contains(&why.raw_os_error()) =>
-            {
-                self.skipped += 1;
-            }
-            Err(why) => return Err(format!("fallocate: {why}")),
-        }
-        Ok(())
-    }
-
-    /// Beyond the last page there is nothing to be had.
-    fn beyond(&mut self) -> Found {
-        let first = self.model.size().div_ceil(PAGE) * PAGE;
-        if first >= SIZE_MAX {
-            return Ok(());
-        }
-        let at = first + self.random.below(SIZE_MAX - first);
-        let how = [Touch::Read, Touch::Write][self.random.below(2)];
-        self.note(format!("touches {at} beyond the end ({how:?})"));
-        let signal = memory::touch(self.ways.views[0].address + at, how);
-        match signal.map_err(failed("fork"))? {
-            Some(libc::SIGBUS) => Ok(()),
-            other => Err(format!("a touch beyond the end gives {other:?}")),
-        }
-    }
-
-    fn rename(&mut self) -> Found {
-        if !self.named {
-            return Ok(());
-        }
-        let mut other = self.path.clone().into_os_string();
-        other.push(".other");
-        self.note("renames there and back".into());
-        fs::rename(&self.path, &other).map_err(failed("rename"))?;
-        let found = fs::read(&other).map_err(failed("read all"))?;
-        if found.len() != self.model.size() {
-            return Err(format!("the renamed file has {} bytes", found.len()));
-        }
-        self.same("a read of the renamed file", 0, &found)?;
-        fs::rename(&other, &self.path).map_err(failed("rename"))
-    }
-
-    /// Takes the file's name away; or goes over to a new file with the same bytes.
-    fn unlink(&mut self) -> Found {
-        if self.named {
-            self.note("unlinks".into());
-            self.named = false;
-            return fs::remove_file(&self.path).map_err(failed("unlink"));
-        }
-        self.note("goes on in a new file".into());
-        self.everything()?;
-        fs::write(&self.path, self.model.bytes()).map_err(failed("write all"))?;
-        self.ways = Ways::open(&self.path).map_err(failed("open or mmap"))?;
-        self.model.forget_private();
-        self.named = true;
-        Ok(())
-    }
-
-    fn empty(&mut self) -> Found {
-        if !self.named {
-            return Ok(());
-        }
-        self.note("opens with O_TRUNC".into());
-        let opened = OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .open(&self.path);
-        opened.map_err(failed("open with O_TRUNC"))?;
-        self.model.truncate(0);
-        Ok(())
-    }
-
     /// Looks at all bytes in all ways.
-    fn everything(&mut self) -> Found {
+    pub(super) fn everything(&mut self) -> Found {
         let size = self.model.size();
         self.note(format!("looks at all {size}"));
         let mut bytes = vec![0; size];
