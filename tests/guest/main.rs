@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod boot;
+mod busybox;
 mod checks;
 mod cpu_events;
 mod cpu_models;
@@ -70,6 +71,7 @@ fn tests() -> ExitCode {
         paging::trials(),
         locks::trials(),
         sqlite::trials(),
+        busybox::trials(),
         pointers::trials(),
         idle::trials(),
         gdb::trials(),

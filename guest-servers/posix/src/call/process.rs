@@ -81,5 +81,7 @@ pub fn exit(frame: &mut Frame) -> Result<u64> {
 }
 
 pub fn exit_group(frame: &mut Frame) -> Result<u64> {
+    // Other processes may share the locks of the caller.
+    threads::release_locks();
     process::exit((frame.rdi as u32 & 0xff) << 8)
 }

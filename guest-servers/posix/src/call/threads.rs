@@ -47,13 +47,19 @@ pub fn clone_thread(frame: &Frame) -> Result<u64> {
 
 /// What the program expects of a thread's end: robust locks released, the id cleared, a waiter woken.
 pub fn leave() {
+    release_locks();
     let local = local::get();
-    if local.robust_list != 0 {
-        // A list that cannot be read ends the walk, as on Linux.
-        let _ = release_robust(local.robust_list);
-    }
     if local.clear_tid != 0 && user::write(local.clear_tid, &0u32).is_ok() {
         let _ = thread::futex_wake(local.clear_tid, 1, u32::MAX);
+    }
+}
+
+/// Says of the caller's robust locks that their owner died.
+pub fn release_locks() {
+    let list = local::get().robust_list;
+    if list != 0 {
+        // A list that cannot be read ends the walk, as on Linux.
+        let _ = release_robust(list);
     }
 }
 
