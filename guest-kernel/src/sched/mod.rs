@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`queue`] | the run queue |
 //! | [`entity`] | a thread's parameters, and the priority that follows from them |
+//! | [`turn`] | the end of a slice, and how long others wait for it |
 //! | `cpu` | a CPU's state, and the CPUs' loads |
 //! | `wake` | making threads ready, and where |
 //! | `switch` | who runs next |
@@ -20,6 +21,7 @@
 
 pub mod entity;
 pub mod queue;
+pub mod turn;
 
 #[cfg(target_os = "none")]
 mod cpu;

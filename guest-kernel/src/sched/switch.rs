@@ -4,6 +4,7 @@ use ferrix_abi::error::{Error, Result, encode};
 
 use super::cpu::{CpuSched, local};
 use super::queue::ages;
+use super::turn::end_slice;
 use crate::arch::TrapFrame;
 use crate::arch::cpu::{self, PerCpu};
 use crate::object::core_lock::{lock, try_lock};
@@ -237,16 +238,12 @@ fn yield_unusually() -> Next {
 #[inline(always)]
 pub fn slice_expired(core: &Core, sched: &'static CpuSched, now: u64) {
     sched.slice_end.set(core, 0);
-    sched.queue.age(core);
     let running = current();
-    running.sched.used_slice(core);
-    if sched.queue.above(core) <= running.sched.priority.get(core) {
-        if slice_needed(core, sched, running) {
-            sched.slice_end.set(core, now + SLICE_NS);
-        }
-    } else {
+    if end_slice(core, &sched.queue, &running.sched) {
         sched.slice_over.set(core, running.sched.shares(core));
         cpu::this_cpu().set_need_resched();
+    } else if slice_needed(core, sched, running) {
+        sched.slice_end.set(core, now + SLICE_NS);
     }
 }
 
