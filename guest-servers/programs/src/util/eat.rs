@@ -18,8 +18,10 @@ use crate::sys::process::{self, Fork};
 /// Takes one more of something that it keeps.
 type Bite = Box<dyn FnMut(usize) -> io::Result<()>>;
 
-/// What can be eaten: what a bite is, and how to take it.
-const KINDS: &[(&str, &str, fn() -> io::Result<Bite>)] = &[
+/// What can be eaten: its name, what a bite is, and how to begin.
+type Kind = (&'static str, &'static str, fn() -> io::Result<Bite>);
+
+const KINDS: &[Kind] = &[
     ("heap", "MiB from malloc", heap),
     ("pages", "pages touched", pages),
     ("tables", "pages far apart", tables),
