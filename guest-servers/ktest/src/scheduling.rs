@@ -18,6 +18,10 @@ pub const TESTS: &[Test] = &[
     ("policies", policies),
     ("rights_to_rise", rights_to_rise),
     ("urgent_thread_preempts", urgent_thread_preempts),
+    (
+        "fifo_keeps_its_equals_waiting",
+        fifo_keeps_its_equals_waiting,
+    ),
     ("slices_are_shared", slices_are_shared),
     ("idle_policy_waits", idle_policy_waits),
 ];
@@ -151,6 +155,30 @@ fn urgent_thread_preempts() -> Outcome {
         equal(RAN.load(SeqCst), round)?;
     }
     urgent.join()
+}
+
+/// A SCHED_FIFO thread has no slices: an equal runs when it yields, not before, and a more urgent one at once.
+fn fifo_keeps_its_equals_waiting() -> Outcome {
+    static RAN: AtomicU32 = AtomicU32::new(0);
+    const FIFO: u8 = 95;
+    thread::set_affinity(0, 1)?;
+    thread::set_scheduling(0, Policy::Fifo, FIFO, resource())?;
+    let equal_one = start_thread(|| {
+        RAN.fetch_add(1, SeqCst);
+        Ok(())
+    })?;
+    // Longer than three slices.
+    let end = after_ms(35);
+    while clock::monotonic_ns() < end {
+        equal(RAN.load(SeqCst), 0)?;
+    }
+    // A priority that is changed counts at once, upwards and downwards.
+    thread::set_scheduling(equal_one.tid, Policy::Fifo, FIFO - 1, resource())?;
+    thread::yield_now();
+    equal(RAN.load(SeqCst), 0)?;
+    thread::set_scheduling(equal_one.tid, Policy::Fifo, FIFO + 1, resource())?;
+    equal(RAN.load(SeqCst), 1)?;
+    equal_one.join()
 }
 
 /// Busy threads of one CPU get about the same.
