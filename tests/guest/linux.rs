@@ -24,7 +24,8 @@ const MODULES: [&str; 5] = [
     "virtio-rng",
 ];
 const PROMPT: &str = "linux:/# ";
-const BOOT_TIME: Duration = Duration::from_secs(30);
+/// An emulated computer beside other work has booted Linux in 20 seconds, and not yet in 120.
+const BOOT_TIME: Duration = Duration::from_secs(90);
 const COMMAND_TIME: Duration = Duration::from_secs(20);
 const OPTIONS: &str = "console=ttyS0 quiet tsc=reliable no_timer_check nokaslr cryptomgr.notests \
                        mitigations=off 8250.nr_uarts=1 pci=off audit=0 lsm= panic=-1";
