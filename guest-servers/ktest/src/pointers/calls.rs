@@ -218,4 +218,6 @@ const NO_ADDRESSES: &[Call] = &[
     Call::MemoryLimit,
     Call::MemoryWatch,
     Call::LimitViolated,
+    Call::ObjectQuota,
+    Call::MemoryWait,
 ];
