@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::trial::{except, needs, on_monitor, slow};
+use crate::trial::{except, long, needs, on_monitor};
 use anyhow::{Context, Result, ensure};
 use ferrix_tests::host::{self, Need};
 use ferrix_tests::{Guest, Machine, Wiring};
@@ -62,7 +62,7 @@ pub fn trials() -> Vec<Trial> {
         Machine::Kvm,
         "that KVM emulates kernels and lacks instructions that Linux needs",
     );
-    vec![slow(needs(trial, &[Need::Busybox]))]
+    vec![long(needs(trial, &[Need::Busybox]))]
 }
 
 struct Linux {

@@ -1,7 +1,7 @@
 //! Programs of others that use memory-mapped files and locks as hard as any: sqlite (glibc) and LMDB (musl), unmodified
 //! static binaries of Linux, by their own test programs. On the disk and in memory.
 //!
-//! Each is short here. With `FERRIX_LONG=1` in the environment they run as long as their authors meant.
+//! Each is short here. With `FERRIX_TESTS=long` in the environment they run as long as their authors meant.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::trial::{everywhere, needs};
 use anyhow::{Context, Result, ensure};
 use ferrix_tests::host::{self, Need};
-use ferrix_tests::{Disk, Guest, Options, real};
+use ferrix_tests::{Disk, Guest, Options, extent, real};
 use libtest_mimic::Trial;
 
 /// For a command in the guest: minutes, as a machine under load takes long for what is mostly system calls.
@@ -42,12 +42,12 @@ fn guest_with(kind: &str, names: &[&str], files: &[&str]) -> Result<(Disk, Guest
 
 /// How many, in the short form and in the long one.
 fn short_or(short: usize, long: usize) -> usize {
-    if real::is_long() { long } else { short }
+    if extent::is_long() { long } else { short }
 }
 
 /// What a command prints that must succeed.
 fn succeed(guest: &mut Guest, command: &str) -> Result<String> {
-    let time = if real::is_long() { LONG_TIME } else { TIME };
+    let time = if extent::is_long() { LONG_TIME } else { TIME };
     let output = guest.run_within(&format!("{command}; echo \" status $?\""), time)?;
     match output.trim_end().strip_suffix(" status 0") {
         Some(printed) => Ok(printed.to_string()),
@@ -62,7 +62,7 @@ fn finish(disk: &Disk, guest: Guest) -> Result<()> {
 
 /// sqlite's measure of speed, which hashes all that its queries find: the same as on this machine.
 fn speedtest() -> Result<()> {
-    let size = if real::is_long() { "25" } else { "1" };
+    let size = if extent::is_long() { "25" } else { "1" };
     let (disk, mut guest) = guest_with("sqlite", &["speedtest1"], &[])?;
     let all = [("wal", "/tmp"), ("delete", "/dev/shm")];
     for (journal, place) in &all[..short_or(1, 2)] {
@@ -97,11 +97,11 @@ fn several_processes() -> Result<()> {
     let mut files = vec!["tests/real/processes.test"];
     files.extend(upstream.iter().map(String::as_str));
     let (disk, mut guest) = guest_with("sqlite", &["mptest"], &files)?;
-    let scripts: &[&str] = match real::is_long() {
+    let scripts: &[&str] = match extent::is_long() {
         true => &["multiwrite01.test", "crash01.test"],
         false => &["processes.test"],
     };
-    let journals: &[&str] = match real::is_long() {
+    let journals: &[&str] = match extent::is_long() {
         true => &["WAL", "DELETE", "PERSIST", "TRUNCATE"],
         false => &["WAL"],
     };
@@ -123,14 +123,14 @@ fn several_processes() -> Result<()> {
 
 /// Writers, a reader, and a writer killed in the middle of a transaction: the others go on, and it is undone.
 fn killed_writer() -> Result<()> {
-    let (rows, journals): (_, &[_]) = match real::is_long() {
+    let (rows, journals): (_, &[_]) = match extent::is_long() {
         true => ("25000", &["wal", "delete", "truncate", "persist"]),
         false => ("100", &["wal"]),
     };
     let (disk, mut guest) = guest_with("sqlite", &["sqlite_storm"], &[])?;
     for (number, journal) in journals.iter().enumerate() {
         let place = ["/tmp", "/dev/shm"][number % 2];
-        let writers = if real::is_long() { 4 } else { 2 };
+        let writers = if extent::is_long() { 4 } else { 2 };
         let command = format!(
             "/real/sqlite_storm {place}/storm-{journal}.db {journal} 100000000 {writers} {rows}"
         );
@@ -181,7 +181,7 @@ fn lmdb() -> Result<()> {
     let (disk, mut guest) = guest_with("lmdb", &all, &[])?;
     for place in ["/tmp", "/dev/shm"] {
         for name in &all {
-            if !real::is_long() && !short.contains(&&*format!("{place} {name}")) {
+            if !extent::is_long() && !short.contains(&&*format!("{place} {name}")) {
                 continue;
             }
             let test =

@@ -2,12 +2,9 @@
 //! table of `scripts/test`.
 
 use anyhow::Result;
-use ferrix_tests::Machine;
 use ferrix_tests::host::Need;
+use ferrix_tests::{Machine, extent};
 use libtest_mimic::{Failed, Trial};
-
-/// Set by `scripts/test --quick`: trials that are [`slow`] are left out.
-const QUICK: &str = "FERRIX_QUICK";
 
 /// A test of the kernel, the servers or the programs: it runs on every machine.
 pub fn everywhere(name: &str, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
@@ -52,9 +49,17 @@ pub fn needs(trial: Trial, needs: &[Need]) -> Trial {
 
 /// The trial, which takes so long that `--quick` does without it.
 pub fn slow(trial: Trial) -> Trial {
-    match std::env::var_os(QUICK) {
-        Some(_) => left_out(trial, "slow: left out by --quick"),
-        None => trial,
+    match extent::is_quick() {
+        true => left_out(trial, "slow: left out by --quick"),
+        false => trial,
+    }
+}
+
+/// The trial, which takes so long that only `--long` has it.
+pub fn long(trial: Trial) -> Trial {
+    match extent::is_long() {
+        true => trial,
+        false => left_out(trial, "slow: for --long"),
     }
 }
 

@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 pub mod disk;
+pub mod extent;
 pub mod firecracker;
 pub mod guest;
 pub mod host;

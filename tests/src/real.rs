@@ -1,4 +1,4 @@
-//! Programs of others, which `scripts/real-programs` builds, and whether the long form of a test is wanted.
+//! Programs of others, which `scripts/real-programs` builds.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,14 +7,6 @@ use std::sync::Mutex;
 use anyhow::{Result, ensure};
 
 use crate::host;
-
-/// Set to anything: tests with real programs run them as long as their authors meant them to.
-pub const LONG: &str = "FERRIX_LONG";
-
-/// Whether the long form is wanted.
-pub fn is_long() -> bool {
-    std::env::var_os(LONG).is_some()
-}
 
 /// Why the programs of a kind cannot be built here.
 pub(crate) fn lacking(kind: &str) -> Option<String> {

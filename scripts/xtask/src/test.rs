@@ -23,7 +23,7 @@ use table::Table;
 /// Where the table goes, beside standard output.
 const TABLE: &str = "target/test-table.md";
 
-/// `test [--quick] [--machine NAME]… [--update-docs] [filter and options of the test programs]`.
+/// `test [--quick | --long] [--machine NAME]… [--update-docs] [filter and options of the test programs]`.
 pub fn all(arguments: &[String]) -> Result<ExitCode> {
     let request = Request::parse(arguments)?;
     let mut count = Count::default();

@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn hardware_runs_the_same_program() {
-        let settings = ["FERRIX_QUICK=1".to_string()];
+        let settings = ["FERRIX_TESTS=quick".to_string()];
         let command = Machine::Hardware.command(Path::new("/t/guest"), &settings);
         assert_eq!(command.get_program(), HARDWARE_KVM);
         let arguments: Vec<_> = command.get_args().skip(4).collect();
@@ -157,7 +157,7 @@ mod tests {
             [
                 "env",
                 "FERRIX_MACHINE=hardware",
-                "FERRIX_QUICK=1",
+                "FERRIX_TESTS=quick",
                 "/t/guest"
             ]
         );

@@ -2,7 +2,7 @@
 
 use super::machine::{Machine, VARIABLE};
 use super::output::{Outcome, listed};
-use super::request::Request;
+use super::request::{Extent, Request};
 use super::run::{End, Run};
 use super::table::Column;
 use crate::cargo;
@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Set for `--quick`: `tests/guest/trial.rs`.
-const QUICK: &str = "FERRIX_QUICK";
+/// Names the [`Extent`]: `tests/guest/trial.rs`.
+const EXTENT: &str = "FERRIX_TESTS";
 /// Names the tests that need not run again: `tests/guest/main.rs`.
 const DONE: &str = "FERRIX_DONE";
 /// How often an emulated computer may stop.
@@ -26,7 +26,7 @@ const LIMIT: &str = "2400";
 pub struct Program {
     path: PathBuf,
     arguments: Vec<String>,
-    quick: bool,
+    extent: Extent,
 }
 
 impl Program {
@@ -53,7 +53,7 @@ impl Program {
         Ok(Self {
             path: path.context("cargo does not say where it put the guest tests")?,
             arguments: request.rest.clone(),
-            quick: request.quick,
+            extent: request.extent,
         })
     }
 
@@ -122,7 +122,7 @@ impl Program {
     fn command(&self, machine: Machine, done: &BTreeMap<String, Outcome>) -> Command {
         let names: Vec<&str> = done.keys().map(String::as_str).collect();
         let mut settings = vec![format!("{DONE}={}", names.join(" "))];
-        settings.extend(self.quick.then(|| format!("{QUICK}=1")));
+        settings.push(format!("{EXTENT}={}", self.extent.name()));
         let mut command = Command::new("timeout");
         command.args(["--foreground", "--kill-after", "10", LIMIT]);
         let inner = machine.command(&self.path, &settings);

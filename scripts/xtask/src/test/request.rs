@@ -4,6 +4,28 @@ use super::MACHINES;
 use super::machine::Machine;
 use anyhow::{Context, Result};
 
+/// How much of the trials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Without those marked slow.
+    Quick,
+    /// All but those marked long.
+    Usual,
+    /// All.
+    Long,
+}
+
+impl Extent {
+    /// Its name in `tests/guest/trial.rs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Usual => "usual",
+            Self::Long => "long",
+        }
+    }
+}
+
 /// Which tests, and where.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
@@ -13,8 +35,8 @@ pub struct Request {
     pub machines: Vec<Machine>,
     /// Whether the machines were named: it is a failure then when one is missing.
     pub demanded: bool,
-    /// Whether trials that are marked slow are left out.
-    pub quick: bool,
+    /// Which trials.
+    pub extent: Extent,
     /// Whether the table replaces the one in `docs/kvm.md`.
     pub update_docs: bool,
     /// What goes to the test programs.
@@ -24,12 +46,13 @@ pub struct Request {
 impl Request {
     /// Takes what is ours out of the arguments.
     pub fn parse(arguments: &[String]) -> Result<Self> {
-        let (mut quick, mut update_docs) = (false, false);
+        let (mut extent, mut update_docs) = (Extent::Usual, false);
         let (mut machines, mut rest) = (Vec::new(), Vec::new());
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--quick" => quick = true,
+                "--quick" => extent = Extent::Quick,
+                "--long" => extent = Extent::Long,
                 "--update-docs" => update_docs = true,
                 "--machine" => {
                     let name = arguments.next();
@@ -41,16 +64,16 @@ impl Request {
         }
         let demanded = !machines.is_empty();
         if machines.is_empty() {
-            machines = match quick {
-                true => vec![Machine::Kvm],
-                false => MACHINES.to_vec(),
+            machines = match extent {
+                Extent::Quick => vec![Machine::Kvm],
+                Extent::Usual | Extent::Long => MACHINES.to_vec(),
             };
         }
         Ok(Self {
             with_host: !demanded,
             machines,
             demanded,
-            quick,
+            extent,
             update_docs,
             rest,
         })
@@ -69,14 +92,18 @@ mod tests {
     #[test]
     fn everything_by_default() {
         let request = parse("").unwrap();
-        assert!(request.with_host && !request.quick && !request.demanded);
+        assert!(request.with_host && !request.demanded);
+        assert_eq!(request.extent, Extent::Usual);
+        assert_eq!(request.machines, MACHINES);
+        let request = parse("--long").unwrap();
+        assert_eq!(request.extent, Extent::Long);
         assert_eq!(request.machines, MACHINES);
     }
 
     #[test]
     fn quick_is_the_hosts_kvm() {
         let request = parse("--quick disk:: --exact").unwrap();
-        assert!(request.with_host && request.quick);
+        assert!(request.with_host && request.extent == Extent::Quick);
         assert_eq!(request.machines, [Machine::Kvm]);
         assert_eq!(request.rest, ["disk::", "--exact"]);
     }

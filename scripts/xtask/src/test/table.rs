@@ -39,7 +39,7 @@ impl Outcome {
             Self::Failed => "FAILED",
             Self::NotApplicable(_) => "-",
             Self::Missing(_) => "missing",
-            Self::LeftOut(_) => "slow",
+            Self::LeftOut(_) => "left out",
         }
     }
 
@@ -254,7 +254,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "test                       KVM        QEMU");
         assert_eq!(lines[1], "x::a                       ok         -");
-        assert_eq!(lines[2], "x::b                       FAILED     slow");
+        assert_eq!(lines[2], "x::b                       FAILED     left out");
         assert_eq!(lines[3], "passed / failed / skipped  1 / 1 / 0  0 / 0 / 1");
         assert!(text.contains("QEMU: -: about the monitor: x::a\n"));
         assert!(!text.contains("KVM: "), "nothing to explain there");
