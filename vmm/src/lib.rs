@@ -36,7 +36,10 @@ pub mod kvm;
 pub mod logger;
 pub mod memory;
 pub mod run;
-#[expect(unsafe_code, reason = "the handler of SIGSYS speaks to the kernel itself")]
+#[expect(
+    unsafe_code,
+    reason = "the handler of SIGSYS speaks to the kernel itself"
+)]
 pub mod sandbox;
 pub mod stats;
 pub mod status;

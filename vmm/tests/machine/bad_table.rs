@@ -26,7 +26,13 @@ enum Content {
 use Content::*;
 
 /// A bad start: its name, options, files, status and message.
-type Case = (&'static str, &'static str, &'static [(&'static str, Content)], i32, &'static str);
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, Content)],
+    i32,
+    &'static str,
+);
 
 impl Content {
     fn bytes(&self) -> Vec<u8> {
@@ -55,7 +61,9 @@ fn arguments(options: &str) -> Vec<String> {
         "LONG" => vec!["x".repeat(3000)],
         // More than a single argument can be.
         "LONGER" => vec![format!("--append={}", "x".repeat(100_000)); 7],
-        "DISKS" => (0..18).flat_map(|_| ["--disk".to_owned(), "d".to_owned()]).collect(),
+        "DISKS" => (0..18)
+            .flat_map(|_| ["--disk".to_owned(), "d".to_owned()])
+            .collect(),
         word => vec![word.to_owned()],
     };
     options.split(' ').flat_map(expand).collect()
@@ -64,7 +72,12 @@ fn arguments(options: &str) -> Vec<String> {
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap());
     files
-        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap()))
+        .map(|file| {
+            (
+                file.file_name().into_string().unwrap(),
+                std::fs::read(file.path()).unwrap(),
+            )
+        })
         .collect()
 }
 
