@@ -16,6 +16,8 @@ mod cpu;
 mod devices;
 mod exhaustion;
 mod futexes;
+#[expect(unsafe_code, reason = "calls the kernel with anything")]
+mod fuzz;
 mod handles;
 #[expect(unsafe_code, reason = "memory that goes and moves")]
 mod maps;
@@ -82,6 +84,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("devices", devices::TESTS),
     ("ports", ports::TESTS),
     ("stress", stress::TESTS),
+    ("fuzz", fuzz::TESTS),
     ("exhaustion", exhaustion::TESTS),
 ];
 

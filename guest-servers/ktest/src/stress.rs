@@ -19,15 +19,21 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// xorshift64 (Marsaglia).
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn new(round: u64) -> Random {
-        let seed = options::seed().wrapping_add(round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    /// For a round of a test.
+    pub fn new(round: u64) -> Random {
+        Random::from_seed(options::seed().wrapping_add(round.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+
+    /// The same numbers for the same seed.
+    pub fn from_seed(seed: u64) -> Random {
         Random(seed | 1)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    /// A number below a limit.
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
