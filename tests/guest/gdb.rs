@@ -10,10 +10,10 @@ use ferrix_tests::host::{self, Need};
 use ferrix_tests::{Disk, Guest, Machine, Options, PROMPT, Wiring};
 use libtest_mimic::Trial;
 
-/// The kernel's handler of all native system calls, as the line tables name it.
-const FUNCTION: &str = "dispatch";
-/// What gdb says of a stop there.
-const STOPPED: &str = "dispatch () at guest-kernel/src/syscall/dispatch.rs";
+/// The handler of a native system call that init makes more than once, as the line tables name it.
+const FUNCTION: &str = "session_create";
+/// What gdb says of its frame: the first instructions may be those of what it calls.
+const STOPPED: &str = "session_create () at guest-kernel/src/syscall/port.rs";
 
 pub fn trials() -> Vec<Trial> {
     let breaks = everywhere("gdb::break_inspect_step_detach", break_inspect_step_detach);
@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
     vec![needs(breaks, &[Need::Gdb]), needs(steps, &[Need::Gdb])]
 }
 
-/// At the first calls of a native system call.
+/// At the first sessions that are created.
 fn break_inspect_step_detach() -> Result<()> {
     let breakpoint = format!("break {FUNCTION}");
     let more = [
@@ -43,13 +43,16 @@ fn break_inspect_step_detach() -> Result<()> {
         "delete",
     ];
     session(&more, |text| {
-        let stop = |line: &&str| line.starts_with("Breakpoint 1") && line.contains(STOPPED);
-        let stops = text.lines().filter(stop).count();
+        let stops = text
+            .lines()
+            .filter(|line| line.starts_with("Breakpoint 1, "));
+        let stops = stops.count();
         ensure!(stops == 2, "{stops} stops at {FUNCTION} instead of 2");
         let frames = text.lines().filter(|line| line.starts_with('#'));
         let named =
             frames.filter(|line| line.contains(STOPPED) || line.contains("ferrix_kernel::"));
         ensure!(named.count() >= 2, "the backtrace has no two names");
+        ensure!(text.contains(STOPPED), "no frame of {FUNCTION}");
         ensure!(text.contains("ring 0"), "the registers");
         let (at, then) = (value(text, "at ")?, value(text, "then ")?);
         ensure!(at > 0xffff_8000_0000_0000, "{at:#x} is no kernel address");
