@@ -3,7 +3,7 @@
 //!
 //! `rounds=N` on the command line makes so many times as many children.
 
-use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -24,6 +24,9 @@ const STEP: usize = 97;
 /// Children.
 const CHILDREN: u64 = 4;
 
+/// Writers that run.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
 fn written_by(writer: u64) -> impl Iterator<Item = u64> {
     (writer..PAGES).step_by(STEP)
 }
@@ -35,8 +38,11 @@ fn children_and_writers_keep_apart() -> Outcome {
     let writers = u64::from(system::kernel_info().cpus).clamp(2, 3) - 1;
     let threads = (0..writers).map(|writer| start_thread(move || write(pages, writer, stop)));
     let threads = threads.collect::<Result<Vec<_>, _>>()?;
+    // From here on they only write pages: no child may be a copy of a heap that a starting thread has locked.
+    while STARTED.load(SeqCst) < writers {
+        sleep_ms(1);
+    }
     for _ in 0..CHILDREN * options::rounds() {
-        // The writers hold no lock: they only write pages.
         let children = [
             spawn(|| look_twice(pages, writers))?,
             spawn(|| look_twice(pages, writers))?,
@@ -52,6 +58,7 @@ fn children_and_writers_keep_apart() -> Outcome {
 
 /// Writes pages of its own, and finds what it wrote.
 fn write(pages: Pages, writer: u64, stop: &AtomicBool) -> Outcome {
+    STARTED.fetch_add(1, SeqCst);
     let mut value = 0;
     while !stop.load(SeqCst) {
         value += 1;
