@@ -145,8 +145,10 @@ pub fn idle_loop() -> ! {
         let done = thread::reap(&mut core);
         drop(core);
         if !done {
-            // Interrupts come in between.
+            // Interrupts come in between: not before the instruction after the one that enables them
+            // (SDM volume 2, STI).
             cpu::enable_interrupts();
+            core::hint::spin_loop();
             cpu::disable_interrupts();
             continue;
         }
