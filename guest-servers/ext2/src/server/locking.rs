@@ -1,10 +1,9 @@
 //! Locks on open files.
 
 use super::convert::errno;
-use super::service::{OpenFile, Server};
+use super::service::{OpenFile, Server, mounted};
 use ferrix_locks::service::Description;
-use ferrix_rt::service::{Errno, Outcome, Request};
-use linux_raw_sys::errno::EINVAL;
+use ferrix_rt::service::{Outcome, Request};
 
 impl Server {
     pub(super) fn lock(&mut self, request: &Request) -> Outcome {
@@ -16,8 +15,7 @@ impl Server {
         } = *self.file_of(request)?;
         let (key, mounts) = ((mount, ino), &mut self.mounts);
         let size = || {
-            let mounted = mounts.get_mut(mount).and_then(Option::as_mut);
-            let mounted = mounted.ok_or(EINVAL as Errno)?;
+            let mounted = mounted(mounts, mount)?;
             Ok(mounted.getattr(ino).map_err(errno)?.size)
         };
         let description = Description {

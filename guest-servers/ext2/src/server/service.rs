@@ -63,6 +63,12 @@ pub struct Server {
     timer_armed: bool,
 }
 
+/// As [`Server::mounted`], beside other borrows of the server.
+pub fn mounted(mounts: &mut [Option<Ext2<Disk>>], mount: usize) -> Result<&mut Ext2<Disk>, Errno> {
+    let mounted = mounts.get_mut(mount).and_then(Option::as_mut);
+    mounted.ok_or(EINVAL as Errno)
+}
+
 impl Server {
     /// Nothing mounted.
     pub fn new(port: Handle) -> Server {
@@ -81,10 +87,7 @@ impl Server {
 
     /// A mounted file system.
     pub fn mounted(&mut self, mount: usize) -> Result<&mut Ext2<Disk>, Errno> {
-        self.mounts
-            .get_mut(mount)
-            .and_then(Option::as_mut)
-            .ok_or(EINVAL as Errno)
+        mounted(&mut self.mounts, mount)
     }
 
     /// The mount whose session the request came on.
@@ -106,8 +109,7 @@ impl Server {
 
     /// The mount and the mapped files, for work on both.
     pub fn with_live(&mut self, mount: usize) -> Result<(&mut Ext2<Disk>, &mut Live), Errno> {
-        let mounted = self.mounts.get_mut(mount).and_then(Option::as_mut);
-        Ok((mounted.ok_or(EINVAL as Errno)?, &mut self.live))
+        Ok((mounted(&mut self.mounts, mount)?, &mut self.live))
     }
 
     /// Writes back what programs wrote through mappings of a file.

@@ -3,10 +3,9 @@
 use super::convert::{errno, now};
 use super::disk::Disk;
 use super::live::Live;
-use super::service::{OpenFile, Server};
+use super::service::{OpenFile, Server, mounted};
 use ferrix_ext2::Ext2;
 use ferrix_rt::service::{Errno, Request};
-use linux_raw_sys::errno::EINVAL;
 
 impl Server {
     /// Reads a file straight into the caller's window.
@@ -18,11 +17,7 @@ impl Server {
         length: usize,
     ) -> Result<usize, Errno> {
         let window = self.windows.window(request.caller.pid)?;
-        let mounted = self
-            .mounts
-            .get_mut(file.mount)
-            .and_then(Option::as_mut)
-            .ok_or(EINVAL as Errno)?;
+        let mounted = mounted(&mut self.mounts, file.mount)?;
         let live = &mut self.live;
         window.with(request.words[2], length, |buffer| {
             let read = mounted.read(file.ino, at, buffer).map_err(errno)?;
@@ -40,11 +35,7 @@ impl Server {
         length: usize,
     ) -> Result<usize, Errno> {
         let window = self.windows.window(request.caller.pid)?;
-        let mounted = self
-            .mounts
-            .get_mut(file.mount)
-            .and_then(Option::as_mut)
-            .ok_or(EINVAL as Errno)?;
+        let mounted = mounted(&mut self.mounts, file.mount)?;
         let live = &mut self.live;
         window.with(request.words[2], length, |bytes| {
             write(mounted, live, file, at, bytes)

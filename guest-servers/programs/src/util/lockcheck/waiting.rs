@@ -1,5 +1,6 @@
 //! Waiting for record locks: until they come free, until a signal comes, and not at all where it would never end.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -108,12 +109,7 @@ fn interrupted(path: &str) -> Result<(), Wrong> {
         wait_for(&file, exclusive(0, 10))
     })?;
     same("a signal while waiting", ended, EINTR)?;
-    set(&file, none(0, 0))?;
-    same(
-        "it waits no more",
-        errno_in_child(|| set(&file, exclusive(0, 10)))?,
-        0,
-    )
+    is_free_without_us("it waits no more", &file)
 }
 
 /// Who is killed while waiting does not get it later.
@@ -123,12 +119,14 @@ fn killed(path: &str) -> Result<(), Wrong> {
     let child = start(|| wait_for(&file, exclusive(0, 10)))?;
     process::kill(child, SIGKILL)?;
     same("killed", reap(child)?, Change::Killed(SIGKILL))?;
-    set(&file, none(0, 0))?;
-    same(
-        "it is free",
-        errno_in_child(|| set(&file, exclusive(0, 10)))?,
-        0,
-    )
+    is_free_without_us("it is free", &file)
+}
+
+/// Another process gets the lock once this one has given it back.
+fn is_free_without_us(what: &'static str, file: &File) -> Result<(), Wrong> {
+    set(file, none(0, 0))?;
+    let taken = errno_in_child(|| set(file, exclusive(0, 10)))?;
+    same(what, taken, 0)
 }
 
 /// Two that wait for each other: one of them is told.
