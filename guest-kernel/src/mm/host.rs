@@ -10,9 +10,11 @@ use super::buddy::Content;
 use super::page::{self, Page};
 use super::phys::Frame;
 
-pub use cpus::{cpu_count, cpu_id, invalidate_page, load_root, send_shoot_down};
+pub use cpus::{
+    cpu_count, cpu_id, invalidate_page, load_root, send_shoot_down, without_interrupts,
+};
 #[cfg(test)]
-pub use cpus::{is_interrupted, run_on, set_count, translate};
+pub use cpus::{handle_interrupts, is_interrupted, run_on, set_count, translate};
 
 /// Stands for a pager: counts who uses its object.
 #[derive(Clone, Debug, Default)]

@@ -9,6 +9,14 @@ pub fn send_shoot_down(cpu: usize) {
     crate::arch::apic::send_ipi(cpu, crate::arch::vector::TLB);
 }
 
+/// Does something that no interrupt may come into.
+#[inline]
+pub fn without_interrupts(work: impl FnOnce()) {
+    let state = crate::arch::cpu::interrupts_save_and_disable();
+    work();
+    crate::arch::cpu::interrupts_restore(state);
+}
+
 /// Pages have become few.
 pub fn tell_memory_low() {
     crate::sched::defer_always(crate::sched::Work::Memory);

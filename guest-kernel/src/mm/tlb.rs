@@ -147,10 +147,22 @@ fn flush_local(root: PhysAddr, what: Flush) {
 }
 
 /// Answers a shoot-down that waits for this CPU, if there is one: the interrupt's handler; also
-/// to be called while spinning with interrupts off.
+/// to be called while spinning. Preemption is off.
 pub fn poll() {
-    let bit = 1 << hw::cpu_id();
-    if REQUEST.waiting.load(Acquire) & bit == 0 {
+    if is_awaited() {
+        // The handler must not answer in the midst of this: the request would be another one, unanswered, when
+        // this says that it is answered.
+        hw::without_interrupts(answer);
+    }
+}
+
+/// Whether a shoot-down waits for this CPU.
+fn is_awaited() -> bool {
+    REQUEST.waiting.load(Acquire) & 1 << hw::cpu_id() != 0
+}
+
+fn answer() {
+    if !is_awaited() {
         return;
     }
     let root = PhysAddr(REQUEST.root.load(Relaxed));
@@ -162,7 +174,7 @@ pub fn poll() {
     if active(hw::cpu_id()) == root {
         flush_local(root, what);
     }
-    REQUEST.waiting.fetch_and(!bit, Release);
+    REQUEST.waiting.fetch_and(!(1 << hw::cpu_id()), Release);
 }
 
 #[cfg(test)]

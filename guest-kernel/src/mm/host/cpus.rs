@@ -10,7 +10,14 @@ use crate::mm::phys::PhysAddr;
 static COUNT: AtomicUsize = AtomicUsize::new(1);
 static PENDING: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
+/// What an interrupt does, in tests that have some.
+#[cfg(test)]
+pub type Handler = fn();
+
 std::thread_local! {
+    static MASKED: Cell<bool> = const { Cell::new(false) };
+    #[cfg(test)]
+    static HANDLER: Cell<Option<Handler>> = const { Cell::new(None) };
     static ID: Cell<usize> = const { Cell::new(0) };
     static TRANSLATIONS: RefCell<BTreeMap<u64, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
@@ -47,8 +54,25 @@ pub fn translate(address: u64, walk: impl FnOnce() -> Option<u64>) -> Option<u64
     })
 }
 
+/// From now on an interrupt comes to this CPU before it forgets a translation, unless interrupts are off.
+#[cfg(test)]
+pub fn handle_interrupts(handler: Handler) {
+    HANDLER.set(Some(handler));
+}
+
+/// Does something that no interrupt comes into.
+pub fn without_interrupts(work: impl FnOnce()) {
+    let before = MASKED.replace(true);
+    work();
+    MASKED.set(before);
+}
+
 /// Forgets one translation.
 pub fn invalidate_page(address: u64) {
+    #[cfg(test)]
+    if let Some(handler) = HANDLER.get().filter(|_| !MASKED.get()) {
+        without_interrupts(handler);
+    }
     TRANSLATIONS.with_borrow_mut(|known| known.remove(&address));
 }
 

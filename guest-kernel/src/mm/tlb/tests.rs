@@ -114,3 +114,46 @@ fn nobody_uses_a_page_that_was_taken_away() {
     // Not to those who run something else, nor to the sender.
     assert!(sent > 0 && sent <= (ROUNDS * (CPUS - 1)) as u64, "{sent}");
 }
+
+/// The second page that is flushed below.
+const SECOND: u64 = 1 << 12;
+
+/// The interrupt of the first of two shoot-downs: answers it, and stays away until the second has begun.
+fn answer_and_dawdle() {
+    poll();
+    while REQUEST.start.load(Relaxed) != SECOND || REQUEST.waiting.load(Acquire) == 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_answer_is_not_taken_for_that_to_the_next_request() {
+    let _memory = host::memory();
+    host::set_count(2);
+    let flushed = AtomicBool::new(false);
+    let show = || Some(1);
+    let kept = std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            host::run_on(1);
+            set_active(1, ROOT);
+            host::translate(SECOND, show);
+            host::handle_interrupts(answer_and_dawdle);
+            // As while it spins, with interrupts on.
+            while !flushed.load(Acquire) {
+                poll();
+                std::thread::yield_now();
+            }
+            host::translate(SECOND, || None)
+        });
+        while active(1) != ROOT {
+            std::thread::yield_now();
+        }
+        flush(ROOT, Flush::Pages(0, 1));
+        flush(ROOT, Flush::Pages(SECOND, 1));
+        flushed.store(true, Release);
+        other.join().unwrap()
+    });
+    set_active(1, PhysAddr(0));
+    host::set_count(1);
+    assert_eq!(kept, None, "the second page's translation was not flushed");
+}
