@@ -9,6 +9,9 @@ mod fast;
 #[cfg(target_os = "none")]
 mod operations;
 #[cfg(target_os = "none")]
+pub mod pi;
+pub mod step;
+#[cfg(target_os = "none")]
 pub use fast::{try_wait, try_wake};
 #[cfg(target_os = "none")]
 pub use operations::{key, lock_and_read, requeue, wait, wake, withdraw};

@@ -20,6 +20,7 @@ mod kernel {
         power::milestone(milestone::KERNEL_ENTRY);
         boot::init(start_info);
         arch::init_features(boot::command_line());
+        sched::init_inheritance(boot::command_line());
         boot::init_memory();
         arch::init_interrupts();
         for (base, first_gsi) in boot::io_apics() {

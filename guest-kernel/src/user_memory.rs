@@ -185,7 +185,10 @@ fn programs_pages_are_opened_in_one_place() {
 #[test]
 fn routines_that_fault_have_fixups() {
     for (name, lines) in kernel() {
-        let calls = has(&lines, &["copy_user(", "peek_user("]);
+        let calls = has(
+            &lines,
+            &["copy_user(", "peek_user(", "swap_user(", "touch_user("],
+        );
         assert!(
             !calls || name == "arch/x86_64/uaccess.rs",
             "{name} calls a copy routine by itself"

@@ -19,6 +19,10 @@ pub fn trials() -> Vec<Trial> {
             "kernel::suite_four_cpus",
             suite(tests().cpus(4)),
         )),
+        everywhere(
+            "kernel::inversion_without_inheritance",
+            suite(tests().append("only=inheritance inheritance=off")),
+        ),
         on_qemu(
             "kernel::suite_without_acpi",
             "the monitor's machine always has ACPI",

@@ -40,6 +40,8 @@ pub enum Error {
     TooManyHandles = 24,
     /// EPIPE: the peer is gone.
     BrokenPipe = 32,
+    /// EDEADLK: the wait would never end.
+    Deadlock = 35,
     /// ENOSYS: no such system call.
     NoSystemCall = 38,
     /// ETIMEDOUT: the deadline passed.

@@ -150,6 +150,24 @@ pub struct SystemStats {
     pub idle_ns: u64,
     /// Times that one CPU asked another to forget translations, since boot.
     pub shoot_downs: u64,
+    /// Threads that ran or were ready, averaged over 1, 5 and 15 minutes; in units of 1 / 2048.
+    pub load: [u64; 3],
+}
+
+/// What a CPU has done since boot (`CpuInfo`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct CpuInfo {
+    /// Time in user mode, in nanoseconds.
+    pub user_ns: u64,
+    /// Time in long system calls and faults.
+    pub system_ns: u64,
+    /// Time without a thread to run.
+    pub idle_ns: u64,
+    /// Context switches.
+    pub switches: u64,
+    /// Threads that run or are ready there.
+    pub runnable: u64,
 }
 
 /// One class of the kernel's slab allocator (`SlabInfo`).

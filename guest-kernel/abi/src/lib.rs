@@ -47,6 +47,7 @@ pub mod number;
 pub mod process;
 pub mod sched;
 pub mod signal;
+pub mod thread;
 pub mod vm;
 
 pub use error::Error;

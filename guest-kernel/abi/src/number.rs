@@ -149,7 +149,7 @@ pub enum Call {
     Yield = 63,
     /// (tid or 0, policy, priority, resource or 0) → 0.
     SchedSet = 64,
-    /// (tid or 0) → policy << 8 | base priority.
+    /// (tid or 0) → effective priority << 16 | policy << 8 | base priority.
     SchedGet = 65,
     /// (tid or 0, mask) → 0; bit n = CPU n.
     SetAffinity = 66,
@@ -186,6 +186,27 @@ pub enum Call {
     FutexWake = 89,
     /// (address, wake, requeue, address2, expected: u32 | 1 << 32 to compare | [flags](crate::futex)) → woken + requeued.
     FutexRequeue = 90,
+    /// (address, deadline, [flags](crate::futex)) → 0: the word names the caller as owner
+    /// ([layout](crate::futex::TID_MASK)). While it waits the owner has at least its priority. `Deadlock` if the owner is the caller or
+    /// waits for it; `NoSuchProcess` if there is no such thread; `WouldBlock` with [`TRY`](crate::futex::TRY).
+    FutexLockPi = 91,
+    /// (address, [flags](crate::futex)) → 0: the word names the most urgent waiter as owner, or nobody.
+    /// `NotPermitted` unless the caller is the owner.
+    FutexUnlockPi = 95,
+    /// (address, expected: u32, deadline, [flags](crate::futex), address2) → 0 as owner of the second word, to which
+    /// `FutexRequeuePi` has moved the wait; `WouldBlock` if the first word differs.
+    FutexWaitRequeuePi = 96,
+    /// (address, expected: u32, most to move, [flags](crate::futex), address2) → how many waiters became owner of the
+    /// second word (at most one) or wait for it now.
+    FutexRequeuePi = 97,
+
+    /// (pid or 0, previous tid, *mut [`ThreadInfo`](crate::thread::ThreadInfo)) → tid: the thread of the process with the
+    /// smallest tid above `previous`; `NotFound` beyond the last.
+    ThreadNext = 98,
+    /// (tid or 0, first 8 bytes, last 8 bytes) → 0. The name of a thread of the caller's process.
+    ThreadName = 99,
+    /// (CPU, *mut [`CpuInfo`](crate::info::CpuInfo)) → 0; `NotFound` beyond the last.
+    CpuInfo = 106,
 
     /// (deadline) → 0 when it passed; `Interrupted`.
     SleepUntil = 92,

@@ -26,6 +26,11 @@ pub fn checks(command_line: &str, name: &str) -> bool {
     values(command_line, "check").any(|value| value == name)
 }
 
+/// Whether `inheritance=off` says that nobody works at the priority of who waits for it.
+pub fn inherits(command_line: &str) -> bool {
+    values(command_line, "inheritance").last() != Some("off")
+}
+
 /// The virtio-mmio devices that a command line announces, in its order: words
 /// `virtio_mmio.device=SIZE@BASE:GSI`, with Linux's suffixes K, M and G. Malformed ones are passed over.
 pub fn virtio_devices(command_line: &str) -> impl Iterator<Item = VirtioDevice> {

@@ -19,7 +19,7 @@ pub struct Endpoint<T: 'static, E: 'static> {
     /// The last one is the first to get something: its cache is warm.
     receivers: Stack<T, InQueue>,
     events: List<E, InEvents>,
-    /// Who waited as receiver last: whom the senders that queue are waiting for.
+    /// Who waited or received last: whom the senders that queue are waiting for.
     server: CoreCell<Option<&'static T>>,
 }
 
@@ -112,7 +112,13 @@ impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
         self.senders.after(core, Some(sender))
     }
 
-    /// The thread that waited as receiver last.
+    /// A thread has received something, or is the only one that ever does.
+    #[inline(always)]
+    pub fn set_server(&self, core: &Core, server: &'static T) {
+        self.server.set(core, Some(server));
+    }
+
+    /// The thread that waited as receiver, or received, last.
     pub fn server(&self, core: &Core) -> Option<&'static T> {
         self.server.get(core)
     }

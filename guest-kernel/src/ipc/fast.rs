@@ -88,6 +88,7 @@ fn call(
     caller.badge.set(&core, badge);
     caller.endpoint.set(&core, Some(endpoint));
     caller.server.set(&core, Some(receiver.process()));
+    caller.callee.set(&core, Some(receiver));
     caller.state.set(&core, State::Reply);
     let sender = caller.sender.get(&core) | badge as u64;
     let to = receiver.frame(&mut core);
@@ -124,7 +125,7 @@ fn reply_receive(
     let usual = place.rights.contains(Rights::RECEIVE)
         && caller.work.get(&core) | replier.work.get(&core) == 0
         && port.endpoint.has_no_arrival(&core)
-        && !replier.sched.borrows(&core);
+        && !replier.inheritance.has_donors(&core);
     if !awaits || !usual || !is_next(&core, cpu, caller) {
         return None;
     }

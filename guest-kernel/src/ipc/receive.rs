@@ -52,7 +52,7 @@ pub fn receive(frame: &mut TrapFrame) -> Next {
         Err(error) => return Next::error(frame, error),
     };
     caller.process().serves.store(true, Relaxed);
-    sched::return_loan(&core, caller);
+    sched::return_loans(&core, caller);
     let only = frame.rsi as u32;
     if take_arrival(&mut core, caller, endpoint, only) {
         return Next::Caller;

@@ -68,7 +68,7 @@ pub fn reply(frame: &mut TrapFrame) -> Next {
     let replier = current();
     match answer(&mut core, replier, frame) {
         Ok(caller) => {
-            sched::return_loan(&core, replier);
+            sched::return_loans(&core, replier);
             sched::wake(&core, caller);
             Next::result(frame, Ok(0))
         }
@@ -94,7 +94,7 @@ fn reply_receive_ordinarily(frame: &mut TrapFrame) -> Next {
         Ok(caller) => caller,
         Err(error) => return Next::error(frame, error),
     };
-    sched::return_loan(&core, replier);
+    sched::return_loans(&core, replier);
     if take_arrival(&mut core, replier, endpoint, 0) {
         sched::wake(&core, caller);
         return Next::Caller;

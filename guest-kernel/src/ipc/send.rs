@@ -117,13 +117,14 @@ pub(super) fn hand_call(
     let token = caller.token.get(core) + (1 << 32);
     caller.token.set(core, token);
     caller.server.set(core, Some(server));
+    caller.callee.set(core, Some(receiver));
+    endpoint.set_server(core, receiver);
     caller.endpoint.set(core, Some(endpoint));
     caller.state.set(core, State::Reply);
     let sender = caller.sender.get(core) | caller.badge.get(core) as u64;
     let kind = Kind::CALL.0 as u64 | content(caller.tag.get(core)) << 8;
     fill(core, receiver, kind, sender, words, token);
-    let priority = caller.sched.priority.get(core);
-    sched::lend(core, receiver, priority);
+    sched::lend(core, caller, receiver);
 }
 
 /// The part of a tag that the receiver sees.
@@ -195,34 +196,13 @@ fn queue(
     caller.calls.set(&core, reply == Reply::Awaited);
     caller.endpoint.set(&core, Some(to.endpoint));
     to.endpoint.add_sender(&core, caller);
-    lend_along(&core, to.endpoint, caller.sched.priority.get(&core));
+    if let Some(server) = to.endpoint.server(&core) {
+        sched::lend(&core, caller, server);
+    }
     if tag.0 & Tag::TIMEOUT != 0 {
         thread::bound(&core, caller, caller.utcb_deadline(&core));
     }
     sched::block(core, caller, State::Send)
-}
-
-/// Most servers in a chain, each waiting for the next, that get a waiting sender's priority.
-const CHAIN_MAX: usize = 8;
-
-/// Who is to receive at the endpoint is busy: works at the priority of the sender that waits, and so
-/// does whoever that is waiting for.
-fn lend_along(core: &Core, mut endpoint: &'static Endpoint, priority: u8) {
-    for _ in 0..CHAIN_MAX {
-        let Some(server) = endpoint.server(core) else {
-            return;
-        };
-        let state = server.state.get(core);
-        if matches!(state, State::Free | State::Dead) || server.sched.priority.get(core) >= priority
-        {
-            return;
-        }
-        sched::lend(core, server, priority);
-        match server.endpoint.get(core) {
-            Some(next) if matches!(state, State::Send | State::Reply) => endpoint = next,
-            _ => return,
-        }
-    }
 }
 
 /// `Send`.

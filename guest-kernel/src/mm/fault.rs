@@ -15,10 +15,8 @@ use super::uaccess;
 use crate::arch::TrapFrame;
 use crate::exception::{FaultKind, fault_signal};
 use crate::ipc::{PageAnswer, wait_for_page};
-use crate::object::core_lock::lock;
 use crate::process::with_current_space;
-use crate::thread::{current, is_killed};
-use crate::time;
+use crate::thread::is_killed;
 
 /// Bits of the error code that the processor pushes.
 pub mod code {
@@ -110,13 +108,7 @@ fn persist(
     if !may_come || uaccess::is_peek(frame.rip) {
         return Err(first);
     }
-    let start = time::cycles();
-    let result = wait_and_retry(first, address, access);
-    if !frame.is_user() {
-        // The kernel did not work meanwhile, though its call goes on.
-        current().waited(&lock(), time::cycles().wrapping_sub(start));
-    }
-    result
+    wait_and_retry(first, address, access)
 }
 
 fn wait_and_retry(first: FaultError, address: u64, access: Access) -> Result<(), FaultError> {

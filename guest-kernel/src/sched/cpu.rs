@@ -2,10 +2,14 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use ferrix_abi::info::CpuInfo;
+
+use super::averages::Averages;
 use super::queue::RunQueue;
 use crate::arch::cpu;
 use crate::object::{Core, CoreCell};
 use crate::thread::Thread;
+use crate::time;
 use crate::timer::Owner;
 use crate::timer::queue::DeadlineQueue;
 
@@ -28,6 +32,8 @@ pub struct CpuSched {
     pub since: CoreCell<u64>,
     /// When this CPU last looked at the loads.
     pub balanced: CoreCell<u64>,
+    /// Cycles in long system calls and faults here.
+    pub system_cycles: CoreCell<u64>,
     /// Switches here.
     pub switches: CoreCell<u64>,
     /// Work that an interrupt left for when no lock is held: see [`defer`](super::defer).
@@ -48,6 +54,7 @@ impl CpuSched {
             slice_over: CoreCell::new(false),
             since: CoreCell::new(0),
             balanced: CoreCell::new(0),
+            system_cycles: CoreCell::new(0),
             switches: CoreCell::new(0),
             deferred: AtomicU32::new(0),
             deferred_gsis: [const { AtomicU32::new(0) }; 2],
@@ -107,12 +114,49 @@ pub fn switches(core: &Core) -> u64 {
 
 /// Idle time of all CPUs, in nanoseconds.
 pub fn idle_nanoseconds(core: &Core) -> u64 {
-    let cycles = (0..cpu::cpu_count()).map(|id| {
-        let sched = &cpu::cpu(id).sched;
-        let idles = super::running_on(core, id).is_some_and(Thread::is_idle);
-        let now = if idles { crate::time::cycles() } else { 0 };
-        let ran = sched.idle.get(core).map_or(0, |idle| idle.cycles.get(core));
-        ran + now.saturating_sub(sched.since.get(core))
-    });
+    let cycles = (0..cpu::cpu_count()).map(|id| idle_cycles(core, id));
     crate::time::cycles_to_ns(cycles.sum())
+}
+
+/// Cycles that a CPU had no thread to run.
+fn idle_cycles(core: &Core, id: usize) -> u64 {
+    let idle = cpu::cpu(id).sched.idle.get(core);
+    idle.map_or(0, |idle| idle.cycles_now(core))
+}
+
+/// What a CPU has done. Its times add up to the time since boot.
+pub fn cpu_info(core: &Core, id: usize) -> CpuInfo {
+    let sched = &cpu::cpu(id).sched;
+    let idle_ns = time::cycles_to_ns(idle_cycles(core, id));
+    let busy_ns = time::now_ns().saturating_sub(idle_ns);
+    let system_ns = time::cycles_to_ns(sched.system_cycles.get(core)).min(busy_ns);
+    CpuInfo {
+        user_ns: busy_ns - system_ns,
+        system_ns,
+        idle_ns,
+        switches: sched.switches.get(core),
+        runnable: load(core, id).into(),
+    }
+}
+
+/// Samples of the load, and their averages.
+static AVERAGES: CoreCell<Averages> = CoreCell::new(Averages::new());
+
+/// Takes a sample of the load, if one is due.
+pub fn sample_load(core: &Core, now: u64) {
+    let mut averages = AVERAGES.get(core);
+    if averages.is_due(now) {
+        let cpus = cpu::cpu_count();
+        let waiting: u32 = (0..cpus)
+            .map(|id| cpu::cpu(id).sched.queue.length(core))
+            .sum();
+        averages.sample(now, cpus as u64, idle_nanoseconds(core), waiting.into());
+        AVERAGES.set(core, averages);
+    }
+}
+
+/// The load averaged over 1, 5 and 15 minutes.
+pub fn load_averages(core: &Core) -> [u64; 3] {
+    sample_load(core, time::now_ns());
+    AVERAGES.get(core).values()
 }

@@ -63,7 +63,7 @@ pub struct Entity {
     pub affinity: CoreCell<u32>,
     parameters: CoreCell<Parameters>,
     boost: CoreCell<i8>,
-    /// What callers lend, or 0.
+    /// What those lend who wait for it, or 0.
     lent: CoreCell<u8>,
 }
 
@@ -129,28 +129,24 @@ impl Entity {
         self.update(core);
     }
 
-    /// A caller lends its priority. The thread is in no run queue.
-    pub fn borrow(&self, core: &Core, priority: u8) {
-        if priority > self.lent.get(core) {
-            self.lent.set(core, priority);
-            self.update(core);
-        }
+    /// What those lend who wait for it; 0: nothing.
+    pub fn lent(&self, core: &Core) -> u8 {
+        self.lent.get(core)
     }
 
-    /// Whether a caller's priority is lent.
-    #[inline(always)]
-    pub fn borrows(&self, core: &Core) -> bool {
-        self.lent.get(core) != 0
-    }
-
-    /// Gives back what callers lent. The thread is in no run queue.
-    pub fn give_back(&self, core: &Core) {
-        self.lent.set(core, 0);
+    /// Those who wait for it lend this much. The thread is in no run queue.
+    pub fn set_lent(&self, core: &Core, priority: u8) {
+        self.lent.set(core, priority);
         self.update(core);
     }
 
+    /// The priority that it would have if nobody lent it any.
+    pub fn own(&self, core: &Core) -> u8 {
+        self.parameters.get(core).boosted(self.boost.get(core))
+    }
+
     fn update(&self, core: &Core) {
-        let own = self.parameters.get(core).boosted(self.boost.get(core));
+        let own = self.own(core);
         self.priority.set(core, own.max(self.lent.get(core)));
     }
 
@@ -197,11 +193,11 @@ mod tests {
         let core = lock();
         let entity = Entity::new();
         entity.start(&core, Parameters::new(Policy::Other, 66).unwrap(), 1);
-        entity.borrow(&core, 24);
+        entity.set_lent(&core, 24);
         assert_eq!(entity.priority.get(&core), 66);
-        entity.borrow(&core, 90);
+        entity.set_lent(&core, 90);
         assert_eq!(entity.priority.get(&core), 90);
-        entity.give_back(&core);
+        entity.set_lent(&core, 0);
         assert_eq!(entity.priority.get(&core), 66);
     }
 

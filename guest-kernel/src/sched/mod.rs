@@ -4,7 +4,10 @@
 //! |---|---|
 //! | [`queue`] | the run queue |
 //! | [`entity`] | a thread's parameters, and the priority that follows from them |
+//! | [`inherit`] | who waits lends its priority to whom it waits for |
+//! | `loans` | for what threads wait so |
 //! | [`turn`] | the end of a slice, and how long others wait for it |
+//! | [`averages`] | the load averages |
 //! | `cpu` | a CPU's state, and the CPUs' loads |
 //! | `wake` | making threads ready, and where |
 //! | `switch` | who runs next |
@@ -19,7 +22,9 @@
 //! *Slices* are timed only while another thread waits for this one's turn; a CPU whose queue is empty
 //! takes no tick. With no thread to run it halts.
 
+pub mod averages;
 pub mod entity;
+pub mod inherit;
 pub mod queue;
 pub mod turn;
 
@@ -28,6 +33,8 @@ mod cpu;
 #[cfg(target_os = "none")]
 mod entries;
 #[cfg(target_os = "none")]
+mod loans;
+#[cfg(target_os = "none")]
 mod switch;
 #[cfg(target_os = "none")]
 mod wake;
@@ -35,15 +42,19 @@ mod wake;
 pub use entity::{Entity, Parameters};
 
 #[cfg(target_os = "none")]
-pub use cpu::{CpuSched, idle_nanoseconds, local, refresh_hint, switches};
+pub use cpu::{
+    CpuSched, cpu_info, idle_nanoseconds, load_averages, local, refresh_hint, sample_load, switches,
+};
 #[cfg(target_os = "none")]
 pub use entries::{
     Work, defer, defer_always, idle_loop, preempt, reschedule_ipi, user_return_work,
 };
+#[cfg(target_os = "none")]
+pub use loans::{init_inheritance, lend, return_loans};
 #[cfg(target_os = "none")]
 pub use switch::{
     Next, block, block_inside, hand_over, is_timed, next, only_next, resume, running_on,
     slice_expired, yield_current,
 };
 #[cfg(target_os = "none")]
-pub use wake::{dequeue, lend, notify_running, place, requeue, return_loan, wake, wake_all};
+pub use wake::{dequeue, notify_running, place, requeue, wake, wake_all};

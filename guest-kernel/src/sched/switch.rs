@@ -146,6 +146,7 @@ fn change(core: &Core, cpu: &PerCpu, previous: &Thread, thread: &'static Thread)
         .cycles
         .set(core, previous.cycles.get(core).wrapping_add(ran));
     sched.switches.set(core, sched.switches.get(core) + 1);
+    previous.switches.set(core, previous.switches.get(core) + 1);
     thread.state.set(core, State::Running);
 }
 
@@ -265,6 +266,9 @@ pub(super) fn preempting(core: &Core) -> Option<&'static Thread> {
         return None;
     }
     running.state.set(core, State::Ready);
+    running
+        .preemptions
+        .set(core, running.preemptions.get(core) + 1);
     if leaves || over {
         super::wake::place_preempted(core, running, priority);
     } else {

@@ -114,25 +114,6 @@ pub fn requeue(core: &Core, thread: &'static Thread, change: impl FnOnce()) {
     }
 }
 
-/// A server takes over the priority of whom it serves, if that is higher.
-#[inline(always)]
-pub fn lend(core: &Core, server: &'static Thread, priority: u8) {
-    if priority > server.sched.priority.get(core) {
-        requeue(core, server, || server.sched.borrow(core, priority));
-    }
-}
-
-/// The server has replied, or receives anew: its own priority counts again.
-#[inline(always)]
-pub fn return_loan(core: &Core, server: &'static Thread) {
-    if server.sched.borrows(core) {
-        server.sched.give_back(core);
-        if server.state.get(core) == State::Running {
-            cpu::this_cpu().set_need_resched();
-        }
-    }
-}
-
 /// Makes the CPU on which a thread runs look at its work soon.
 pub fn notify_running(core: &Core, thread: &Thread) {
     let id = thread.sched.cpu.get(core) as usize;

@@ -31,6 +31,7 @@ pub fn collect(core: &Core) -> SystemStats {
         forks: process::forks(core),
         idle_ns: sched::idle_nanoseconds(core),
         shoot_downs: mm::tlb::shoot_downs(),
+        load: sched::load_averages(core),
     }
 }
 

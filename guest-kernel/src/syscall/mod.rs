@@ -9,6 +9,7 @@
 mod dispatch;
 mod handle;
 mod identity;
+mod inspect;
 mod limit;
 mod machine;
 mod memory;
@@ -33,6 +34,7 @@ use crate::arch::TrapFrame;
 use crate::arch::cpu;
 use crate::mm::uaccess::UserSlice;
 use crate::object::core_lock::lock;
+use crate::sched::local;
 use crate::thread::current;
 
 use arrayvec::ArrayVec;
@@ -40,14 +42,16 @@ use arrayvec::ArrayVec;
 /// Runs `f` with interrupts on: for work on memory. The core lock is not held. The time counts as
 /// the kernel's.
 pub fn unlocked<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    let start = crate::time::cycles();
+    let start = current().cycles_now(&lock());
     cpu::enable_interrupts();
     let result = f();
     cpu::disable_interrupts();
-    let spent = crate::time::cycles().wrapping_sub(start);
     let core = lock();
-    let cycles = &current().system_cycles;
-    cycles.set(&core, cycles.get(&core).wrapping_add(spent));
+    // While another thread had the CPU this one did not work.
+    let spent = current().cycles_now(&core).wrapping_sub(start);
+    for cycles in [&current().system_cycles, &local().system_cycles] {
+        cycles.set(&core, cycles.get(&core).wrapping_add(spent));
+    }
     result
 }
 

@@ -124,6 +124,7 @@ pub fn exec_commit(frame: &mut TrapFrame) -> Next {
     let (caller, process) = (current(), current_process());
     process.set_arguments(&mut core, &arguments);
     process.executed.set(&core, true);
+    caller.name.set(&core, [0; 2]);
     end_others(&mut core, process);
     let mut dispositions = process.signals.dispositions.get(&core);
     dispositions.reset_caught();

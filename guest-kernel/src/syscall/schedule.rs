@@ -9,7 +9,7 @@ use crate::arch::cpu as arch_cpu;
 use crate::object::Core;
 use crate::object::core_lock::lock;
 use crate::process::{self, by_pid};
-use crate::sched::{self, Next, Parameters};
+use crate::sched::{self, Next, Parameters, inherit};
 use crate::thread::{Thread, by_tid, current, current_process};
 use crate::time;
 
@@ -49,6 +49,7 @@ fn change(core: &Core, tid: u64, policy: u64, priority: u64, resource: Handle) -
         current_process().check_resource(core, resource, Rights::PROCESS)?;
     }
     sched::requeue(core, thread, || thread.sched.set_parameters(core, new));
+    inherit::changed(core, thread);
     Ok(())
 }
 
@@ -61,7 +62,8 @@ pub fn get(frame: &mut TrapFrame) -> Next {
     let core = lock();
     let result = named(&core, frame.rdi).map(|thread| {
         let parameters = thread.sched.parameters(&core);
-        (u8::from(parameters.policy) as u64) << 8 | parameters.base as u64
+        let effective = thread.sched.priority.get(&core) as u64;
+        effective << 16 | (u8::from(parameters.policy) as u64) << 8 | parameters.base as u64
     });
     Next::result(frame, result)
 }

@@ -127,3 +127,26 @@ fn requeue_waiters(
     let most = |count: u64| count.min(u32::MAX as u64) as u32;
     Ok(futex::requeue(&mut core, from, to, most(wake), most(requeue)) as u64)
 }
+
+/// `FutexLockPi`.
+pub fn futex_lock_pi(frame: &mut TrapFrame) -> Next {
+    let [address, deadline, how, ..] = frame.arguments();
+    futex::pi::lock_pi(frame, address, deadline, how)
+}
+
+/// `FutexUnlockPi`.
+pub fn futex_unlock_pi(frame: &mut TrapFrame) -> Next {
+    let [address, how, ..] = frame.arguments();
+    Next::result(frame, futex::pi::unlock_pi(address, how))
+}
+
+/// `FutexWaitRequeuePi`.
+pub fn futex_wait_requeue_pi(frame: &mut TrapFrame) -> Next {
+    futex::pi::wait_requeue_pi(frame)
+}
+
+/// `FutexRequeuePi`.
+pub fn futex_requeue_pi(frame: &mut TrapFrame) -> Next {
+    let result = futex::pi::requeue_pi(frame);
+    Next::result(frame, result)
+}

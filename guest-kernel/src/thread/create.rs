@@ -104,8 +104,10 @@ fn reset(core: &mut Core, thread: &'static Thread, process: &'static Process, ti
         .token
         .set(core, tid as u64 | thread.token.get(core) & !0xffff_ffff);
     thread.endpoint.set(core, None);
+    thread.own.set_server(core, thread);
     thread.timed_out.set(core, false);
     thread.futex.set(core, Key::NONE);
+    thread.inherits_from.set(core, 0);
     thread.polls.set(core, None);
     thread.saved_mask.set(core, None);
     thread.awaited.set(core, 0);
@@ -113,6 +115,9 @@ fn reset(core: &mut Core, thread: &'static Thread, process: &'static Process, ti
     thread.clear_address.set(core, 0);
     thread.cycles.set(core, 0);
     thread.system_cycles.set(core, 0);
+    thread.switches.set(core, 0);
+    thread.preemptions.set(core, 0);
+    thread.name.set(core, [0; 2]);
 }
 
 /// The child's copy of the calling thread, which returns 0 from the same system call.

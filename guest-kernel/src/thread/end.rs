@@ -11,8 +11,8 @@ use crate::object::core_lock::lock;
 use crate::object::list::List;
 use crate::object::{Core, CoreCell};
 use crate::process;
-use crate::sched;
 use crate::sched::queue::InQueue;
+use crate::sched::{self, inherit};
 use crate::time;
 
 /// Threads that have ended. Their stacks are not in use any more: the switch away from them
@@ -102,6 +102,8 @@ fn leave(core: &mut Core, thread: &'static Thread) {
     LIVE.decrement(core);
     TIDS.release(core, thread.tid.get(core));
     ipc::thread_ended(core, thread);
+    futex::pi::owner_ended(core, thread);
+    inherit::ended(core, thread);
 }
 
 /// Undoes `create` for a thread that never became ready.

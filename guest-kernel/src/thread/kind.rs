@@ -17,8 +17,9 @@ use crate::object::list::{Linked, Links};
 use crate::object::pool::{Pool, Pooled};
 use crate::object::{Core, CoreCell, CoreRef};
 use crate::process::Process;
-use crate::sched::Entity;
+use crate::sched::inherit::{InDonors, Inheritance};
 use crate::sched::queue::{InQueue, QueuePlace, Runnable};
+use crate::sched::{Entity, inherit};
 use crate::signal::queue::SignalQueue;
 use crate::timer::Timer;
 
@@ -43,6 +44,10 @@ pub mod work {
     pub const TIMED: u32 = 16;
     /// The server has been asked to end its call.
     pub const CANCELLED: u32 = 32;
+    /// It lends its priority to whom it waits for.
+    pub const LENDS: u32 = 128;
+    /// What the end of any wait undoes.
+    pub const OF_WAIT: u32 = TIMED | LENDS;
     /// The personality has been told of a signal, and has not taken it yet: waits are interrupted.
     pub const TOLD: u32 = 64;
 }
@@ -72,6 +77,10 @@ pub struct Thread {
     pub sched: Entity,
     /// Its place in a run queue or a queue of waiters.
     pub queue: QueuePlace<Thread>,
+    /// Who lends it priority, and to whom it lends its own.
+    pub inheritance: Inheritance<Thread>,
+    /// While it waits for a reply: the thread that received its call.
+    pub callee: CoreCell<Option<&'static Thread>>,
     /// The endpoint at which it sends or receives, or at which its call was received.
     pub endpoint: CoreCell<Option<&'static Endpoint>>,
     /// While sending: the badge that its message carries.
@@ -103,6 +112,10 @@ pub struct Thread {
     pub futex: CoreCell<Key>,
     /// And with which bits.
     pub futex_bits: CoreCell<u32>,
+    /// While it waits to be moved to a futex that inherits priorities: that one.
+    pub futex_target: CoreCell<Key>,
+    /// The dead owner of the futex that it is to take over, or 0.
+    pub inherits_from: CoreCell<u32>,
     /// Its nodes at sessions while it polls.
     pub polls: CoreCell<Option<&'static PollNode>>,
     /// Signals that it does not take now.
@@ -119,6 +132,12 @@ pub struct Thread {
     pub cycles: CoreCell<u64>,
     /// Of these, cycles in long system calls and faults.
     pub system_cycles: CoreCell<u64>,
+    /// Times that another thread got its CPU.
+    pub switches: CoreCell<u64>,
+    /// Of these, times that it would have gone on.
+    pub preemptions: CoreCell<u64>,
+    /// Its name: 16 bytes.
+    pub name: CoreCell<[u64; 2]>,
     pub(super) free: CoreCell<Option<&'static Thread>>,
 }
 
@@ -146,6 +165,8 @@ impl Pooled for Thread {
             token: CoreCell::new(0),
             sched: Entity::new(),
             queue: QueuePlace::new(),
+            inheritance: Inheritance::new(),
+            callee: CoreCell::new(None),
             endpoint: CoreCell::new(None),
             badge: CoreCell::new(0),
             session: CoreCell::new(None),
@@ -163,6 +184,8 @@ impl Pooled for Thread {
             timer: Timer::new(),
             futex: CoreCell::new(Key::NONE),
             futex_bits: CoreCell::new(0),
+            futex_target: CoreCell::new(Key::NONE),
+            inherits_from: CoreCell::new(0),
             polls: CoreCell::new(None),
             mask: CoreCell::new(0),
             saved_mask: CoreCell::new(None),
@@ -171,6 +194,9 @@ impl Pooled for Thread {
             clear_address: CoreCell::new(0),
             cycles: CoreCell::new(0),
             system_cycles: CoreCell::new(0),
+            switches: CoreCell::new(0),
+            preemptions: CoreCell::new(0),
+            name: CoreCell::new([0; 2]),
             free: CoreCell::new(None),
         }
     }
@@ -187,6 +213,12 @@ impl Runnable for Thread {
     #[inline(always)]
     fn place(&self) -> &CoreCell<u8> {
         &self.queue.place
+    }
+}
+
+impl Linked<InDonors> for Thread {
+    fn links(&self) -> &Links<Thread> {
+        &self.inheritance.links
     }
 }
 
@@ -210,13 +242,21 @@ impl Thread {
         }
     }
 
-    /// It waits no longer: no deadline bounds it.
+    /// It waits no longer: no deadline bounds it, and nobody works for it.
     #[inline(always)]
     pub fn disarm(&'static self, core: &Core) {
+        if self.work.get(core) & work::OF_WAIT != 0 {
+            self.end_wait(core);
+        }
+    }
+
+    #[cold]
+    fn end_wait(&'static self, core: &Core) {
         if self.work.get(core) & work::TIMED != 0 {
             self.timer.cancel(core);
-            self.clear_work(core, work::TIMED);
         }
+        inherit::withdraw(core, self);
+        self.clear_work(core, work::OF_WAIT);
     }
 
     /// Its call has ended: the server need not be asked to end it.
@@ -237,12 +277,6 @@ impl Thread {
         } else {
             self.work.set(core, self.work.get(core) | work::PINNED);
         }
-    }
-
-    /// It waited for so many cycles in the middle of a system call, which counts as the kernel's work.
-    pub fn waited(&self, core: &Core, cycles: u64) {
-        let spent = self.system_cycles.get(core);
-        self.system_cycles.set(core, spent.wrapping_sub(cycles));
     }
 
     /// The work is done.

@@ -5,6 +5,8 @@
 //! returning to user mode. Calls whose result goes to user memory ([`State::repeats`]) are
 //! repeated when the wait ends: the frame's RIP points to the `SYSCALL` again.
 
+use ferrix_abi::thread::Activity;
+
 #[cfg(target_os = "none")]
 #[expect(
     unsafe_code,
@@ -55,6 +57,8 @@ pub enum State {
     Reply,
     /// In a futex queue.
     Futex,
+    /// In a queue for a futex that inherits priorities, or to be moved to one.
+    FutexPi,
     /// Until a deadline.
     Sleep,
     /// For readiness of sessions.
@@ -74,6 +78,28 @@ pub enum State {
 }
 
 impl State {
+    /// As others see it.
+    pub const fn activity(self) -> Activity {
+        match self {
+            State::Running => Activity::Running,
+            State::Ready => Activity::Ready,
+            State::Stopped => Activity::Stopped,
+            State::Send => Activity::Send,
+            State::Receive => Activity::Receive,
+            State::Reply => Activity::Reply,
+            State::Futex => Activity::Futex,
+            State::FutexPi => Activity::FutexPi,
+            State::Sleep => Activity::Sleep,
+            State::Poll => Activity::Poll,
+            State::Child => Activity::Child,
+            State::Suspend => Activity::Suspend,
+            State::SigWait => Activity::SigWait,
+            State::Page => Activity::Page,
+            State::Memory => Activity::Memory,
+            State::Free | State::Dead => Activity::Dead,
+        }
+    }
+
     /// Whether it waits for something.
     pub fn is_blocked(self) -> bool {
         self as u8 >= State::Send as u8 && self != State::Dead
@@ -81,6 +107,9 @@ impl State {
 
     /// Whether the call is made again when the wait ends, because its result goes to user memory.
     pub fn repeats(self) -> bool {
-        matches!(self, State::Poll | State::Child | State::SigWait)
+        matches!(
+            self,
+            State::Poll | State::Child | State::SigWait | State::FutexPi
+        )
     }
 }

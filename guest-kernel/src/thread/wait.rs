@@ -74,6 +74,7 @@ pub fn unblock(core: &mut Core, thread: &'static Thread) {
         State::Send | State::Receive => ipc::withdraw(core, thread),
         State::Reply => ipc::forget_call(core, thread),
         State::Futex => futex::withdraw(core, thread),
+        State::FutexPi => futex::pi::withdraw(core, thread),
         State::Poll => ipc::end_poll(core, thread),
         State::Page => ipc::end_page_wait(core, thread),
         State::Memory => oom::withdraw(core, thread),

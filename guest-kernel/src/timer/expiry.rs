@@ -69,6 +69,7 @@ pub fn expired(core: &mut Core) {
     if now.saturating_sub(sched.balanced.get(core)) >= REFRESH_NS {
         sched.balanced.set(core, now);
         sched::refresh_hint(core);
+        sched::sample_load(core, now);
     }
     let next = sched.timers.earliest(core).unwrap_or(u64::MAX);
     let end = sched.slice_end.get(core);

@@ -19,6 +19,7 @@ mod futexes;
 #[expect(unsafe_code, reason = "calls the kernel with anything")]
 mod fuzz;
 mod handles;
+mod inheritance;
 #[expect(unsafe_code, reason = "memory that goes and moves")]
 mod maps;
 #[expect(unsafe_code, reason = "memory that moves")]
@@ -78,6 +79,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("futexes", futexes::TESTS),
     ("time", time::TESTS),
     ("scheduling", scheduling::TESTS),
+    ("inheritance", inheritance::TESTS),
     ("pointers", pointers::TESTS),
     ("cpu", cpu::TESTS),
     ("traps", traps::TESTS),

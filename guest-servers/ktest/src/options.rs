@@ -24,6 +24,11 @@ pub fn without() -> impl Iterator<Item = &'static str> {
         .flat_map(|list| list.split(','))
 }
 
+/// Whether threads inherit the priorities of those who wait for them.
+pub fn inherits() -> bool {
+    value("inheritance") != Some("off")
+}
+
 /// Where the random numbers of the stress tests start.
 pub fn seed() -> u64 {
     number("seed", 0x5eed)

@@ -76,7 +76,7 @@ fn must_be_canonical(address: u64) {
 }
 
 fn resolve(frame: &mut Frame, why: Errno, action: &Action) {
-    if why == Errno::RESTART && action.has(SA_RESTART) {
+    if why == Errno::RESTART_ALWAYS || why == Errno::RESTART && action.has(SA_RESTART) {
         frame.restart();
     } else {
         frame.rax = Errno::EINTR.to_rax();

@@ -10,21 +10,25 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
-use ferrix_abi::info::{SlabInfo, SystemStats};
+use ferrix_abi::info::{CpuInfo, SlabInfo, SystemStats};
 use ferrix_abi::ipc::WaitItem;
 use ferrix_abi::layout::USER_TOP;
 use ferrix_abi::limit::{Limit, LimitInfo};
 use ferrix_abi::process::{Identity, MemoryInfo, Personality, ProcessInfo, WaitResult};
 use ferrix_abi::signal::SignalInfo;
+use ferrix_abi::thread::ThreadInfo;
 use ferrix_abi::vm::Region;
 
 use crate::object::Core;
 
 // `copy_user(to, from, count) -> 0`, or what the fault's handler left in RAX. A `rep` instruction that faults can be
 // continued or given up at any element. `peek_user(from) -> the 32-bit value`, or -1 after a fault.
+// `swap_user(word, expected, new) -> the 32-bit value before`, or -1; `touch_user(word)` as `copy_user`.
 global_asm!(
     ".global copy_user, copy_user_end, copy_user_fixup",
     ".global peek_user, peek_user_end, peek_user_fixup",
+    ".global swap_user, swap_user_end, swap_user_fixup",
+    ".global touch_user, touch_user_end, touch_user_fixup",
     "copy_user:",
     "mov rcx, rdx",
     "shr rcx, 3",
@@ -44,6 +48,22 @@ global_asm!(
     "peek_user_fixup:",
     "mov rax, -1",
     "ret",
+    "swap_user:",
+    "mov eax, esi",
+    "lock cmpxchg [rdi], edx",
+    "mov eax, eax",
+    "ret",
+    "swap_user_end:",
+    "swap_user_fixup:",
+    "mov rax, -1",
+    "ret",
+    "touch_user:",
+    "lock or dword ptr [rdi], 0",
+    "xor eax, eax",
+    "ret",
+    "touch_user_end:",
+    "touch_user_fixup:",
+    "ret",
 );
 
 unsafe extern "C" {
@@ -53,6 +73,12 @@ unsafe extern "C" {
     fn peek_user();
     fn peek_user_end();
     fn peek_user_fixup();
+    fn swap_user(word: u64, expected: u32, new: u32) -> u64;
+    fn swap_user_end();
+    fn swap_user_fixup();
+    fn touch_user(word: u64) -> u64;
+    fn touch_user_end();
+    fn touch_user_fixup();
 }
 
 /// Whether supervisor access to user pages is trapped unless announced (CR4.SMAP).
@@ -65,18 +91,25 @@ pub fn set_smap() {
 
 /// Where a kernel-mode fault at `rip` continues if it cannot be resolved; `None`: a kernel bug.
 pub fn fixup(rip: u64) -> Option<u64> {
-    if is_peek(rip) {
-        return Some(peek_user_fixup as *const () as u64);
-    }
-    let routine = copy_user as *const () as u64..copy_user_end as *const () as u64;
-    routine
-        .contains(&rip)
-        .then_some(copy_user_fixup as *const () as u64)
+    let place = match rip {
+        _ if lies(rip, peek_user as *const (), peek_user_end) => peek_user_fixup,
+        _ if lies(rip, swap_user as *const (), swap_user_end) => swap_user_fixup,
+        _ if lies(rip, touch_user as *const (), touch_user_end) => touch_user_fixup,
+        _ if lies(rip, copy_user as *const (), copy_user_end) => copy_user_fixup,
+        _ => return None,
+    };
+    Some(place as *const () as u64)
 }
 
 /// Whether the kernel-mode fault at `rip` must not wait: the core lock is held there.
 pub fn is_peek(rip: u64) -> bool {
-    (peek_user as *const () as u64..peek_user_end as *const () as u64).contains(&rip)
+    lies(rip, peek_user as *const (), peek_user_end)
+        || lies(rip, swap_user as *const (), swap_user_end)
+}
+
+/// Whether an instruction is a routine's.
+fn lies(rip: u64, routine: *const (), end: unsafe extern "C" fn()) -> bool {
+    (routine as u64..end as *const () as u64).contains(&rip)
 }
 
 /// Runs `f`, which accesses user memory.
@@ -170,7 +203,9 @@ plain!(
     WaitResult,
     SignalInfo,
     SlabInfo,
-    SystemStats
+    SystemStats,
+    CpuInfo,
+    ThreadInfo
 );
 
 /// The user address of a `T`.
@@ -231,6 +266,26 @@ impl UserPtr<u32> {
             value
         });
         u32::try_from(value).ok()
+    }
+
+    /// Makes the value `new` if it is `expected`, while the core lock is held; what it was. Nothing if that is not
+    /// possible without waiting for its page, or at all: then [`touch`](Self::touch) without the lock tells, or waits.
+    pub fn swap(&self, _: &Core, expected: u32, new: u32) -> Option<u32> {
+        check(self.address, size_of::<u32>()).ok()?;
+        // SAFETY: it lies below `USER_TOP`; faults are fixed up.
+        let before = with_user_access(|| unsafe { swap_user(self.address, expected, new) });
+        u32::try_from(before).ok()
+    }
+
+    /// Makes its page present and writable; the value stays as it is.
+    pub fn touch(&self) -> Result<()> {
+        check(self.address, size_of::<u32>())?;
+        // SAFETY: it lies below `USER_TOP`; faults are fixed up.
+        match with_user_access(|| unsafe { touch_user(self.address) }) {
+            0 => Ok(()),
+            NO_MEMORY => Err(Error::NoMemory),
+            _ => Err(Error::Fault),
+        }
     }
 }
 

@@ -144,7 +144,14 @@ pub fn rows(call: Call) -> Option<&'static [Row]> {
         }
         Call::LimitSet | Call::LimitInfo | Call::SlabInfo => data::of_limits(call),
         Call::SigTake | Call::SigWait | Call::SigSend => data::of_signals(call),
-        Call::FutexWait | Call::FutexWake | Call::FutexRequeue => data::of_futexes(call),
+        Call::FutexWait
+        | Call::FutexWake
+        | Call::FutexRequeue
+        | Call::FutexLockPi
+        | Call::FutexUnlockPi
+        | Call::FutexWaitRequeuePi
+        | Call::FutexRequeuePi => data::of_futexes(call),
+        Call::ThreadNext | Call::CpuInfo => data::of_threads(call),
         Call::ThreadCreate | Call::SetFsBase => ranges::of_threads(call),
         Call::VmMap
         | Call::VmUnmap
@@ -201,6 +208,7 @@ const NO_ADDRESSES: &[Call] = &[
     Call::GetAffinity,
     Call::GetCpu,
     Call::CpuTime,
+    Call::ThreadName,
     Call::SigAction,
     Call::SigMask,
     Call::SigPending,

@@ -1,7 +1,7 @@
 //! `futex`.
 
 use crate::user;
-use ferrix_abi::futex::PRIVATE;
+use ferrix_abi::futex::{PRIVATE, TRY};
 use ferrix_abi::ipc::FOREVER;
 use ferrix_abi::layout::SYSTEM_BASE;
 use ferrix_posix::time::{deadline, from_realtime, from_timespec};
@@ -40,8 +40,41 @@ pub fn futex(frame: &mut Frame) -> Result<u64> {
         linux::FUTEX_CMP_REQUEUE => {
             requeue([word, second], value, fourth, Some(last as u32), operation)
         }
-        _ => Err(Errno::ENOSYS),
+        _ => inheriting(frame, operation as u32 & !flags),
     }
+}
+
+/// The operations of futexes that inherit priorities.
+fn inheriting(frame: &Frame, command: u32) -> Result<u64> {
+    let [word, operation, value, fourth, second, last] = frame.args();
+    let realtime = operation as u32 & linux::FUTEX_CLOCK_REALTIME != 0;
+    let flags = with_flags(0, operation);
+    let done = match command {
+        linux::FUTEX_LOCK_PI => thread::futex_lock_pi(word, absolute(fourth, true)?, flags),
+        linux::FUTEX_LOCK_PI2 => thread::futex_lock_pi(word, absolute(fourth, realtime)?, flags),
+        linux::FUTEX_TRYLOCK_PI => thread::futex_lock_pi(word, FOREVER, flags | TRY),
+        linux::FUTEX_UNLOCK_PI => thread::futex_unlock_pi(word, flags),
+        linux::FUTEX_WAIT_REQUEUE_PI => {
+            word_address(second)?;
+            let until = absolute(fourth, realtime)?;
+            thread::futex_wait_requeue_pi(word, value as u32, until, flags, second)
+        }
+        linux::FUTEX_CMP_REQUEUE_PI if value as u32 == 1 => {
+            word_address(second)?;
+            let most = u64::from(fourth as u32);
+            return Ok(thread::futex_requeue_pi(
+                word,
+                last as u32,
+                most,
+                flags,
+                second,
+            )?);
+        }
+        linux::FUTEX_CMP_REQUEUE_PI => return Err(Errno::EINVAL),
+        _ => return Err(Errno::ENOSYS),
+    };
+    done.map(|()| 0)
+        .map_err(|error| Errno::from(error).unstoppable())
 }
 
 /// Futex words are aligned and the program's own.

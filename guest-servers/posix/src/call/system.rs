@@ -9,7 +9,7 @@ use ferrix_posix::time::SECOND;
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_proto::control;
 use ferrix_rt::clock::monotonic_ns;
-use ferrix_rt::sys::system;
+use ferrix_rt::sys::{system, thread};
 use linux_raw_sys::general as linux;
 use linux_raw_sys::prctl::{PR_GET_DUMPABLE, PR_GET_NAME, PR_SET_NAME};
 use linux_raw_sys::system::new_utsname;
@@ -61,6 +61,7 @@ pub fn prctl(frame: &mut Frame) -> Result<u64> {
         PR_SET_NAME => {
             let name = thread_name(argument)?;
             local::update(|local| local.name = name);
+            thread::set_name(0, name)?;
             Ok(0)
         }
         PR_GET_NAME => user::write(argument, &local::get().name).map(|()| 0),

@@ -8,7 +8,7 @@ use ferrix_rt::sys::{thread, utcb};
 use linux_raw_sys::general::{
     ARCH_SET_FS, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS,
     CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VM, FUTEX_OWNER_DIED, FUTEX_TID_MASK,
-    FUTEX_WAITERS, robust_list, robust_list_head,
+    FUTEX_WAITERS, robust_list_head,
 };
 
 /// What threads of one process share.
@@ -65,29 +65,32 @@ pub fn release_locks() {
 
 fn release_robust(head_at: u64) -> Result<()> {
     let head: robust_list_head = user::read(head_at)?;
-    let (mut entry, pending) = (entry_of(head.list.next), entry_of(head.list_op_pending));
+    let lock = |entry: u64| (address(entry).wrapping_add_signed(head.futex_offset), entry);
+    let (mut entry, pending) = (head.list.next as u64, head.list_op_pending as u64);
     for _ in 0..ROBUST_MAX {
-        if entry == head_at {
+        if address(entry) == head_at {
             break;
         }
-        let next: u64 = user::read(entry)?;
-        if entry != pending {
-            owner_died(entry.wrapping_add_signed(head.futex_offset))?;
+        let next: u64 = user::read(address(entry))?;
+        if address(entry) != address(pending) {
+            owner_died(lock(entry))?;
         }
-        entry = next & !PRIORITY_INHERITED;
+        entry = next;
     }
-    match pending {
+    match address(pending) {
         0 => Ok(()),
-        pending => owner_died(pending.wrapping_add_signed(head.futex_offset)),
+        _ => owner_died(lock(pending)),
     }
 }
 
 /// Address of an entry.
-fn entry_of(place: *mut robust_list) -> u64 {
-    place as u64 & !PRIORITY_INHERITED
+fn address(entry: u64) -> u64 {
+    entry & !PRIORITY_INHERITED
 }
 
-fn owner_died(word: u64) -> Result<()> {
+/// A lock's word says so, and a waiter is woken. Who waits for one that inherits priorities gets it from the kernel, when the
+/// thread has ended.
+fn owner_died((word, entry): (u64, u64)) -> Result<()> {
     if !word.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
@@ -95,7 +98,7 @@ fn owner_died(word: u64) -> Result<()> {
     while value & FUTEX_TID_MASK == utcb::tid() {
         let before = user::exchange(word, value, value & FUTEX_WAITERS | FUTEX_OWNER_DIED)?;
         if before == value {
-            if value & FUTEX_WAITERS != 0 {
+            if value & FUTEX_WAITERS != 0 && entry & PRIORITY_INHERITED == 0 {
                 thread::futex_wake(word, 1, u32::MAX)?;
             }
             break;

@@ -1,4 +1,4 @@
-//! Linux's error numbers, and the two that stay inside: "interrupted, to be decided how to go on".
+//! Linux's error numbers, and those that stay inside: "interrupted, to be decided how to go on".
 
 use linux_raw_sys::errno as linux;
 
@@ -26,7 +26,10 @@ impl Errno {
     /// Interrupted: the call is made again only if no handler ran (Linux's `ERESTARTNOHAND`).
     pub const RESTART_UNLESS_HANDLED: Errno = Errno(514);
 
-    /// Whether this is one of the two that no program may see.
+    /// Interrupted: the call is made again in any case (Linux's `ERESTARTNOINTR`).
+    pub const RESTART_ALWAYS: Errno = Errno(513);
+
+    /// Whether this is one of those that no program may see.
     pub const fn is_restart(self) -> bool {
         self.0 >= 512
     }
@@ -35,6 +38,15 @@ impl Errno {
     pub const fn restartable(self) -> Errno {
         if self.0 == Self::EINTR.0 {
             Self::RESTART
+        } else {
+            self
+        }
+    }
+
+    /// For calls that nothing but their end ends: `EINTR` becomes [`RESTART_ALWAYS`](Self::RESTART_ALWAYS).
+    pub const fn unstoppable(self) -> Errno {
+        if self.0 == Self::EINTR.0 {
+            Self::RESTART_ALWAYS
         } else {
             self
         }

@@ -5,7 +5,7 @@ use super::raw::{call6, call6_pair, plain};
 use ferrix_abi::Call;
 use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
-use ferrix_abi::info::{BootInfo, KernelInfo, SlabInfo, SystemStats};
+use ferrix_abi::info::{BootInfo, CpuInfo, KernelInfo, SlabInfo, SystemStats};
 use ferrix_abi::layout::{BOOT_INFO, KERNEL_INFO};
 
 /// Does nothing: the cost of a system call.
@@ -110,6 +110,19 @@ pub fn slab_info(index: u64) -> Result<SlabInfo> {
     let mut info = SlabInfo::default();
     // SAFETY: the kernel writes one `SlabInfo`.
     unsafe { call6(Call::SlabInfo, [index, &raw mut info as u64, 0, 0, 0, 0]) }?;
+    Ok(info)
+}
+
+/// What a CPU has done; `NotFound` beyond the last.
+pub fn cpu_info(cpu: u32) -> Result<CpuInfo> {
+    let mut info = CpuInfo::default();
+    // SAFETY: the kernel writes one `CpuInfo`.
+    unsafe {
+        call6(
+            Call::CpuInfo,
+            [cpu.into(), &raw mut info as u64, 0, 0, 0, 0],
+        )
+    }?;
     Ok(info)
 }
 

@@ -5,6 +5,7 @@ use ferrix_abi::Call;
 use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::sched::Policy;
+use ferrix_abi::thread::{NAME_SIZE, ThreadInfo};
 
 /// Starts a thread; RDI = `argument`.
 ///
@@ -52,6 +53,11 @@ pub fn scheduling(tid: u32) -> Result<(u8, u8)> {
     plain(Call::SchedGet, [tid.into()]).map(|value| ((value >> 8) as u8, value as u8))
 }
 
+/// The priority that counts now: with what sleeping, using up slices and those who wait for it add.
+pub fn effective_priority(tid: u32) -> Result<u8> {
+    plain(Call::SchedGet, [tid.into()]).map(|value| (value >> 16) as u8)
+}
+
 /// Sets the CPUs a thread may run on.
 pub fn set_affinity(tid: u32, mask: u64) -> Result<()> {
     plain(Call::SetAffinity, [tid.into(), mask]).map(drop)
@@ -71,6 +77,25 @@ pub fn cpu() -> Result<u32> {
 pub fn cpu_time(id: u32, which: u32) -> Result<(u64, u64)> {
     // SAFETY: numbers only.
     unsafe { call6_pair(Call::CpuTime, [id.into(), which.into(), 0, 0, 0, 0]) }
+}
+
+/// The thread of a process with the smallest tid above `previous`.
+pub fn next(pid: u32, previous: u32) -> Result<ThreadInfo> {
+    let mut info = ThreadInfo::default();
+    let args = [pid.into(), previous.into(), &raw mut info as u64, 0, 0, 0];
+    // SAFETY: the kernel writes one `ThreadInfo`.
+    unsafe { call6(Call::ThreadNext, args) }?;
+    Ok(info)
+}
+
+/// Names a thread of this process.
+pub fn set_name(tid: u32, name: [u8; NAME_SIZE]) -> Result<()> {
+    let words = u128::from_le_bytes(name);
+    plain(
+        Call::ThreadName,
+        [tid.into(), words as u64, (words >> 64) as u64],
+    )
+    .map(drop)
 }
 
 /// Waits on a word.
@@ -117,6 +142,36 @@ pub fn futex_requeue_with(
     plain(
         Call::FutexRequeue,
         [from, wake, requeue, to, compare | flags],
+    )
+}
+
+/// Locks a word that inherits priorities; flags as in [`ferrix_abi::futex`].
+pub fn futex_lock_pi(address: u64, deadline: u64, flags: u64) -> Result<()> {
+    plain(Call::FutexLockPi, [address, deadline, flags]).map(drop)
+}
+
+/// Unlocks it.
+pub fn futex_unlock_pi(address: u64, flags: u64) -> Result<()> {
+    plain(Call::FutexUnlockPi, [address, flags]).map(drop)
+}
+
+/// Waits on a word until moved to another, which inherits priorities, and is the caller's then.
+pub fn futex_wait_requeue_pi(
+    address: u64,
+    expected: u32,
+    deadline: u64,
+    flags: u64,
+    to: u64,
+) -> Result<()> {
+    let args = [address, expected.into(), deadline, flags, to];
+    plain(Call::FutexWaitRequeuePi, args).map(drop)
+}
+
+/// Moves waiters to a word that inherits priorities; the first one gets it if it is free.
+pub fn futex_requeue_pi(from: u64, expected: u32, most: u64, flags: u64, to: u64) -> Result<u64> {
+    plain(
+        Call::FutexRequeuePi,
+        [from, expected.into(), most, flags, to],
     )
 }
 

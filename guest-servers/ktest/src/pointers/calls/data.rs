@@ -1,7 +1,8 @@
 //! Structures and bytes that a call reads or writes, and words that it waits on.
 
 use ferrix_abi::Call;
-use ferrix_abi::info::{SlabInfo, SystemStats};
+use ferrix_abi::futex::PRIVATE;
+use ferrix_abi::info::{CpuInfo, SlabInfo, SystemStats};
 use ferrix_abi::ipc::WaitItem;
 use ferrix_abi::layout::{PAGE_SIZE, SERVER_BASE};
 use ferrix_abi::limit::{Limit, LimitInfo, Resource};
@@ -10,6 +11,7 @@ use ferrix_abi::process::{ProcessInfo, WaitFor, WaitResult, wait};
 use ferrix_abi::sched::NORMAL_DEFAULT;
 use ferrix_abi::signal::number::SIGUSR1;
 use ferrix_abi::signal::{Disposition, MaskHow, SignalInfo};
+use ferrix_abi::thread::ThreadInfo;
 use ferrix_abi::vm::Region;
 use ferrix_rt::sys::signal;
 
@@ -238,6 +240,27 @@ pub fn of_futexes(call: Call) -> &'static [Row] {
     match call {
         Call::FutexWait => const { &[row("word", Use::Word, |_, p| [p, 0, 0, 1, 0, 0])] },
         Call::FutexWake => const { &[row("word", Use::Key, |_, p| [p, 1, 1, 0, 0, 0])] },
+        Call::FutexLockPi => const { &[row("word", Use::Word, |_, p| [p, 0, PRIVATE, 0, 0, 0])] },
+        Call::FutexUnlockPi => const { &[row("word", Use::Word, |_, p| [p, PRIVATE, 0, 0, 0, 0])] },
+        Call::FutexWaitRequeuePi => {
+            const {
+                &[row("word", Use::Word, |g, p| {
+                    [p, 0, 0, PRIVATE, g.pages.address, 0]
+                })]
+            }
+        }
+        Call::FutexRequeuePi => {
+            const {
+                &[
+                    row("word", Use::Word, |g, p| {
+                        [p, 0, 1, PRIVATE, g.pages.address, 0]
+                    }),
+                    row("other word", Use::Word, |g, p| {
+                        [g.pages.address, 0, 1, PRIVATE, p, 0]
+                    }),
+                ]
+            }
+        }
         _ => {
             const {
                 &[
@@ -251,6 +274,26 @@ pub fn of_futexes(call: Call) -> &'static [Row] {
                         [g.pages.address, 1, 1, p, 0, 0]
                     }),
                 ]
+            }
+        }
+    }
+}
+
+/// Their rows.
+pub fn of_threads(call: Call) -> &'static [Row] {
+    match call {
+        Call::ThreadNext => {
+            const {
+                &[row("info", Use::Write(size::<ThreadInfo>()), |_, p| {
+                    [0, 0, p, 0, 0, 0]
+                })]
+            }
+        }
+        _ => {
+            const {
+                &[row("info", Use::Write(size::<CpuInfo>()), |_, p| {
+                    [0, p, 0, 0, 0, 0]
+                })]
             }
         }
     }
