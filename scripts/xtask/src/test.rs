@@ -1,6 +1,7 @@
 //! Runs every test: the host's own, then the guest tests on every machine that there is. Closes with the table
-//! test × machine and one line that counts.
+//! test × machine, what failed and why, and one line that counts.
 
+mod failures;
 mod machine;
 mod output;
 mod program;
@@ -10,6 +11,7 @@ mod table;
 
 use crate::cargo;
 use anyhow::{Context, Result};
+use failures::Failures;
 use machine::Machine;
 use output::Count;
 use program::Program;
@@ -27,17 +29,18 @@ const TABLE: &str = "target/test-table.md";
 pub fn all(arguments: &[String]) -> Result<ExitCode> {
     let request = Request::parse(arguments)?;
     let mut count = Count::default();
+    let mut failures = Failures::default();
     if request.with_host {
-        count.add(host(&request)?);
+        count.add(host(&request, &mut failures)?);
     }
-    let table = guests(&request)?;
+    let table = guests(&request, &mut failures)?;
     count.add(table.count());
     fs::write(TABLE, table.markdown()).context(TABLE)?;
     if request.update_docs {
         table::into_document(&table, Path::new("docs/kvm.md"))?;
     }
     println!("\n{}", table.text());
-    println!("{count}");
+    println!("{failures}{count}");
     Ok(match count.is_success() {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(1),
@@ -45,7 +48,7 @@ pub fn all(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// All but the guest tests.
-fn host(request: &Request) -> Result<Count> {
+fn host(request: &Request, failures: &mut Failures) -> Result<Count> {
     let mut command = cargo();
     command
         .args(["test", "--no-fail-fast", "--"])
@@ -56,11 +59,14 @@ fn host(request: &Request) -> Result<Count> {
         .spawn()
         .context("running cargo test")?;
     let mut count = Count::default();
+    let mut said = Failures::default();
     for line in BufReader::new(child.stdout.take().context("cargo's output")?).lines() {
         let line = line?;
         println!("{line}");
         count.add(Count::of_summary(&line));
+        said.line(&line);
     }
+    failures.add(said.at("host"));
     // A program that does not compile, or that dies, has no closing line of its own.
     if !child.wait()?.success() && count.failed == 0 {
         count.failed = 1;
@@ -69,7 +75,7 @@ fn host(request: &Request) -> Result<Count> {
 }
 
 /// One column a machine.
-fn guests(request: &Request) -> Result<Table> {
+fn guests(request: &Request, failures: &mut Failures) -> Result<Table> {
     let program = Program::build(request)?;
     let mut table = Table::new(program.names()?);
     for &machine in &request.machines {
@@ -82,7 +88,7 @@ fn guests(request: &Request) -> Result<Table> {
             }
             None => {
                 println!("\n{}: {title}", machine.name());
-                program.run(machine)?
+                program.run(machine, failures)?
             }
         };
         table.push(title, column);

@@ -1,5 +1,6 @@
 //! The guest tests' program, and its runs.
 
+use super::failures::Failures;
 use super::machine::{Machine, VARIABLE};
 use super::output::{Outcome, listed};
 use super::request::{Extent, Request};
@@ -94,13 +95,14 @@ impl Program {
 
     /// Runs it there, and shows its lines as they come. What an emulated computer that stopped left undone runs in
     /// another one.
-    pub fn run(&self, machine: Machine) -> Result<Column> {
+    pub fn run(&self, machine: Machine, failures: &mut Failures) -> Result<Column> {
         let begin = Instant::now();
         let (mut outcomes, mut notes) = (BTreeMap::new(), Vec::new());
         let broken = loop {
             let run = Run::start(self.command(machine, &outcomes), machine)?.finish()?;
             let failed = run.outcomes.values().any(|one| *one == Outcome::Failed);
             outcomes.extend(run.outcomes);
+            failures.add(run.failures.at(machine.name()));
             match run.end {
                 End::Status(status) if status.success() || failed => break None,
                 End::Status(status) => break Some(format!("the run itself: {status}")),

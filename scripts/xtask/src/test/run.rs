@@ -1,5 +1,6 @@
 //! One run of the test program: its lines as they come, and whether its machine still lives.
 
+use super::failures::Failures;
 use super::machine::{HEARTBEAT, Machine};
 use super::output::{Outcome, Reader};
 use anyhow::{Context, Result};
@@ -22,6 +23,7 @@ pub struct Run {
 /// What came of it.
 pub struct Outcomes {
     pub outcomes: BTreeMap<String, Outcome>,
+    pub failures: Failures,
     pub end: End,
 }
 
@@ -68,6 +70,7 @@ impl Run {
     pub fn finish(mut self) -> Result<Outcomes> {
         let mut outcomes = BTreeMap::new();
         let mut reader = Reader::default();
+        let mut failures = Failures::default();
         let mut since = Instant::now();
         loop {
             let line = match self.next() {
@@ -77,13 +80,18 @@ impl Run {
                     let test = reader.open_test().unwrap_or("its start").to_string();
                     self.stop()?;
                     let end = End::Stopped(test);
-                    return Ok(Outcomes { outcomes, end });
+                    return Ok(Outcomes {
+                        outcomes,
+                        failures,
+                        end,
+                    });
                 }
             };
             let Some(line) = without_heartbeat(&line) else {
                 continue;
             };
             let name = self.machine.name();
+            failures.line(line);
             match reader.line(line) {
                 Some((test, outcome)) => {
                     let seconds = since.elapsed().as_secs_f32();
@@ -95,7 +103,11 @@ impl Run {
             }
         }
         let end = End::Status(self.child.wait()?);
-        Ok(Outcomes { outcomes, end })
+        Ok(Outcomes {
+            outcomes,
+            failures,
+            end,
+        })
     }
 
     fn next(&self) -> Result<String, RecvTimeoutError> {

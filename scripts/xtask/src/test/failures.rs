@@ -1,0 +1,109 @@
+//! What tests said when they failed: test programs print it once all have run, far above the end of a long log.
+
+use std::fmt;
+
+/// Lines of one failure that are shown again: the last ones name the cause.
+const TAIL: usize = 25;
+
+/// Collects the sections `---- NAME ----` (or `---- NAME stdout ----`) that follow a line `failures:`.
+#[derive(Debug, Default)]
+pub struct Failures {
+    sections: Vec<Section>,
+    inside: bool,
+}
+
+/// One test's words.
+#[derive(Debug)]
+struct Section {
+    test: String,
+    lines: Vec<String>,
+}
+
+impl Failures {
+    /// Reads one more line of a program's output.
+    pub fn line(&mut self, line: &str) {
+        let line = line.trim_end();
+        if line == "failures:" || line.starts_with("test result:") {
+            // The second such line heads a list of names only, but no section follows it.
+            self.inside = line == "failures:" && !self.inside;
+        } else if let Some(test) = self.inside.then(|| heading(line)).flatten() {
+            self.sections.push(Section {
+                test: test.into(),
+                lines: Vec::new(),
+            });
+        } else if let Some(section) = self.sections.last_mut().filter(|_| self.inside) {
+            section.lines.push(line.into());
+        }
+    }
+
+    /// These, said of `place`.
+    pub fn at(mut self, place: &str) -> Self {
+        for section in &mut self.sections {
+            section.test = format!("{place}: {}", section.test);
+        }
+        self
+    }
+
+    /// Collects what another run said, too.
+    pub fn add(&mut self, more: Self) {
+        self.sections.extend(more.sections);
+    }
+}
+
+fn heading(line: &str) -> Option<&str> {
+    let name = line.strip_prefix("---- ")?.strip_suffix(" ----")?;
+    Some(name.strip_suffix(" stdout").unwrap_or(name))
+}
+
+/// Every failure with its last lines.
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        for Section { test, lines } in &self.sections {
+            writeln!(f, "FAILED: {test}")?;
+            let end = lines.iter().rposition(|line| !line.is_empty());
+            let lines = &lines[..end.map_or(0, |last| last + 1)];
+            for line in &lines[lines.len().saturating_sub(TAIL)..] {
+                writeln!(f, "    {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Failures {
+        let mut failures = Failures::default();
+        text.lines().for_each(|line| failures.line(line));
+        failures
+    }
+
+    #[test]
+    fn both_kinds_of_test_programs_are_understood() {
+        let text = "test a ... FAILED\n\nfailures:\n\n---- a stdout ----\nbecause\n\n\nfailures:\n    a\n\n\
+                    test result: FAILED. 0 passed\nfailures:\n\n---- b::c ----\nwhy\n";
+        let shown = read(text).to_string();
+        assert_eq!(shown, "FAILED: a\n    because\nFAILED: b::c\n    why\n");
+    }
+
+    #[test]
+    fn the_end_of_a_long_failure_is_kept() {
+        let long: String = (0..100).map(|number| format!("line {number}\n")).collect();
+        let shown = read(&format!("failures:\n---- x ----\n{long}"))
+            .at("kvm")
+            .to_string();
+        assert!(
+            shown.starts_with("FAILED: kvm: x\n    line 75\n"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("    line 99\n"));
+    }
+
+    #[test]
+    fn nothing_is_said_of_success() {
+        let text = "test a ... ok\n---- not a heading here ----\ntest result: ok. 1 passed\n";
+        assert_eq!(read(text).to_string(), "");
+    }
+}
