@@ -2,14 +2,19 @@
 //!
 //! A message is a tag byte, the payload's length (u32, little-endian) and the payload. The host sends
 //! the parts of a request and then [`Message::Start`]; the machine answers [`Message::Ready`] when it
-//! is up and [`Message::Ended`] at the end. Standard input, output and error have ports of their own.
+//! is up, [`Message::Alive`] all the while, and [`Message::Ended`] at the end. Standard input, output and error
+//! have ports of their own.
 
 #![forbid(unsafe_code)]
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::time::Duration;
 
 /// Names of the machine's four virtio-serial ports.
 pub const PORTS: [&str; 4] = ["control", "input", "output", "error"];
+
+/// How often a machine that runs a command says [`Message::Alive`].
+pub const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// Size of a terminal, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub enum Message {
     ErrorApart,
     /// Host: the request is complete.
     Start,
+    /// Machine: it runs.
+    Alive,
     /// Machine: the command's status, and how many bytes it wrote to standard output and error.
     Ended {
         /// 128 + N if signal N killed it.
@@ -91,6 +98,7 @@ impl Message {
             }
             Self::ErrorApart => (b'2', vec![]),
             Self::Start => (b'S', vec![]),
+            Self::Alive => (b'L', vec![]),
             Self::Ended {
                 status,
                 output,
@@ -126,6 +134,7 @@ impl Message {
             }),
             b'2' => Self::ErrorApart,
             b'S' => Self::Start,
+            b'L' => Self::Alive,
             b'X' => Self::Ended {
                 status: *payload.first()?,
                 output: u64_at(1)?,
@@ -159,6 +168,7 @@ mod tests {
             }),
             Message::ErrorApart,
             Message::Start,
+            Message::Alive,
             Message::Ended {
                 status: 137,
                 output: 10 << 30,

@@ -7,6 +7,7 @@
 
 mod command;
 mod files;
+mod heart;
 mod network;
 mod ports;
 mod relay;
@@ -38,6 +39,8 @@ fn serve(ports: &mut Ports) -> Result<()> {
     network::raise_loopback()?;
     Message::Ready.write(&mut ports.control)?;
     let request = command::Request::read(&mut ports.control)?;
-    let ended = command::run(&request, ports)?;
-    Ok(ended.write(&mut ports.control)?)
+    let heart = heart::Heart::beat(ports.control.try_clone()?);
+    let ended = command::run(&request, ports);
+    heart.stop();
+    Ok(ended?.write(&mut ports.control)?)
 }

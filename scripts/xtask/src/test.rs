@@ -7,6 +7,7 @@ mod output;
 mod program;
 mod request;
 mod run;
+mod stops;
 mod table;
 
 use crate::cargo;

@@ -3,6 +3,7 @@
 
 use super::kit::{FOLDER, Kit};
 use super::options::Options;
+use super::overseer::Overseer;
 use super::virtiofsd;
 use crate::tool;
 use anyhow::{Context, Result};
@@ -18,8 +19,9 @@ use std::process::{Child, Command, Stdio};
 const CPU: &str = "max,-erms,-fsrm";
 /// Tells our init that the host's files are shared without root's rights.
 const ORDINARY_USER: &str = "ordinary_user=1";
-const KERNEL_OPTIONS: &str =
-    "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check nokaslr cryptomgr.notests";
+/// Without bounce buffers: every device here reaches all memory, and clearing 64 MiB takes a third of the start.
+const KERNEL_OPTIONS: &str = "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check nokaslr \
+                              cryptomgr.notests swiotlb=noforce";
 /// Lines of the kernel's console that a failure shows.
 const TAIL: usize = 20;
 
@@ -28,6 +30,7 @@ pub struct Machine {
     qemu: Child,
     virtiofsd: Child,
     console: PathBuf,
+    overseer: Overseer,
     /// Our ends of the ports, in the order of [`PORTS`].
     pub ports: [UnixStream; 4],
 }
@@ -51,6 +54,11 @@ pub fn boot(kit: &Kit, options: &Options) -> Result<Machine> {
         ours.push(our_end);
         theirs.push(their_end);
     }
+    let (overseer, theirs_too) = UnixStream::pair()?;
+    let theirs_too = OwnedFd::from(theirs_too);
+    attach_socket(&mut qemu, "overseer", &theirs_too)?;
+    qemu.args(["-mon", "chardev=overseer,mode=control"]);
+    theirs.push(theirs_too);
     let qemu = qemu.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
     let qemu = qemu.context("running qemu-system-x86_64")?;
     drop(theirs);
@@ -58,6 +66,7 @@ pub fn boot(kit: &Kit, options: &Options) -> Result<Machine> {
         qemu,
         virtiofsd,
         console,
+        overseer: Overseer::of(overseer),
         ports: ours.try_into().ok().context("four ports")?,
     })
 }
@@ -147,6 +156,13 @@ fn attach_socket(qemu: &mut Command, name: &str, socket: &OwnedFd) -> Result<()>
 }
 
 impl Machine {
+    /// Where its CPUs are, as QEMU tells it, for a machine that stopped.
+    pub fn state(&self) -> String {
+        self.overseer
+            .cpus()
+            .unwrap_or_else(|error| format!("QEMU does not answer either: {error:#}"))
+    }
+
     /// The end of the kernel's console, for a machine that failed; keeps the log.
     pub fn last_words(&self) -> String {
         let console = self.console.with_file_name("console.log");

@@ -9,6 +9,7 @@ mod kernel_modules;
 pub mod kit;
 mod machine;
 mod options;
+mod overseer;
 pub mod packages;
 mod session;
 mod terminal;
@@ -19,7 +20,7 @@ use options::{Options, USAGE};
 use std::process::ExitCode;
 
 /// Our own failures, apart from every status that a command commonly has.
-const FAILURE: u8 = 125;
+pub const FAILURE: u8 = 125;
 
 /// Machines that are started until one comes up.
 const ATTEMPTS: u32 = 3;
@@ -50,7 +51,8 @@ fn run(options: &Options) -> Result<u8> {
             return session::run(machine, &options.command);
         }
         eprintln!(
-            "hardware-kvm: the machine is not up in time; {}",
+            "hardware-kvm: the machine is not up in time; {}; {}",
+            machine.state(),
             machine.last_words()
         );
     }

@@ -2,7 +2,7 @@
 
 use super::machine::Machine;
 use super::terminal::Terminal;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use hardware_kvm_init::Message;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write, stderr, stdin, stdout};
@@ -15,6 +15,8 @@ use std::time::{Duration, SystemTime};
 
 /// A machine takes seconds to come up; on a host with other work, longer.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// A machine that runs says so every [`HEARTBEAT`](hardware_kvm_init::HEARTBEAT).
+const SILENCE: Duration = Duration::from_secs(40);
 const CHUNK: usize = 64 << 10;
 /// Status of a program that wrote to a pipe which nobody reads: 128 + SIGPIPE.
 const BROKEN_PIPE: i32 = 141;
@@ -61,7 +63,7 @@ fn converse(machine: &Machine, command: &[String]) -> Result<u8> {
     send_input(input.try_clone()?);
     let output = Count::of(output.try_clone()?, stdout());
     let error = Count::of(error.try_clone()?, stderr());
-    match Message::read(&mut control).map_err(|_| ended())? {
+    match last_message(machine, &mut control)? {
         Message::Ended {
             status,
             output: wrote,
@@ -72,6 +74,25 @@ fn converse(machine: &Machine, command: &[String]) -> Result<u8> {
             Ok(status)
         }
         other => Err(unexpected(other)),
+    }
+}
+
+/// What comes after all signs of life.
+fn last_message(machine: &Machine, control: &mut UnixStream) -> Result<Message> {
+    control.set_read_timeout(Some(SILENCE))?;
+    loop {
+        match Message::read(control) {
+            Ok(Message::Alive) => {}
+            Ok(message) => return Ok(message),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let seconds = SILENCE.as_secs();
+                bail!(
+                    "the machine stopped: no sign of life for {seconds} s; {}",
+                    machine.state()
+                );
+            }
+            Err(_) => return Err(ended()),
+        }
     }
 }
 

@@ -1,15 +1,14 @@
 //! The machines of the table: what they are called, whether they are here, how a program is run on them.
 
+use crate::hardware_kvm::FAILURE;
 use crate::tool;
 use anyhow::{Result, bail};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// Names the machine for the guest tests: `tests/src/machine.rs`.
 pub const VARIABLE: &str = "FERRIX_MACHINE";
-/// What a machine prints to show that it lives: ASCII's "synchronous idle".
-pub const HEARTBEAT: &str = "\u{16}";
 /// Runs a command with a hardware KVM.
 const HARDWARE_KVM: &str = "scripts/hardware-kvm";
 
@@ -72,20 +71,17 @@ impl Machine {
             Self::Kvm | Self::Qemu => Command::new("env"),
             Self::Hardware => Command::new(HARDWARE_KVM),
         };
-        if self.has_heartbeat() {
-            let beat = format!(
-                "while sleep 5; do echo '{HEARTBEAT}'; done & \"$@\"; status=$?; kill $!; exit $status"
-            );
-            command.args(["sh", "-c", &beat, "sh", "env"]);
+        if self == Self::Hardware {
+            command.arg("env");
         }
         command.arg(format!("{VARIABLE}={}", self.name()));
         command.args(settings).arg(program);
         command
     }
 
-    /// Whether it says all the time that it lives: it is a computer of its own, and may stop as a whole.
-    pub fn has_heartbeat(self) -> bool {
-        self == Self::Hardware
+    /// Whether this status of a run says that the machine itself stopped: an emulated computer may, as a whole.
+    pub fn stopped(self, status: ExitStatus) -> bool {
+        self == Self::Hardware && status.code() == Some(i32::from(FAILURE))
     }
 }
 
@@ -151,7 +147,7 @@ mod tests {
         let settings = ["FERRIX_TESTS=quick".to_string()];
         let command = Machine::Hardware.command(Path::new("/t/guest"), &settings);
         assert_eq!(command.get_program(), HARDWARE_KVM);
-        let arguments: Vec<_> = command.get_args().skip(4).collect();
+        let arguments: Vec<_> = command.get_args().collect();
         assert_eq!(
             arguments,
             [

@@ -4,7 +4,8 @@ use super::failures::Failures;
 use super::machine::{Machine, VARIABLE};
 use super::output::{Outcome, listed};
 use super::request::{Extent, Request};
-use super::run::{End, Run};
+use super::run::{self, End};
+use super::stops::Stops;
 use super::table::Column;
 use crate::cargo;
 use anyhow::{Context, Result, bail};
@@ -18,8 +19,6 @@ use std::time::Instant;
 const EXTENT: &str = "FERRIX_TESTS";
 /// Names the tests that need not run again: `tests/guest/main.rs`.
 const DONE: &str = "FERRIX_DONE";
-/// How often an emulated computer may stop.
-const STOPS: usize = 2;
 /// A run that takes longer, in seconds, hangs.
 const LIMIT: &str = "2400";
 
@@ -97,27 +96,32 @@ impl Program {
     /// another one.
     pub fn run(&self, machine: Machine, failures: &mut Failures) -> Result<Column> {
         let begin = Instant::now();
-        let (mut outcomes, mut notes) = (BTreeMap::new(), Vec::new());
+        let (mut outcomes, mut stops) = (BTreeMap::new(), Stops::default());
         let broken = loop {
-            let run = Run::start(self.command(machine, &outcomes), machine)?.finish()?;
+            let run = run::run(self.command(machine, &outcomes), machine)?;
             let failed = run.outcomes.values().any(|one| *one == Outcome::Failed);
             outcomes.extend(run.outcomes);
             failures.add(run.failures.at(machine.name()));
             match run.end {
                 End::Status(status) if status.success() || failed => break None,
                 End::Status(status) => break Some(format!("the run itself: {status}")),
-                End::Stopped(test) if notes.len() < STOPS => notes.push(format!(
-                    "the emulated computer stopped in {test}, without a sign of life; that and the rest ran in another"
-                )),
-                End::Stopped(test) => break Some(format!("the emulated computer stopped in {test}")),
+                End::Stopped(test) => match stops.again(test) {
+                    Ok(None) => {}
+                    Ok(Some(guilty)) => drop(outcomes.insert(guilty, Outcome::Failed)),
+                    Err(why) => break Some(why),
+                },
             }
-            println!("{}: {}", machine.name(), notes.join("; "));
+            println!(
+                "{}: {}",
+                machine.name(),
+                stops.notes().last().map_or("", |note| note)
+            );
         };
         Ok(Column {
             outcomes,
             seconds: Some(begin.elapsed().as_secs()),
             broken,
-            notes,
+            notes: stops.into_notes(),
         })
     }
 
