@@ -11,9 +11,11 @@ mod cpu_events;
 mod cpu_models;
 mod cpu_qmp;
 mod cpu_ways;
+mod crowd;
 mod disk;
 mod firecracker;
 mod gdb;
+mod hostile;
 mod idle;
 mod isolation;
 mod kernel;
@@ -66,6 +68,8 @@ fn tests() -> ExitCode {
         kernel::trials(),
         linux::trials(),
         checks::trials(),
+        hostile::trials(),
+        crowd::trials(),
         limits::trials(),
         memory::trials(),
         paging::trials(),

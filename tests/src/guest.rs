@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::process;
+use crate::resident::Resident;
 use crate::transcript::{Missing, Transcript};
 use crate::wiring::Wiring;
 
@@ -165,6 +166,16 @@ impl Guest {
     /// Processor time of the host that the machine used so far.
     pub fn cpu_time(&self) -> Result<Duration> {
         process::cpu_time(self.child.id())
+    }
+
+    /// Memory of the host that the machine has now.
+    pub fn resident(&self) -> Result<Resident> {
+        Resident::of(self.child.id())
+    }
+
+    /// Whether the machine still runs after this time.
+    pub fn runs_for(&mut self, time: Duration) -> Result<bool> {
+        Ok(process::wait(&mut self.child, time)?.is_none())
     }
 
     /// An error that shows what the guest said.

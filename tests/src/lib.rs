@@ -18,6 +18,7 @@ mod options;
 mod process;
 mod qemu;
 pub mod real;
+pub mod resident;
 mod transcript;
 mod wiring;
 

@@ -12,7 +12,9 @@
 //! | `sections [--qemu] [options]` | how long the kernel holds its locks, in its own tests |
 //! | `compare-boot` | seconds to the prompt, beside Linux on the same machine |
 //! | `miri [filter]` | the memory manager's tests under Miri |
-//! | `lint` | formatting and clippy, for host and guest |
+//! | `fuzz [--seconds N] [TARGET…]` | the fuzzers of `vmm/fuzz`, one after the other |
+//! | `size` | lines of code of the monitor, which are bounded |
+//! | `lint` | formatting, clippy for host and guest, names in the documentation, the monitor's size |
 
 mod archive;
 mod bench;
@@ -20,12 +22,14 @@ mod build;
 mod compare_boot;
 mod docs;
 mod firecracker;
+mod fuzz;
 mod hardware_kvm;
 mod image;
 mod lint;
 mod miri;
 mod run;
 mod sections;
+mod size;
 mod test;
 
 use anyhow::{Context, Result, bail};
@@ -58,10 +62,12 @@ fn dispatch() -> Result<ExitCode> {
         "sections" => sections::main(&rest).map(|()| ExitCode::SUCCESS),
         "compare-boot" => compare_boot::main(&rest).map(|()| ExitCode::SUCCESS),
         "miri" => miri::main(&rest),
+        "fuzz" => fuzz::main(&rest),
+        "size" => size::print().map(|()| ExitCode::SUCCESS),
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
         other => {
             bail!(
-                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, sections, compare-boot, miri or lint"
+                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, sections, compare-boot, miri, fuzz, size or lint"
             )
         }
     }

@@ -10,13 +10,13 @@ mod run;
 mod stops;
 mod table;
 
-use crate::cargo;
+use crate::{cargo, fuzz};
 use anyhow::{Context, Result};
 use failures::Failures;
 use machine::Machine;
 use output::Count;
 use program::Program;
-use request::Request;
+use request::{Extent, Request};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -26,6 +26,9 @@ use table::Table;
 /// Where the table goes, beside standard output.
 const TABLE: &str = "target/test-table.md";
 
+/// How long each fuzzer runs.
+const FUZZ_SECONDS: u32 = 20;
+
 /// `test [--quick | --long] [--machine NAME]… [--update-docs] [filter and options of the test programs]`.
 pub fn all(arguments: &[String]) -> Result<ExitCode> {
     let request = Request::parse(arguments)?;
@@ -33,6 +36,9 @@ pub fn all(arguments: &[String]) -> Result<ExitCode> {
     let mut failures = Failures::default();
     if request.with_host {
         count.add(host(&request, &mut failures)?);
+        if request.extent == Extent::Long {
+            count.add(fuzzers());
+        }
     }
     let table = guests(&request, &mut failures)?;
     count.add(table.count());
@@ -73,6 +79,26 @@ fn host(request: &Request, failures: &mut Failures) -> Result<Count> {
         count.failed = 1;
     }
     Ok(count)
+}
+
+/// Each fuzzer for a short time. Without their tools they are skipped.
+fn fuzzers() -> Count {
+    let mut count = Count::default();
+    if let Some(missing) = fuzz::lacking() {
+        println!("\nfuzzers: missing: {missing}");
+        count.skipped = fuzz::TARGETS.len() as u64;
+        return count;
+    }
+    for target in fuzz::TARGETS {
+        match fuzz::run(target, FUZZ_SECONDS) {
+            Ok(()) => count.passed += 1,
+            Err(error) => {
+                println!("fuzzer {target}: FAILED: {error:#}");
+                count.failed += 1;
+            }
+        }
+    }
+    count
 }
 
 /// One column a machine.

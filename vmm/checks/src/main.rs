@@ -4,7 +4,8 @@
 //! it names, and prints a line for each. It knows nothing of Ferrix's kernel, so it can judge the
 //! monitor and QEMU alike. See `README.md` for its command line.
 //!
-//! [`arch`] owns the processor, [`checks`] holds the checks by subject, [`end`] the ways to end.
+//! [`arch`] owns the processor, [`checks`] holds the checks by subject, [`end`] the ways to end; [`hostile`] is the
+//! opposite of a check.
 
 #![no_std]
 #![no_main]
@@ -20,6 +21,7 @@ mod arch;
 mod checks;
 mod clock;
 mod end;
+mod hostile;
 mod info;
 mod ioapic;
 mod pit;
@@ -57,6 +59,7 @@ extern "C" fn boot_cpu() -> ! {
     if let Some(how) = info::option(machine.line, "end") {
         end::by(how);
     }
+    hostile::if_wanted(&machine);
     let failed = run_all(&machine);
     end::with(failed.min(63) as u8)
 }

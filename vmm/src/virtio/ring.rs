@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use virtio_bindings::virtio_ring::VRING_AVAIL_F_NO_INTERRUPT;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes, GuestAddress};
+use vmm_sys_util::eventfd::EventFd;
 
 use super::{Buffers, Interrupt};
 use crate::memory::Ram;
@@ -19,7 +20,9 @@ pub enum Served {
     Later,
 }
 
-/// Serves available chains until there is none or the device says [`Served::Later`].
+/// Serves available chains until there is none, the device says [`Served::Later`], or as many were served as the
+/// ring has entries: then there may be more, and the answer is true. A driver that adds chains all the time keeps
+/// nobody from other work so.
 ///
 /// A driver that publishes a nonsensical index gets no service, and costs no time.
 pub fn serve(
@@ -27,27 +30,36 @@ pub fn serve(
     ram: &Ram,
     interrupt: &Interrupt,
     mut device: impl FnMut(Buffers) -> Served,
-) {
+) -> bool {
     if !queue.ready() {
-        return;
+        return false;
     }
+    let mut left = queue.size();
     loop {
-        let mut progress = false;
+        let before = left;
         ignore(queue.disable_notification(ram));
-        while let Some(chain) = queue.pop_descriptor_chain(ram) {
+        while left > 0
+            && let Some(chain) = queue.pop_descriptor_chain(ram)
+        {
             let head = chain.head_index();
             let Served::Used(written) = device(Buffers::of(chain)) else {
                 queue.go_back(ram);
-                return;
+                return false;
             };
-            progress = true;
+            left -= 1;
             give_back(queue, ram, interrupt, head, written);
         }
         let more = queue.enable_notification(ram).unwrap_or(false);
-        if !(more && progress) {
-            return;
+        if !more || left == before || left == 0 {
+            return more && left == 0;
         }
     }
+}
+
+/// The event loop calls again, after other events.
+pub fn again(notified: &EventFd) {
+    // A full counter calls as well.
+    let _ = notified.write(1);
 }
 
 /// A chain that was taken from a ring.

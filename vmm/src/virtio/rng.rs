@@ -10,7 +10,7 @@ use vm_memory::{Bytes, GuestAddress};
 use vmm_sys_util::epoll::EventSet;
 use vmm_sys_util::eventfd::EventFd;
 
-use super::ring::{Served, serve};
+use super::ring::{Served, again, serve};
 use super::{Activation, Buffers, Interrupt, Slot, VirtioDevice};
 use crate::memory::Ram;
 
@@ -76,16 +76,19 @@ impl RngBack {
         })
     }
 
-    /// Fills the buffers that are available.
+    /// Fills the buffers that are available, a ring full at most; then the event loop comes again.
     pub fn serve(&mut self) {
         let mut slot = self.slot.lock();
         let Some(queue) = slot.as_mut().and_then(|a| a.queues.first_mut()) else {
             return;
         };
         let (ram, source) = (self.ram.as_ref(), &mut self.source);
-        serve(queue, ram, &self.interrupt, |buffers| {
+        let more = serve(queue, ram, &self.interrupt, |buffers| {
             Served::Used(fill(&buffers, ram, source))
         });
+        if more {
+            again(&self.notified);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The console's back: rings on one side, standard input and output on the other.
 //!
 //! No byte is lost and no vCPU waits: when standard output takes no more, output buffers stay in
-//! the ring; when the guest takes no input, standard input is not read.
+//! the ring; when the guest takes no input, standard input is not read. However much the guest writes, the event loop
+//! comes to its other work: one call moves a ring full or [`OUTPUT_LIMIT`] bytes.
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::{Active, RECEIVE, TRANSMIT};
 use crate::console::input::Input;
 use crate::console::out::{Buffered, Patience};
 use crate::memory::Ram;
-use crate::virtio::ring::{Served, serve};
+use crate::virtio::ring::{Served, again, serve};
 use crate::virtio::{Interrupt, Segments, Slot};
 
 /// Output is taken from the ring while less than this waits for standard output.
@@ -28,7 +29,7 @@ pub struct ConsoleSnapshot {
     pub bytes_out: u64,
     /// Bytes that the guest was given.
     pub bytes_in: u64,
-    /// Notifications of the guest.
+    /// Notifications of the guest, and of the console's own for what one call left.
     pub notifications: u64,
     /// Interrupts raised.
     pub interrupts: u64,
@@ -68,15 +69,14 @@ impl ConsoleBack {
         }
     }
 
-    /// Moves output as far as standard output takes it. True when nothing waits for room.
+    /// Moves a piece of output as far as standard output takes it. True when nothing waits for room.
     pub fn transmit(&mut self) -> bool {
-        loop {
-            let more = self.take_output();
-            let drained = self.out.drain();
-            if !more || !drained {
-                return drained;
-            }
+        let more = self.take_output();
+        let drained = self.out.drain();
+        if more && drained {
+            again(&self.notified[TRANSMIT]);
         }
+        drained
     }
 
     /// Puts out everything that the guest made available as long as patience lasts. For the end.
@@ -108,7 +108,7 @@ impl ConsoleBack {
         };
         let (input, ram) = (&mut self.input, self.ram.as_ref());
         let mut given = 0;
-        serve(queue, ram, &self.interrupt, |buffers| {
+        let more = serve(queue, ram, &self.interrupt, |buffers| {
             if input.is_empty() {
                 let tell = input.has_ended() && !*end_told;
                 *end_told |= tell;
@@ -119,6 +119,9 @@ impl ConsoleBack {
             Served::Used(count)
         });
         self.counters.bytes_in += given;
+        if more {
+            again(&self.notified[RECEIVE]);
+        }
     }
 
     /// The counters now.
@@ -130,7 +133,7 @@ impl ConsoleBack {
         }
     }
 
-    /// Takes output from the ring up to the limit. True if the limit stopped it.
+    /// Takes output from the ring up to the limits. True if one of them stopped it.
     fn take_output(&mut self) -> bool {
         let mut slot = self.slot.lock();
         let Some(Active {
@@ -143,13 +146,13 @@ impl ConsoleBack {
             return false;
         };
         let (ram, out) = (self.ram.as_ref(), &mut self.out);
-        let mut more = false;
-        serve(queue, ram, &self.interrupt, |buffers| {
+        let mut full = false;
+        let more = serve(queue, ram, &self.interrupt, |buffers| {
             let served = take(out, ram, buffers.readable, taken);
-            more = served == Served::Later;
+            full = served == Served::Later;
             served
         });
-        more
+        more || full
     }
 
     fn wait_for_room(&mut self, wait: bool, ops: &mut EventOps<'_>) {
@@ -175,11 +178,13 @@ fn take(out: &mut Buffered, ram: &Ram, mut rest: Segments, taken: &mut u64) -> S
     let room = OUTPUT_LIMIT.saturating_sub(out.pending()) as u64;
     let piece = rest.take_front(room.min(rest.length())).unwrap_or_default();
     let mut bytes = vec![0; piece.length() as usize];
-    match piece.read(ram, &mut bytes) {
-        Ok(()) => out.push(&bytes),
-        // What is not RAM holds no output.
-        Err(error) => log::warn!("console output: {error}"),
+    if let Err(error) = piece.read(ram, &mut bytes) {
+        // What is not RAM holds no output, nor does what comes behind it.
+        log::warn!("console output: {error}");
+        *taken = 0;
+        return Served::Used(0);
     }
+    out.push(&bytes);
     if rest.length() > 0 {
         *taken += piece.length();
         return Served::Later;
