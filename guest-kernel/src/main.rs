@@ -8,6 +8,7 @@
 mod kernel {
     use ferrix_kernel::arch::{self, ioapic, power, smp, start};
     use ferrix_kernel::mm::PhysAddr;
+    use ferrix_kernel::sync::lockdep;
     use ferrix_kernel::{boot, log, process, sched, time};
     use ferrix_machine::milestone;
 
@@ -31,6 +32,7 @@ mod kernel {
         start::close_low();
         boot::publish(cpus);
         log!("ferrix: {cpus} CPUs, {} MiB", boot::memory_bytes() >> 20);
+        lockdep::provoke(boot::command_line::value(boot::command_line(), "lockdep"));
         process::start_init();
         power::milestone(milestone::KERNEL_READY);
         sched::idle_loop()

@@ -3,7 +3,7 @@
 #[cfg(target_os = "none")]
 mod collect;
 #[cfg(target_os = "none")]
-pub use collect::collect;
+pub use collect::{Before, before, collect};
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

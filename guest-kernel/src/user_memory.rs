@@ -37,6 +37,7 @@ const REACHES: &[(&str, &[&str])] = &[
             "object/core_lock.rs",
             "process/space.rs",
             "sync/irq.rs",
+            "sync/lockdep/on.rs",
             "sync/section.rs",
             "sync/spin.rs",
             "thread/context.rs",

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::trial::{everywhere, on_qemu, slow};
 use anyhow::{Context, Result, ensure};
-use ferrix_tests::{Ending, Firmware, Guest, Options, Wiring};
+use ferrix_tests::{Ending, Firmware, Guest, Machine, Options, Wiring};
 use libtest_mimic::Trial;
 
 /// For all of them, beside other work of the machine.
@@ -29,6 +29,8 @@ pub fn trials() -> Vec<Trial> {
             suite(tests().firmware(Firmware::CommandLine)),
         ),
         slow(everywhere("kernel::stress", stress)),
+        slow(everywhere("kernel::lock_discipline", lock_discipline)),
+        everywhere("kernel::lock_faults", lock_faults),
     ]
 }
 
@@ -40,6 +42,43 @@ fn run(options: Options) -> Result<()> {
     let checked = ending.log.contains("tables: ");
     ensure!(checked, "{}", ending.wrong("no look at the page tables"));
     ending.must_be(0)
+}
+
+/// On a kernel that ends the machine at the first lock that could make two CPUs wait for each other. Where each of its
+/// instructions is emulated it has time for the tests by chance only.
+fn lock_discipline() -> Result<()> {
+    let emulated = Machine::current()? == Machine::Kvm;
+    let words = if emulated {
+        "only=stress::page_ranges"
+    } else {
+        ""
+    };
+    let options = Options::lock_tests().cpus(4).append(words);
+    let ending = Guest::launch(&options, Wiring::Script)?.wait(SUITE_TIME)?;
+    all_passed(&ending)?;
+    let faultless = ending.log.contains("lock discipline: ") && ending.log.contains(", no fault\n");
+    ensure!(faultless, "{}", ending.wrong("no word on lock discipline"));
+    ending.must_be(0)
+}
+
+/// It finds what is wrong on purpose, and says where.
+fn lock_faults() -> Result<()> {
+    let place = "guest-kernel/src/sync/lockdep/provoke.rs:";
+    let faults = [
+        ("order", format!(" was taken at {place}")),
+        ("class", format!("of the class that was taken at {place}")),
+        (
+            "switch",
+            format!("gives up its CPU while the lock of {place}"),
+        ),
+    ];
+    for (fault, message) in faults {
+        let options = Options::lock_tests().append(&format!("lockdep={fault}"));
+        let ending = Guest::launch(&options, Wiring::Script)?.wait(SUITE_TIME)?;
+        let found = ending.log.contains("kernel panic on CPU 0") && ending.log.contains(&message);
+        ensure!(found, "{}", ending.wrong(&format!("{fault}: no {message}")));
+    }
+    Ok(())
 }
 
 /// The log says so itself, whatever becomes of the status.

@@ -25,6 +25,7 @@ fn arguments(options: &Options) -> Vec<String> {
     let image = match options.payload {
         Payload::Default => "images/default.toml",
         Payload::KernelTests => "images/ktest.toml",
+        Payload::LockTests => "images/lockdep.toml",
     };
     let mut arguments = vec![image.to_string()];
     let mut add = |name: &str, value: String| arguments.extend([name.to_string(), value]);

@@ -9,6 +9,8 @@ pub enum Payload {
     Default,
     /// The kernel's own tests, alone: `images/ktest.toml`.
     KernelTests,
+    /// The same on a kernel that checks its lock discipline: `images/lockdep.toml`.
+    LockTests,
 }
 
 /// How QEMU tells of its virtio devices and CPUs. Our monitor always uses the command line and the MADT.
@@ -72,6 +74,14 @@ impl Options {
     pub fn kernel_tests() -> Self {
         Self {
             payload: Payload::KernelTests,
+            ..Self::default()
+        }
+    }
+
+    /// The kernel's own tests, on a kernel that checks its lock discipline.
+    pub fn lock_tests() -> Self {
+        Self {
+            payload: Payload::LockTests,
             ..Self::default()
         }
     }

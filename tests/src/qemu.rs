@@ -19,7 +19,7 @@ pub fn command(options: &Options) -> Result<Command> {
         .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
         .args(arguments(options))
         .arg("-kernel")
-        .arg(host::built("image/kernel")?)
+        .arg(host::built(kernel(options.payload))?)
         .arg("-initrd")
         .arg(host::built(modules(options.payload))?);
     Ok(command)
@@ -29,7 +29,14 @@ pub fn command(options: &Options) -> Result<Command> {
 fn modules(payload: Payload) -> &'static str {
     match payload {
         Payload::Default => "image/modules.cpio",
-        Payload::KernelTests => "image/ktest",
+        Payload::KernelTests | Payload::LockTests => "image/ktest",
+    }
+}
+
+fn kernel(payload: Payload) -> &'static str {
+    match payload {
+        Payload::Default | Payload::KernelTests => "image/kernel",
+        Payload::LockTests => "image/kernel-lockdep",
     }
 }
 

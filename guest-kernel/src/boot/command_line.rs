@@ -10,6 +10,11 @@ fn values<'a>(command_line: &'a str, key: &str) -> impl Iterator<Item = &'a str>
         .filter_map(move |word| word.strip_prefix(key)?.strip_prefix('='))
 }
 
+/// The last value of `key`; empty if there is none.
+pub fn value<'a>(command_line: &'a str, key: &str) -> &'a str {
+    values(command_line, key).last().unwrap_or_default()
+}
+
 /// The port of `exit_port=PORT`; the last one counts, and a malformed one is none.
 pub fn exit_port(command_line: &str) -> Option<u16> {
     let port = number(values(command_line, EXIT_PORT).last()?)?;
@@ -96,6 +101,12 @@ mod tests {
         ] {
             assert_eq!(exit_port(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn the_last_value_counts() {
+        assert_eq!(value("lockdep=a lockdep=b quiet", "lockdep"), "b");
+        assert_eq!(value("lockdep quiet", "lockdep"), "");
     }
 
     #[test]

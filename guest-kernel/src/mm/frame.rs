@@ -37,6 +37,8 @@ const LARGE: usize = 2;
 const RUN_MIN: u64 = 2048;
 /// Frames that are taken as one run.
 const RUN: u32 = 64;
+/// Single frames that are merged in one section of the lock.
+const MERGED_AT_ONCE: u32 = 32;
 /// Frames that the dirty stack keeps before they merge in the buddy allocator.
 const DIRTY_MAX: u32 = 512;
 
@@ -99,14 +101,6 @@ impl Frames {
         }
     }
 
-    fn block(&mut self, order: usize) -> Option<(Frame, Content)> {
-        if let Some(block) = self.buddy.alloc(order) {
-            return Some(block);
-        }
-        self.drain();
-        self.buddy.alloc(order)
-    }
-
     /// Whether the running thread may take `count` frames though they are scarce.
     #[cold]
     fn may_take(&mut self, count: u64) -> bool {
@@ -117,15 +111,43 @@ impl Frames {
         self.free >= count + left_by_caller()
     }
 
-    /// Lets the single frames merge into blocks.
-    fn drain(&mut self) {
+    /// Lets some single frames merge into blocks; whether there were any.
+    fn drain(&mut self) -> bool {
         let run = core::mem::replace(&mut self.run, Run::EMPTY);
         self.buddy.free_range(run.next, run.end, Content::Zero);
-        while let Some(frame) = self.dirty.pop() {
-            self.buddy.free(frame, 0, Content::Dirty);
+        let mut left = MERGED_AT_ONCE;
+        for (stack, content) in [
+            (&mut self.dirty, Content::Dirty),
+            (&mut self.clean, Content::Zero),
+        ] {
+            while left != 0
+                && let Some(frame) = stack.pop()
+            {
+                self.buddy.free(frame, 0, content);
+                left -= 1;
+            }
         }
-        while let Some(frame) = self.clean.pop() {
-            self.buddy.free(frame, 0, Content::Zero);
+        left != MERGED_AT_ONCE || run.next != run.end
+    }
+}
+
+/// Takes a block and counts it as taken, if `allowed` agrees. Single frames are merged for it a few at a time: in
+/// between others may take some.
+fn take_block(
+    order: usize,
+    mut allowed: impl FnMut(&mut Frames) -> bool,
+) -> Option<(Frame, Content)> {
+    loop {
+        let mut frames = FRAMES.lock();
+        if !allowed(&mut frames) {
+            return None;
+        }
+        if let Some(block) = frames.buddy.alloc(order) {
+            frames.free -= 1 << order;
+            return Some(block);
+        }
+        if !frames.drain() {
+            return None;
         }
     }
 }
@@ -151,17 +173,20 @@ pub fn add_region(start: Frame, end: Frame, content: Content) {
 
 /// Takes 2^`order` contiguous frames, aligned to their size, with one owner; any content.
 pub fn alloc(order: usize) -> Option<Frame> {
-    let mut frames = FRAMES.lock();
-    if frames.free < frames.scarce + (1 << order) && !frames.may_take(1 << order) {
-        return None;
-    }
-    let frame = if order == 0 {
-        frames.single()?
-    } else {
-        frames.block(order)?.0
+    let enough = |frames: &mut Frames| {
+        frames.free >= frames.scarce + (1 << order) || frames.may_take(1 << order)
     };
-    frames.free -= 1 << order;
-    drop(frames);
+    let frame = if order == 0 {
+        let mut frames = FRAMES.lock();
+        if !enough(&mut frames) {
+            return None;
+        }
+        let frame = frames.single()?;
+        frames.free -= 1;
+        frame
+    } else {
+        take_block(order, enough)?.0
+    };
     page(frame).set_refs(1);
     Some(frame)
 }
@@ -213,13 +238,7 @@ pub fn alloc_run(count: u32) -> (Frame, u32) {
 
 /// Takes 2^`order` contiguous zeroed frames. (Their owners are not counted.)
 pub fn alloc_block_zeroed(order: usize) -> Option<Frame> {
-    let mut frames = FRAMES.lock();
-    if frames.free < RESERVE + (1 << order) {
-        return None;
-    }
-    let (first, content) = frames.block(order)?;
-    frames.free -= 1 << order;
-    drop(frames);
+    let (first, content) = take_block(order, |frames| frames.free >= RESERVE + (1 << order))?;
     if content == Content::Dirty {
         (0..1 << order).for_each(|index| first.offset(index).zero());
     }
@@ -229,16 +248,13 @@ pub fn alloc_block_zeroed(order: usize) -> Option<Frame> {
 /// Takes frames for the kernel's heap, from the reserve if need be; any content. Large blocks, which only tables that
 /// grow want, leave the reserve alone: they may fail, and what is small must not.
 pub fn alloc_kernel(order: usize) -> Option<Frame> {
-    let mut frames = FRAMES.lock();
-    if order >= LARGE && frames.free < RESERVE + (1 << order) {
-        return None;
+    if order != 0 {
+        let enough = |frames: &mut Frames| order < LARGE || frames.free >= RESERVE + (1 << order);
+        return take_block(order, enough).map(|(frame, _)| frame);
     }
-    let frame = if order == 0 {
-        frames.single()?
-    } else {
-        frames.block(order)?.0
-    };
-    frames.free -= 1 << order;
+    let mut frames = FRAMES.lock();
+    let frame = frames.single()?;
+    frames.free -= 1;
     Some(frame)
 }
 

@@ -15,7 +15,7 @@ use super::frame;
 use super::hw;
 use super::phys::{Frame, physical};
 use super::slab::{SIZES, Slabs};
-use crate::sync::SpinLock;
+use crate::sync::{SpinLock, lockdep};
 
 const CLASSES: usize = SIZES.len();
 const LARGEST: usize = SIZES[CLASSES - 1] as usize;
@@ -128,6 +128,7 @@ impl Heap {
 // and slab are changed under their locks.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        lockdep::allocating(layout.size());
         match source(layout) {
             Source::Class(class) => Self::take(class),
             Source::Block(order) if order < super::buddy::ORDERS => {

@@ -368,13 +368,14 @@ impl Drop for VmObject {
     fn drop(&mut self) {
         COUNT.fetch_sub(1, Relaxed);
         let pages = self.pages();
-        if let Backing::Anonymous(tree) = &self.backing {
-            let present = tree.lock().pages();
+        if let Backing::Anonymous(tree) = &mut self.backing {
+            let present = tree.get_mut().pages();
             self.uncharge(present);
         }
         match &mut self.backing {
+            // Nobody else has it: no lock, so that this can be preempted however many there are.
             Backing::Anonymous(tree) | Backing::Paged { tree, .. } => {
-                tree.lock().for_each(|_, page| frame::release(page));
+                tree.get_mut().for_each(|_, page| frame::release(page));
             }
             Backing::Contiguous(first) => frame::free_range(*first, pages),
             Backing::Physical(_) => {}

@@ -17,10 +17,13 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::arch::cpu;
+use crate::sync::lockdep::{self, Class, Held};
 use crate::sync::section::{Lock, Section};
 
 /// Whether it is held. The context switch, which gives it back in assembly, knows it by name.
 pub(crate) static LOCKED: AtomicBool = AtomicBool::new(false);
+
+static CLASS: Class = Class::here();
 
 /// The proof that the core lock is held.
 #[derive(Debug)]
@@ -33,18 +36,20 @@ pub struct Core {
 #[derive(Debug)]
 pub struct CoreGuard {
     core: Core,
+    held: Held,
     section: Section,
 }
 
 impl CoreGuard {
     /// The caller has taken the lock.
     #[inline(always)]
-    #[cfg_attr(feature = "sections", track_caller)]
-    fn new() -> CoreGuard {
+    #[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
+    fn new(held: Held) -> CoreGuard {
         CoreGuard {
             core: Core {
                 _not_send: PhantomData,
             },
+            held,
             section: Section::begin(Lock::Core),
         }
     }
@@ -54,26 +59,44 @@ impl CoreGuard {
     pub fn leave(self) -> &'static AtomicBool {
         let kept = ManuallyDrop::new(self);
         kept.section.end();
+        kept.held.end();
+        lockdep::assert_none_held();
         &LOCKED
     }
 }
 
 /// Takes the core lock. Interrupts must be off, and the caller must not hold it.
 #[inline(always)]
-#[cfg_attr(feature = "sections", track_caller)]
+#[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
 pub fn lock() -> CoreGuard {
+    lockdep::assert_interrupts_off();
+    let held = Held::waiting(&CLASS);
     if LOCKED.swap(true, Ordering::Acquire) {
         contend();
     }
-    CoreGuard::new()
+    CoreGuard::new(held)
+}
+
+/// Does something under the core lock, which the caller does not hold. Interrupts may be on.
+#[inline]
+#[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
+pub fn with_lock<R>(work: impl FnOnce(&mut Core) -> R) -> R {
+    let state = cpu::interrupts_save_and_disable();
+    let result = work(&mut lock());
+    cpu::interrupts_restore(state);
+    result
 }
 
 /// Takes the core lock if it is free. Interrupts must be off.
 #[inline(always)]
-#[cfg_attr(feature = "sections", track_caller)]
+#[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
 pub fn try_lock() -> Option<CoreGuard> {
     let taken = LOCKED.swap(true, Ordering::Acquire);
-    if taken { None } else { Some(CoreGuard::new()) }
+    if taken {
+        None
+    } else {
+        Some(CoreGuard::new(Held::tried(&CLASS)))
+    }
 }
 
 #[cold]
@@ -91,6 +114,7 @@ impl Drop for CoreGuard {
     #[inline(always)]
     fn drop(&mut self) {
         self.section.end();
+        self.held.end();
         LOCKED.store(false, Ordering::Release);
     }
 }

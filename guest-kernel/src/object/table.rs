@@ -166,15 +166,22 @@ impl<T> HandleTable<T> {
         }
     }
 
-    /// The child's table: the same numbers for the same objects, but those that are not inherited.
-    pub fn fork(&self, mut copy: impl FnMut(&T, Rights) -> T) -> Result<HandleTable<T>> {
-        let mut child = HandleTable::new();
-        child.most = self.most;
+    /// Copies up to `most` more places to the child's table: the same numbers for the same objects, but those that are
+    /// not inherited. Between two calls this table may change.
+    pub fn fork_some(
+        &self,
+        child: &mut HandleTable<T>,
+        most: usize,
+        mut copy: impl FnMut(&T, Rights) -> T,
+    ) -> Result<Copied> {
+        let done = child.places.len();
+        let rest = self.places.get(done..).unwrap_or_default();
         child
             .places
-            .try_reserve_exact(self.places.len())
+            .try_reserve_exact(rest.len())
             .map_err(|_| Error::NoMemory)?;
-        for (index, place) in self.places.iter().enumerate() {
+        child.most = self.most;
+        for (index, place) in (done..).zip(rest.iter().take(most)) {
             let inherited = !place.rights.contains(Rights::NO_INHERIT);
             let object = place.object.as_ref().filter(|_| inherited);
             let mut copied = Place {
@@ -194,8 +201,20 @@ impl<T> HandleTable<T> {
             }
             child.places.push(copied);
         }
-        Ok(child)
+        match rest.len() <= most {
+            true => Ok(Copied::All),
+            false => Ok(Copied::Some),
+        }
     }
+}
+
+/// How much of a table has been copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copied {
+    /// There is more.
+    Some,
+    /// All of it.
+    All,
 }
 
 impl<T> Default for HandleTable<T> {

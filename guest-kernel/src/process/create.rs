@@ -11,11 +11,14 @@ use super::limits::{self, check_processes};
 use crate::arch::TrapFrame;
 use crate::arch::cpu;
 use crate::mm::AddressSpace;
-use crate::object::Core;
-use crate::object::core_lock::lock;
-use crate::object::table::HandleTable;
+use crate::object::core_lock::{lock, with_lock};
+use crate::object::table::{Copied, HandleTable};
+use crate::object::{Core, Object};
 use crate::thread::by_tid;
 use crate::{sched, thread, time};
+
+/// Places of a handle table that are copied in one section of the core lock.
+const COPIED_AT_ONCE: usize = 32;
 
 /// Numbers that are tried for a process before one is taken that a thread has too.
 const TRIES: usize = 64;
@@ -109,15 +112,22 @@ fn discard(core: &mut Core, process: &'static Process) -> Option<Arc<AddressSpac
 pub fn fork(frame: &TrapFrame) -> Result<u64> {
     let parent = thread::current_process();
     cpu::enable_interrupts();
-    let copy = super::with_current_space(AddressSpace::fork);
+    let space = super::with_current_space(AddressSpace::fork);
+    let copied = space.and_then(|space| Ok((space, copy_handles(parent)?)));
     cpu::disable_interrupts();
-    let space = copy?;
+    let (space, handles) = copied?;
     let mut core = lock();
-    check_processes(&mut core, parent)?;
-    let child = create_empty(&mut core, Some(parent), space, &[])?;
-    let result = inherit(&mut core, parent, child)
-        .and_then(|()| thread::fork_current(&mut core, child, frame));
-    match result {
+    let child = match check_processes(&mut core, parent)
+        .and_then(|()| create_empty(&mut core, Some(parent), space, &[]))
+    {
+        Ok(child) => child,
+        Err(error) => {
+            super::end::close_all(core, handles);
+            return Err(error);
+        }
+    };
+    inherit(&mut core, parent, child, handles);
+    match thread::fork_current(&mut core, child, frame) {
         Ok(thread) => {
             child.life.set(&core, Life::Alive);
             if child.limits.get(&core).is_some() {
@@ -139,17 +149,40 @@ pub fn fork(frame: &TrapFrame) -> Result<u64> {
     }
 }
 
+/// The child's handles. Interrupts are on: the core lock is held for a few places at a time.
+fn copy_handles(parent: &'static Process) -> Result<HandleTable<Object>> {
+    let mut copy = HandleTable::new();
+    loop {
+        let step = with_lock(|core| {
+            let table = parent.handles.get(core);
+            table.fork_some(&mut copy, COPIED_AT_ONCE, |object, rights| {
+                object.retain(core, rights);
+                object.clone()
+            })
+        });
+        match step {
+            Ok(Copied::Some) => {}
+            Ok(Copied::All) => return Ok(copy),
+            Err(error) => {
+                cpu::disable_interrupts();
+                super::end::close_all(lock(), copy);
+                cpu::enable_interrupts();
+                return Err(error);
+            }
+        }
+    }
+}
+
 /// What a child has from its parent, besides memory and group.
-fn inherit(core: &mut Core, parent: &'static Process, child: &'static Process) -> Result<()> {
-    let held = &*core;
-    let copy = parent.handles.get(held).fork(|object, rights| {
-        object.retain(held, rights);
-        object.clone()
-    })?;
-    *child.handles.get_mut(core) = copy;
+fn inherit(
+    core: &mut Core,
+    parent: &'static Process,
+    child: &'static Process,
+    handles: HandleTable<Object>,
+) {
+    *child.handles.get_mut(core) = handles;
     let arguments = parent.arguments.get(core).clone();
     *child.arguments.get_mut(core) = arguments;
     child.personality.set(core, parent.personality.get(core));
     child.signals.inherit(core, &parent.signals);
-    Ok(())
 }

@@ -6,13 +6,17 @@ use super::INTERRUPTS;
 use crate::ipc::{PORTS, SESSIONS};
 use crate::mm::{self, VmObject, fault};
 use crate::object::Core;
+use crate::object::core_lock::with_lock;
 use crate::process::{self, PIDS, PROCESSES};
 use crate::{sched, thread};
 
-/// Counts everything. Dead threads are freed before ([`thread::reap`]), so that two counts around a balanced stretch of
+/// Processes whose handles are counted in one section of the core lock.
+const COUNTED_AT_ONCE: usize = 16;
+
+/// Counts the rest. Dead threads are freed before ([`thread::reap`]), so that two counts around a balanced stretch of
 /// work agree.
-pub fn collect(core: &Core) -> SystemStats {
-    let memory = mm::statistics();
+pub fn collect(core: &Core, before: &Before) -> SystemStats {
+    let memory = &before.memory;
     SystemStats {
         total_pages: memory.total,
         free_pages: memory.free,
@@ -20,7 +24,7 @@ pub fn collect(core: &Core) -> SystemStats {
         table_pages: memory.tables,
         processes: PROCESSES.used(core) as u64,
         threads: thread::live(core) as u64,
-        handles: handles(core),
+        handles: before.handles,
         objects: VmObject::count(),
         ports: PORTS.used(core) as u64,
         sessions: SESSIONS.used(core) as u64,
@@ -35,12 +39,36 @@ pub fn collect(core: &Core) -> SystemStats {
     }
 }
 
-fn handles(core: &Core) -> u64 {
-    let mut previous = 0;
+/// What is counted without the core lock.
+#[derive(Debug)]
+pub struct Before {
+    memory: mm::Statistics,
+    handles: u64,
+}
+
+/// Counts it. Interrupts are on.
+pub fn before() -> Before {
+    let handles = handles();
+    Before {
+        memory: mm::statistics(),
+        handles,
+    }
+}
+
+/// Handles of all processes: the core lock is held for a few processes at a time.
+fn handles() -> u64 {
+    let mut previous = Some(0);
     let mut sum = 0;
-    while let Some((pid, process)) = PIDS.next_used(core, previous) {
-        sum += process.handles.get(core).used() as u64;
-        previous = pid;
+    while let Some(first) = previous {
+        previous = with_lock(|core| {
+            let mut last = first;
+            for _ in 0..COUNTED_AT_ONCE {
+                let (pid, process) = PIDS.next_used(core, last)?;
+                sum += process.handles.get(core).used() as u64;
+                last = pid;
+            }
+            Some(last)
+        });
     }
     sum
 }

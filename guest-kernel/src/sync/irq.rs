@@ -5,11 +5,13 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::lockdep::{Class, Held};
 use super::spin::contend;
 use crate::arch::cpu::{self, IrqState};
 
 /// Mutual exclusion by spinning, with interrupts (and so preemption) disabled.
 pub struct IrqSpinLock<T: ?Sized> {
+    class: Class,
     locked: AtomicBool,
     value: UnsafeCell<T>,
 }
@@ -22,6 +24,7 @@ unsafe impl<T: ?Sized + Send> Sync for IrqSpinLock<T> {}
 /// The right to use what an [`IrqSpinLock`] protects; restores the interrupt flag when dropped.
 pub struct IrqSpinLockGuard<'a, T: ?Sized> {
     lock: &'a IrqSpinLock<T>,
+    held: Held,
     state: IrqState,
     // A guard stays on its CPU.
     _not_send: core::marker::PhantomData<*const ()>,
@@ -29,8 +32,10 @@ pub struct IrqSpinLockGuard<'a, T: ?Sized> {
 
 impl<T> IrqSpinLock<T> {
     /// A free lock.
+    #[cfg_attr(feature = "lockdep", track_caller)]
     pub const fn new(value: T) -> IrqSpinLock<T> {
         IrqSpinLock {
+            class: Class::here(),
             locked: AtomicBool::new(false),
             value: UnsafeCell::new(value),
         }
@@ -40,13 +45,16 @@ impl<T> IrqSpinLock<T> {
 impl<T: ?Sized> IrqSpinLock<T> {
     /// Waits for the lock.
     #[inline]
+    #[cfg_attr(feature = "lockdep", track_caller)]
     pub fn lock(&self) -> IrqSpinLockGuard<'_, T> {
         let state = cpu::interrupts_save_and_disable();
+        let held = Held::waiting(&self.class);
         if self.locked.swap(true, Ordering::Acquire) {
             contend(&self.locked);
         }
         IrqSpinLockGuard {
             lock: self,
+            held,
             state,
             _not_send: core::marker::PhantomData,
         }
@@ -54,6 +62,7 @@ impl<T: ?Sized> IrqSpinLock<T> {
 
     /// Takes the lock if it is free.
     #[inline]
+    #[cfg_attr(feature = "lockdep", track_caller)]
     pub fn try_lock(&self) -> Option<IrqSpinLockGuard<'_, T>> {
         let state = cpu::interrupts_save_and_disable();
         if self.locked.swap(true, Ordering::Acquire) {
@@ -62,6 +71,7 @@ impl<T: ?Sized> IrqSpinLock<T> {
         }
         Some(IrqSpinLockGuard {
             lock: self,
+            held: Held::tried(&self.class),
             state,
             _not_send: core::marker::PhantomData,
         })
@@ -94,6 +104,7 @@ impl<T: ?Sized> DerefMut for IrqSpinLockGuard<'_, T> {
 impl<T: ?Sized> Drop for IrqSpinLockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        self.held.end();
         self.lock.locked.store(false, Ordering::Release);
         cpu::interrupts_restore(self.state);
     }

@@ -10,6 +10,11 @@
 
 mod irq;
 #[cfg_attr(
+    all(target_os = "none", feature = "lockdep"),
+    expect(unsafe_code, reason = "places that took locks, by their addresses")
+)]
+pub mod lockdep;
+#[cfg_attr(
     feature = "sections",
     expect(unsafe_code, reason = "places that took locks, by their addresses")
 )]

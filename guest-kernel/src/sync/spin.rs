@@ -5,6 +5,7 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::lockdep::{Class, Held};
 use super::section::{Lock, Section};
 use crate::arch::cpu;
 
@@ -12,6 +13,7 @@ use crate::arch::cpu;
 ///
 /// Taking and giving back a free lock are 5 and 3 instructions.
 pub struct SpinLock<T: ?Sized> {
+    class: Class,
     locked: AtomicBool,
     value: UnsafeCell<T>,
 }
@@ -24,6 +26,7 @@ unsafe impl<T: ?Sized + Send> Sync for SpinLock<T> {}
 /// The right to use what a [`SpinLock`] protects, until dropped.
 pub struct SpinLockGuard<'a, T: ?Sized> {
     lock: &'a SpinLock<T>,
+    held: Held,
     section: Section,
     // A guard stays on its CPU.
     _not_send: core::marker::PhantomData<*const ()>,
@@ -31,8 +34,10 @@ pub struct SpinLockGuard<'a, T: ?Sized> {
 
 impl<T> SpinLock<T> {
     /// A free lock.
+    #[cfg_attr(feature = "lockdep", track_caller)]
     pub const fn new(value: T) -> SpinLock<T> {
         SpinLock {
+            class: Class::here(),
             locked: AtomicBool::new(false),
             value: UnsafeCell::new(value),
         }
@@ -47,14 +52,30 @@ impl<T> SpinLock<T> {
 impl<T: ?Sized> SpinLock<T> {
     /// Waits for the lock.
     #[inline]
-    #[cfg_attr(feature = "sections", track_caller)]
+    #[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
         cpu::preempt_disable();
+        self.wait(Held::waiting(&self.class))
+    }
+
+    /// As [`lock`](Self::lock), while another lock that was made at the same place is held: the caller sees to it
+    /// that nobody takes the two in the other order.
+    #[inline]
+    #[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
+    pub fn lock_inner(&self) -> SpinLockGuard<'_, T> {
+        cpu::preempt_disable();
+        self.wait(Held::nested(&self.class))
+    }
+
+    #[inline(always)]
+    #[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
+    fn wait(&self, held: Held) -> SpinLockGuard<'_, T> {
         if self.locked.swap(true, Ordering::Acquire) {
             contend(&self.locked);
         }
         SpinLockGuard {
             lock: self,
+            held,
             section: Section::begin(Lock::Spin),
             _not_send: core::marker::PhantomData,
         }
@@ -62,7 +83,7 @@ impl<T: ?Sized> SpinLock<T> {
 
     /// Takes the lock if it is free.
     #[inline]
-    #[cfg_attr(feature = "sections", track_caller)]
+    #[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
     pub fn try_lock(&self) -> Option<SpinLockGuard<'_, T>> {
         cpu::preempt_disable();
         if self.locked.swap(true, Ordering::Acquire) {
@@ -71,6 +92,7 @@ impl<T: ?Sized> SpinLock<T> {
         }
         Some(SpinLockGuard {
             lock: self,
+            held: Held::tried(&self.class),
             section: Section::begin(Lock::Spin),
             _not_send: core::marker::PhantomData,
         })
@@ -121,6 +143,7 @@ impl<T: ?Sized> Drop for SpinLockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.section.end();
+        self.held.end();
         self.lock.locked.store(false, Ordering::Release);
         cpu::preempt_enable();
     }

@@ -12,7 +12,7 @@ use crate::arch::{TrapFrame, power};
 use crate::irq::Irq;
 use crate::mm::audit;
 use crate::mm::uaccess::{UserPtr, UserSlice};
-use crate::object::core_lock::lock;
+use crate::object::core_lock::{lock, with_lock};
 use crate::object::{Core, Object};
 use crate::ports::Grant;
 use crate::sched::Next;
@@ -167,6 +167,7 @@ pub fn power_off(frame: &mut TrapFrame) -> Next {
         Ok(()) => {
             #[cfg(feature = "sections")]
             crate::sync::section::report();
+            crate::sync::lockdep::report();
             audit::at_end();
             power::exit(status as u32 & 0xff)
         }
@@ -183,8 +184,11 @@ pub fn milestone(frame: &mut TrapFrame) -> Next {
 /// `SystemStats`.
 pub fn statistics(frame: &mut TrapFrame) -> Next {
     let target = UserPtr::<SystemStats>::new(frame.rdi);
-    while !thread::reap(&mut lock()) {}
-    let counted = stats::collect(&lock());
-    let result = unlocked(|| target.write(&counted));
+    let before = unlocked(|| {
+        while !with_lock(thread::reap) {}
+        Ok(stats::before())
+    });
+    let counted = before.map(|before| stats::collect(&lock(), &before));
+    let result = unlocked(|| target.write(&counted?));
     Next::result(frame, result.map(|()| 0))
 }

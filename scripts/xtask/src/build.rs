@@ -29,6 +29,7 @@ const PROGRAM_TARGET: &str = "x86_64-unknown-linux-musl";
 pub fn all() -> Result<()> {
     monitor()?;
     guest()?;
+    checked_kernel()?;
     programs()?;
     modules()?;
     image::update(
@@ -78,6 +79,19 @@ pub fn guest_cargo(command: &str) -> std::process::Command {
 
 fn guest() -> Result<()> {
     run(&mut guest_cargo("build"))
+}
+
+/// The kernel that checks its lock discipline, beside the ordinary one, which it does not replace.
+fn checked_kernel() -> Result<()> {
+    let target = Path::new("target/lockdep");
+    run(cargo()
+        .args(["build", "--quiet", "--release", "--target", GUEST_TARGET])
+        .args(["--package", "ferrix-kernel", "--bin", "ferrix-kernel"])
+        .args(["--features", "lockdep", "--target-dir"])
+        .arg(target))?;
+    let kernel = target.join(GUEST_TARGET).join("release/ferrix-kernel");
+    fs::create_dir_all("target/image")?;
+    copy_if_newer(&kernel, Path::new("target/image/kernel-lockdep"))
 }
 
 fn programs() -> Result<()> {

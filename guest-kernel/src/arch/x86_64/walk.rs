@@ -4,10 +4,13 @@ use core::ops::Range;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
+use ferrix_abi::layout::PAGE_SIZE;
+
 use super::frame::page;
 use super::phys::Frame;
+use super::pmap::Pmap;
 use super::pte::Pte;
-use super::table::{lines, lose, shift, table};
+use super::table::{ROOT_LEVEL, lines, lose, shift, table};
 
 /// What a walk does with the entries it finds.
 pub trait Visitor {
@@ -77,6 +80,50 @@ pub(super) fn visit(node: Frame, level: u32, range: Range<u64>, visitor: &mut im
     }
     lose(descriptor, emptied);
     removed
+}
+
+impl Pmap {
+    /// The end of a part of a range, from its start on, that shows about `most` pages at most.
+    pub fn some_pages(&self, range: &Range<u64>, most: u32) -> u64 {
+        let limit = most as u64;
+        if (range.end - range.start) / PAGE_SIZE <= limit || self.resident() <= limit {
+            return range.end;
+        }
+        let (root, mut left) = (Frame::containing(self.root()), most);
+        pause(root, ROOT_LEVEL, range, &mut left).unwrap_or(range.end)
+    }
+}
+
+/// Where a walk over a range that shows more than `left` pages should pause; none: it shows no more. A shared table is
+/// not divided. At least one page, or table, lies before the pause.
+fn pause(node: Frame, level: u32, range: &Range<u64>, left: &mut u32) -> Option<u64> {
+    let base = range.start >> shift(level + 1) << shift(level + 1);
+    for slots in lines(page(node).mask(), range, level) {
+        if level == 0 {
+            if *left == 0 {
+                return Some(base + ((slots.start as u64) << shift(0)));
+            }
+            *left = left.saturating_sub(slots.len() as u32);
+            continue;
+        }
+        for (slot, entry) in slots.clone().zip(&table(node)[slots]) {
+            let pte = Pte(entry.load(Relaxed));
+            if pte.is_empty() || pte.has(Pte::BORROWED) {
+                continue;
+            }
+            let address = base + ((slot as u64) << shift(level));
+            let part = range.start.max(address)..range.end.min(address + (1 << shift(level)));
+            if *left == 0 {
+                return Some(part.start);
+            }
+            if level == 1 && (pte.has(Pte::SHARED) || page(pte.frame()).refs() <= *left) {
+                *left = left.saturating_sub(page(pte.frame()).refs());
+            } else if let Some(pause) = pause(pte.frame(), level - 1, &part, left) {
+                return Some(pause);
+            }
+        }
+    }
+    None
 }
 
 /// Walks a table of pages.

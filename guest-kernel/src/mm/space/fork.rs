@@ -28,7 +28,8 @@ impl AddressSpace {
         frame::ensure_reserve()?;
         let mut inner = self.lock();
         let child = Self::with_tables(Pmap::new()?, inner.limits.inherited());
-        let mut copy = child.lock();
+        // Nobody else knows the child.
+        let mut copy = child.inner.lock_inner();
         copy.map = inner.map.fork(|entry| inherit(entry, &child.home))?;
         let protected = copy.copy_pages(&mut inner);
         drop(copy);
@@ -82,7 +83,7 @@ impl Inner {
             .filter(|entry| entry.inherit != Inherit::Nothing)
         {
             match (entry.kind, &entry.object) {
-                (Kind::Lent, Some(object)) => copy_lent(copy.child, entry, object)?,
+                (Kind::Lent, Some(object)) => copy.result = copy_lent(copy.child, entry, object),
                 (Kind::Shared, _) if entry.prot.contains(Prot::WRITE) => {}
                 _ => pmap.walk(entry.start..entry.end, &mut copy),
             }

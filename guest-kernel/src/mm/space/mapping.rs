@@ -16,6 +16,11 @@ use crate::mm::object::{Home, Mapped, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
 use crate::mm::pmap::{Extent, Pte, Visitor};
 
+/// Pages that are unmapped in one section of an address space's lock, about. (Tests have few pages.)
+const AT_ONCE: u32 = if cfg!(test) { 2 } else { 64 };
+/// Pages that are touched ahead in one.
+const POPULATED_AT_ONCE: u64 = 8;
+
 /// What to map (`VmMap`).
 #[derive(Clone, Debug)]
 pub struct MapRequest {
@@ -113,19 +118,45 @@ impl AddressSpace {
         let access = entry.prot.contains(Prot::WRITE);
         inner.map.insert(entry)?;
         if flags.intersects(MapFlags::POPULATE | MapFlags::LOCKED) {
+            drop(inner);
             let access = if access { Access::Write } else { Access::Read };
-            inner.populate(&range, access, self.root);
+            self.populate(&range, access);
         }
         Ok(range.start)
     }
 
-    /// Unmaps a range; holes are no error.
+    /// Touches the pages of a range. Best effort, as on Linux: what is missing comes with the faults.
+    #[inline(never)]
+    fn populate(&self, range: &Range<u64>, access: Access) {
+        let mut address = range.start;
+        while address < range.end {
+            let mut inner = self.lock();
+            let end = range.end.min(address + POPULATED_AT_ONCE * PAGE_SIZE);
+            while address < end {
+                let missing = inner.pmap.get(address).is_empty();
+                if missing && inner.fault(self.root, address, access).is_err() {
+                    return;
+                }
+                address += PAGE_SIZE;
+            }
+        }
+    }
+
+    /// Unmaps a range, some pages at a time; holes are no error.
     pub fn unmap(&self, address: u64, length: u64) -> Result<()> {
         let length = length
             .checked_next_multiple_of(PAGE_SIZE)
             .ok_or(Error::Invalid)?;
-        let range = check_range(address, length)?;
-        self.lock().unmap(&range, self.root)
+        let mut range = check_range(address, length)?;
+        loop {
+            let mut inner = self.lock();
+            let end = inner.pmap.some_pages(&range, AT_ONCE);
+            inner.unmap(&(range.start..end), self.root)?;
+            if end == range.end {
+                return Ok(());
+            }
+            range.start = end;
+        }
     }
 
     /// Changes the access to a range; `NoMemory` where nothing is mapped.
@@ -237,18 +268,6 @@ impl Inner {
         };
         let start = self.map.find_gap(zone, length)?;
         Ok(start..start + length)
-    }
-
-    /// Touches the pages of a range. Best effort, as on Linux: what is missing comes with the faults.
-    #[inline(never)]
-    fn populate(&mut self, range: &Range<u64>, access: Access, root: PhysAddr) {
-        let mut address = range.start;
-        while address < range.end {
-            if self.pmap.get(address).is_empty() && self.fault(root, address, access).is_err() {
-                return;
-            }
-            address += PAGE_SIZE;
-        }
     }
 
     /// Unmaps; the objects of the entries go after the translations.

@@ -117,6 +117,7 @@ impl AddressSpace {
     }
 
     #[inline]
+    #[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
     pub(super) fn lock(&self) -> SpinLockGuard<'_, Inner> {
         self.inner.lock()
     }
@@ -142,7 +143,8 @@ impl Inner {
 impl Drop for AddressSpace {
     fn drop(&mut self) {
         tlb::flush(self.root, Flush::Leave);
-        self.lock().pmap.destroy();
+        // Nobody else has it: no lock, so that this can be preempted however much there is.
+        self.inner.get_mut().pmap.destroy();
     }
 }
 

@@ -40,7 +40,8 @@ proptest! {
             prop_assert_eq!(table.get(Handle(handle)), None);
             prop_assert_eq!(table.remove(Handle(handle)), None);
         }
-        let mut child = table.fork(|&object, _| object).unwrap();
+        let mut child = HandleTable::new();
+        while table.fork_some(&mut child, 3, |&object, _| object).unwrap() == Copied::Some {}
         let inherited = live.iter().filter(|(_, (_, rights))| *rights == Rights::DUP);
         prop_assert_eq!(child.used() as usize, inherited.count());
         for (&handle, (object, rights)) in &live {

@@ -9,6 +9,7 @@ use super::macros::*;
 use crate::arch::x86_64::frame::TrapFrame;
 use crate::arch::x86_64::vector::{self, EXCEPTIONS, FIRST_GSI, GSIS};
 use crate::arch::x86_64::{apic, cpu, upcalls};
+use crate::sync::lockdep::Interrupt;
 
 /// Bytes from one stub to the next.
 pub(super) const STUB: u64 = 16;
@@ -258,10 +259,12 @@ extern "C" fn exception_handler(frame: &mut TrapFrame) {
 /// Every interrupt. They are edge-triggered, so the local APIC is told first.
 extern "C" fn interrupt_handler(frame: &mut TrapFrame) {
     apic::eoi();
+    let handler = Interrupt::begin();
     match frame.vector as u8 {
         vector::TIMER => upcalls::timer_interrupt(),
         vector::RESCHEDULE => upcalls::reschedule_ipi(),
         vector::TLB => crate::mm::tlb_ipi(),
         device => upcalls::device_interrupt((device - FIRST_GSI) as u32),
     }
+    handler.end();
 }
