@@ -10,6 +10,8 @@ mod fast;
 mod operations;
 #[cfg(target_os = "none")]
 pub mod pi;
+#[cfg(target_os = "none")]
+pub mod robust;
 pub mod step;
 #[cfg(target_os = "none")]
 pub use fast::{try_wait, try_wake};

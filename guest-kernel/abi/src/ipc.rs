@@ -189,8 +189,11 @@ pub struct Utcb {
     pub deadline: u64,
     /// Non-zero: another process changed this one's limits (`LimitSet`) since the personality cleared this.
     pub limits_changed: u64,
+    /// The head of this thread's list of [robust futexes](crate::futex), or 0. The thread sets it; whoever begins with
+    /// this block finds 0.
+    pub robust_list: u64,
     /// Reserved, keeps `signal` at 64.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 3],
     /// Signal delivery.
     pub signal: SignalSlot,
     /// Fills the first 256 bytes.

@@ -207,6 +207,9 @@ pub enum Call {
     ThreadName = 99,
     /// (CPU, *mut [`CpuInfo`](crate::info::CpuInfo)) → 0; `NotFound` beyond the last.
     CpuInfo = 106,
+    /// () → 0. Does now what the caller's end would do to its [robust futexes](crate::futex::robust), and forgets
+    /// their list: for a thread whose end others see before the kernel does, and for `exec`.
+    FutexRelease = 107,
 
     /// (deadline) → 0 when it passed; `Interrupted`.
     SleepUntil = 92,

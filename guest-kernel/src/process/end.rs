@@ -10,8 +10,9 @@ use crate::mm::{oom, tlb};
 use crate::object::core_lock::lock;
 use crate::object::table::HandleTable;
 use crate::object::{Core, CoreGuard, Object};
+use crate::sched;
 use crate::signal;
-use crate::thread::{self, Thread};
+use crate::thread::{self, State, Thread, work};
 
 /// The calling process ends with `status`, as `wait4` encodes it.
 pub fn exit(status: u32) -> ! {
@@ -39,6 +40,32 @@ pub fn kill(core: &mut Core, process: &'static Process, status: u32) {
     while let Some(thread) = next {
         next = process.threads.after(core, Some(thread));
         thread::kill(core, thread);
+    }
+}
+
+/// Ends all threads of the caller's process but the caller, and waits for their end: what they do then, to locks that
+/// they held, is done. Not so if the caller is killed meanwhile.
+pub fn end_others(mut core: CoreGuard, caller: &'static Thread) -> CoreGuard {
+    let process = caller.process();
+    let mut next = process.threads.first(&core);
+    while let Some(thread) = next {
+        next = process.threads.after(&core, Some(thread));
+        if !core::ptr::eq(thread, caller) {
+            thread::kill(&mut core, thread);
+        }
+    }
+    while process.thread_count.get(&core) > 1 && caller.work.get(&core) & work::KILL == 0 {
+        process.survivor.set(&core, Some(caller));
+        sched::block_inside(core, caller, State::Alone);
+        core = lock();
+    }
+    core
+}
+
+/// A thread has left its process: who waits to be the only one looks.
+pub fn thread_left(core: &Core, process: &'static Process) {
+    if let Some(survivor) = process.survivor.take(core) {
+        sched::wake(core, survivor);
     }
 }
 

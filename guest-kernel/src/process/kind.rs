@@ -91,6 +91,8 @@ pub struct Process {
     pub threads: List<Thread, InProcess>,
     /// How many.
     pub thread_count: CoreCell<u32>,
+    /// Its thread that waits for the end of the others.
+    pub survivor: CoreCell<Option<&'static Thread>>,
     /// Whether it is stopped.
     pub stopped: CoreCell<bool>,
     /// What its parent has not been told yet.
@@ -155,6 +157,7 @@ impl Pooled for Process {
             session: CoreCell::new(0),
             threads: List::new(),
             thread_count: CoreCell::new(0),
+            survivor: CoreCell::new(None),
             stopped: CoreCell::new(false),
             report: CoreCell::new(None),
             personality: CoreCell::new(None),

@@ -49,7 +49,7 @@ mod stop;
 #[cfg(target_os = "none")]
 pub use create::{create_empty, fork};
 #[cfg(target_os = "none")]
-pub use end::{exit, finish, kill, reap};
+pub use end::{end_others, exit, finish, kill, reap, thread_left};
 #[cfg(target_os = "none")]
 pub use family::{in_group, may_signal, new_session, set_group};
 #[cfg(target_os = "none")]

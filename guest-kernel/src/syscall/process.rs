@@ -9,9 +9,9 @@ use super::{read_arguments, unlocked};
 use crate::arch::TrapFrame;
 use crate::mm::uaccess::UserPtr;
 use crate::mm::{AddressSpace, Usage};
+use crate::object::Object;
 use crate::object::core_lock::lock;
-use crate::object::{Core, Object};
-use crate::process::{self, Life, PIDS, Process};
+use crate::process::{self, Life, PIDS};
 use crate::sched::{self, Next, Parameters};
 use crate::signal;
 use crate::thread::{self, ANY_CPU, Start, current, current_process};
@@ -125,23 +125,13 @@ pub fn exec_commit(frame: &mut TrapFrame) -> Next {
     process.set_arguments(&mut core, &arguments);
     process.executed.set(&core, true);
     caller.name.set(&core, [0; 2]);
-    end_others(&mut core, process);
+    core = process::end_others(core, caller);
     let mut dispositions = process.signals.dispositions.get(&core);
     dispositions.reset_caught();
     process.signals.dispositions.set(&core, dispositions);
     caller.saved_mask.set(&core, None);
     signal::settle(&mut core, caller);
     Next::result(frame, Ok(0))
-}
-
-fn end_others(core: &mut Core, process: &'static Process) {
-    let mut next = process.threads.first(core);
-    while let Some(thread) = next {
-        next = process.threads.after(core, Some(thread));
-        if !core::ptr::eq(thread, current()) {
-            thread::kill(core, thread);
-        }
-    }
 }
 
 /// `Exit`.

@@ -110,6 +110,7 @@ pub static TABLE: [Entry; CALLS] = table!([
     (Call::ThreadName, inspect::name_thread),
     (Call::CpuInfo, inspect::cpu_info),
     (Call::SleepUntil, time::sleep_until),
+    (Call::FutexRelease, thread::futex_release),
     (Call::AlarmSet, time::set_alarm),
     (Call::ClockSet, time::set_clock),
     (Call::IrqBind, machine::bind_irq),

@@ -106,6 +106,18 @@ pub fn futex_requeue(frame: &mut TrapFrame) -> Next {
     Next::result(frame, result)
 }
 
+/// `FutexRelease`.
+pub fn futex_release(frame: &mut TrapFrame) -> Next {
+    let thread = current();
+    futex::robust::release(thread);
+    let mut core = lock();
+    thread.forget_robust_list(&core);
+    // Nor does it keep those that inherit priorities: it becomes another program, or ends.
+    futex::pi::owner_ended(&mut core, thread);
+    drop(core);
+    Next::result(frame, Ok(0))
+}
+
 fn requeue_waiters(
     address: u64,
     wake: u64,

@@ -55,6 +55,7 @@ pub fn is_killed() -> bool {
 /// Ends the current thread.
 pub fn end_current() -> ! {
     let thread = current();
+    futex::robust::release(thread);
     clear_and_wake(thread);
     let process = thread.process();
     let mut core = lock();
@@ -99,6 +100,7 @@ fn leave(core: &mut Core, thread: &'static Thread) {
         .set(core, (all + ran, system + thread.system_cycles.get(core)));
     List::<Thread, InProcess>::remove(&process.threads, core, thread);
     process.thread_count.decrement(core);
+    process::thread_left(core, process);
     LIVE.decrement(core);
     TIDS.release(core, thread.tid.get(core));
     ipc::thread_ended(core, thread);

@@ -73,6 +73,8 @@ pub enum State {
     Page,
     /// For memory, in the middle of the kernel's work.
     Memory,
+    /// For the end of its process's other threads, in the middle of `exec`.
+    Alone,
     /// Has ended; its stack may still be in use by the switch away from it.
     Dead,
 }
@@ -91,7 +93,7 @@ impl State {
             State::FutexPi => Activity::FutexPi,
             State::Sleep => Activity::Sleep,
             State::Poll => Activity::Poll,
-            State::Child => Activity::Child,
+            State::Child | State::Alone => Activity::Child,
             State::Suspend => Activity::Suspend,
             State::SigWait => Activity::SigWait,
             State::Page => Activity::Page,

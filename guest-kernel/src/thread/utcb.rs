@@ -25,6 +25,7 @@ impl Thread {
             write_volatile(field!(utcb, this), address);
             write_volatile(field!(utcb, tid), tid);
             write_volatile(field!(utcb, pid), pid);
+            write_volatile(field!(utcb, robust_list), 0);
             write_volatile(field!(utcb, signal.pending), 0);
             write_volatile(field!(utcb, signal.fault_active), 0);
         }
@@ -47,6 +48,18 @@ impl Thread {
     pub fn utcb_deadline(&self, core: &Core) -> u64 {
         // SAFETY: the page stays while the thread lives.
         unsafe { read_volatile(field!(self.utcb(core), deadline)) }
+    }
+
+    /// Where it says that its list of robust futexes is, or 0.
+    pub fn robust_list(&self, core: &Core) -> u64 {
+        // SAFETY: as above.
+        unsafe { read_volatile(field!(self.utcb(core), robust_list)) }
+    }
+
+    /// The list is done with.
+    pub fn forget_robust_list(&self, core: &Core) {
+        // SAFETY: as above.
+        unsafe { write_volatile(field!(self.utcb(core), robust_list), 0) }
     }
 
     /// Tells the personality that another process changed its limits.

@@ -78,6 +78,7 @@ pub fn unblock(core: &mut Core, thread: &'static Thread) {
         State::Poll => ipc::end_poll(core, thread),
         State::Page => ipc::end_page_wait(core, thread),
         State::Memory => oom::withdraw(core, thread),
+        State::Alone => thread.process().survivor.set(core, None),
         _ => {}
     }
 }
@@ -102,7 +103,7 @@ pub fn interrupt(core: &mut Core, thread: &'static Thread) {
     match thread.state.get(core) {
         State::Send | State::Receive if !interruptible => {}
         State::Reply if interruptible => ipc::ask_to_cancel(core, thread),
-        State::Reply | State::Page | State::Memory => {}
+        State::Reply | State::Page | State::Memory | State::Alone => {}
         state if state.is_blocked() => {
             finish(core, thread, Outcome::Result(Err(Error::Interrupted)));
         }

@@ -19,8 +19,6 @@ pub struct Local {
     pub exit_rip: u64,
     /// Word to clear and wake when the thread ends; 0: none.
     pub clear_tid: u64,
-    /// `set_robust_list`.
-    pub robust_list: u64,
     /// The thread's signal mask, as the kernel has it.
     pub mask: SignalSet,
     /// The mask to go back to after the handlers that a temporary one (`ppoll`) let through, with SIGKILL's bit,

@@ -347,6 +347,12 @@ pub static TOOLS: &[Tool] = &[
         "rmdir DIRECTORY...",
         "remove empty directories",
     ),
+    tool(
+        "robustcheck",
+        util::robustcheck::run,
+        "robustcheck [NAME]...",
+        "check the system's robust locks",
+    ),
     tool("segv", util::faults::segv, "segv", "read address 0"),
     tool(
         "seq",

@@ -170,6 +170,9 @@ pub fn rows(call: Call) -> Option<&'static [Row]> {
 const NO_ADDRESSES: &[Call] = &[
     // Its address is that of a word to clear, for which it is too late to fail: see `ends_of_threads`.
     Call::ThreadExit,
+    // Its list is named in the UTCB; `robustcheck` names wrong ones.
+    Call::FutexRelease,
+    Call::MemoryForget,
     // What travels in messages is named in the UTCB: see `ranges_in_messages`.
     Call::Call,
     Call::Send,

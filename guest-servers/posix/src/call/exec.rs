@@ -7,7 +7,7 @@ use super::exec_stack::{self, Image};
 use super::limits;
 use super::names::{CWD, Payload, name};
 use super::paths::opened;
-use super::shm;
+use super::{shm, threads};
 use crate::file_view::{FileObject, FileView};
 use crate::server::{ask, received};
 use crate::state::LockFuture;
@@ -284,6 +284,7 @@ fn start(frame: &mut Frame, new: &Program<'_>, level: &Level<'_>, strings: &Stri
     let mut locks = All::lock();
     commit(stack)?;
     close_on_exec(&mut locks);
+    threads::release_locks();
     shm::detach_all(&mut locks.attachments);
     *locks.locking = LockFuture::No;
     if replace(new, bottom..top).is_err() {
@@ -294,7 +295,7 @@ fn start(frame: &mut Frame, new: &Program<'_>, level: &Level<'_>, strings: &Stri
     *locks.heap = Break::at(new.plan.end);
     locks.stacks.only_caller();
     local::update(|local| {
-        (local.clear_tid, local.robust_list) = (0, 0);
+        local.clear_tid = 0;
         local.alternate = AltStack::default();
     });
     *frame = Frame::start(new.plan.entry, stack);

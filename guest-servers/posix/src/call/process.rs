@@ -25,7 +25,7 @@ fn fork_process() -> Result<Option<u32>> {
         *locks.locking = LockFuture::No;
         locks.files.record_locks = RecordLocks::None;
         locks.stacks.only_caller();
-        local::update(|local| (local.clear_tid, local.robust_list) = (0, 0));
+        local::update(|local| local.clear_tid = 0);
     }
     Ok(child)
 }

@@ -7,16 +7,11 @@ use ferrix_posix::{Errno, Frame, Result};
 use ferrix_rt::sys::{thread, utcb};
 use linux_raw_sys::general::{
     ARCH_SET_FS, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS,
-    CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VM, FUTEX_OWNER_DIED, FUTEX_TID_MASK,
-    FUTEX_WAITERS, robust_list_head,
+    CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VM, robust_list_head,
 };
 
 /// What threads of one process share.
 const SHARED: u32 = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND;
-/// In the address of a robust list's entry: its futex inherits priorities.
-const PRIORITY_INHERITED: u64 = 1;
-/// Most entries of a robust list that are looked at (Linux's `ROBUST_LIST_LIMIT`).
-const ROBUST_MAX: usize = 2048;
 
 /// `clone` for a thread.
 pub fn clone_thread(frame: &Frame) -> Result<u64> {
@@ -56,56 +51,9 @@ pub fn leave() {
 
 /// Says of the caller's robust locks that their owner died.
 pub fn release_locks() {
-    let list = local::get().robust_list;
-    if list != 0 {
-        // A list that cannot be read ends the walk, as on Linux.
-        let _ = release_robust(list);
+    if utcb::robust_list() != 0 {
+        thread::futex_release();
     }
-}
-
-fn release_robust(head_at: u64) -> Result<()> {
-    let head: robust_list_head = user::read(head_at)?;
-    let lock = |entry: u64| (address(entry).wrapping_add_signed(head.futex_offset), entry);
-    let (mut entry, pending) = (head.list.next as u64, head.list_op_pending as u64);
-    for _ in 0..ROBUST_MAX {
-        if address(entry) == head_at {
-            break;
-        }
-        let next: u64 = user::read(address(entry))?;
-        if address(entry) != address(pending) {
-            owner_died(lock(entry))?;
-        }
-        entry = next;
-    }
-    match address(pending) {
-        0 => Ok(()),
-        _ => owner_died(lock(pending)),
-    }
-}
-
-/// Address of an entry.
-fn address(entry: u64) -> u64 {
-    entry & !PRIORITY_INHERITED
-}
-
-/// A lock's word says so, and a waiter is woken. Who waits for one that inherits priorities gets it from the kernel, when the
-/// thread has ended.
-fn owner_died((word, entry): (u64, u64)) -> Result<()> {
-    if !word.is_multiple_of(4) {
-        return Err(Errno::EINVAL);
-    }
-    let mut value: u32 = user::read(word)?;
-    while value & FUTEX_TID_MASK == utcb::tid() {
-        let before = user::exchange(word, value, value & FUTEX_WAITERS | FUTEX_OWNER_DIED)?;
-        if before == value {
-            if value & FUTEX_WAITERS != 0 && entry & PRIORITY_INHERITED == 0 {
-                thread::futex_wake(word, 1, u32::MAX)?;
-            }
-            break;
-        }
-        value = before;
-    }
-    Ok(())
 }
 
 pub fn set_tid_address(frame: &mut Frame) -> Result<u64> {
@@ -119,7 +67,7 @@ pub fn set_robust_list(frame: &mut Frame) -> Result<u64> {
     if size != size_of::<robust_list_head>() as u64 {
         return Err(Errno::EINVAL);
     }
-    local::update(|local| local.robust_list = head);
+    utcb::set_robust_list(head);
     Ok(0)
 }
 
@@ -128,7 +76,7 @@ pub fn get_robust_list(frame: &mut Frame) -> Result<u64> {
     if tid != 0 && tid != u64::from(utcb::tid()) {
         return Err(Errno::EPERM);
     }
-    user::write(head, &local::get().robust_list)?;
+    user::write(head, &utcb::robust_list())?;
     user::write(size, &(size_of::<robust_list_head>() as u64)).map(|()| 0)
 }
 

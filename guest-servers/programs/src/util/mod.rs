@@ -32,6 +32,7 @@ pub mod mapfill;
 pub mod memcheck;
 pub mod printf;
 mod regex;
+pub mod robustcheck;
 pub mod seq;
 pub mod sha256;
 pub mod signals;

@@ -118,6 +118,12 @@ pub fn futex_wake_with(address: u64, count: u64, bits: u64) -> Result<u64> {
     plain(Call::FutexWake, [address, count, bits])
 }
 
+/// Tells of the caller's robust futexes that their owner died, and forgets the list.
+pub fn futex_release() {
+    // It cannot fail.
+    let _ = plain(Call::FutexRelease, []);
+}
+
 /// Wakes some and moves others to another word; `expected` compares first.
 pub fn futex_requeue(
     from: u64,

@@ -40,6 +40,18 @@ pub fn take_limits_changed() -> bool {
     }
 }
 
+/// The head of this thread's list of robust futexes, or 0.
+pub fn robust_list() -> u64 {
+    // SAFETY: the UTCB is present and this thread's own.
+    unsafe { (*utcb()).robust_list }
+}
+
+/// Names it to the kernel, which walks it when the thread ends.
+pub fn set_robust_list(head: u64) {
+    // SAFETY: as above; the kernel checks what it reads through the address.
+    unsafe { (&raw mut (*utcb()).robust_list).write_volatile(head) }
+}
+
 /// Puts bytes (at most [`LONG_MAX`]; more are cut) into the message; returns how many.
 #[inline]
 pub fn put_bytes(bytes: &[u8]) -> usize {
