@@ -151,7 +151,9 @@ fn proc() -> Result<()> {
     let mut guest = Guest::at_prompt(&disk, Options::new())?;
     guest.check("grep -c '\\[stack\\]' /proc/self/maps", "1\n")?;
     guest.check("grep -c ' r-x[ps] ' /proc/self/maps", "1\n")?;
-    for field in ["VmSize", "VmLck", "VmRSS", "VmData", "VmStk", "VmExe"] {
+    for field in [
+        "VmPeak", "VmSize", "VmLck", "VmHWM", "VmRSS", "VmData", "VmStk", "VmExe",
+    ] {
         guest.check(
             &format!("grep -c '^{field}:.* kB$' /proc/self/status"),
             "1\n",

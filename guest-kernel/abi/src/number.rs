@@ -277,6 +277,8 @@ pub enum Call {
     LimitViolated = 118,
     /// (index, *mut [`SlabInfo`](crate::info::SlabInfo)) → 0; `NotFound` beyond the last class.
     SlabInfo = 119,
+    /// () → 0. The most memory that the caller has used is counted anew: the program that it runs is another one.
+    MemoryForget = 120,
     /// (port, pages given back since the last call) → 0. The port receives one
     /// [`MEMORY_LOW`](crate::ipc::Kind::MEMORY_LOW) when pages get few or a thread waits for one; after it
     /// the call is due again. Needs `Rights::RECEIVE`.

@@ -151,6 +151,9 @@ pub const MEMORY_LIMITS: usize = 3;
 pub struct MemoryInfo {
     /// Bytes mapped, pages present, pages locked.
     pub used: [u64; MEMORY_LIMITS],
+    /// The most that was used since it was counted anew ([`MemoryForget`](crate::Call::MemoryForget)): bytes mapped,
+    /// pages present.
+    pub most: [u64; 2],
     /// The limits (`u64::MAX`: none), in the same units.
     pub limits: [u64; MEMORY_LIMITS],
     /// How often each limit refused something.

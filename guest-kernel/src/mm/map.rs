@@ -47,6 +47,8 @@ pub struct VmMap {
     /// Per zone: no gap is known to begin below this address.
     cursors: [u64; 2],
     mapped: u64,
+    /// The most of that, when it last became less.
+    peak: u64,
 }
 
 impl Default for VmMap {
@@ -63,6 +65,7 @@ impl VmMap {
             hint: Cell::new(0),
             cursors: [MMAP_BASE, SYSTEM_MMAP_BASE],
             mapped: 0,
+            peak: 0,
         }
     }
 
@@ -79,6 +82,22 @@ impl VmMap {
     /// Bytes mapped.
     pub fn mapped(&self) -> u64 {
         self.mapped
+    }
+
+    /// The most that [`mapped`](Self::mapped) has been.
+    pub fn most_mapped(&self) -> u64 {
+        self.peak.max(self.mapped)
+    }
+
+    /// Forgets what that was.
+    pub fn forget_most(&mut self) {
+        self.peak = 0;
+    }
+
+    #[inline(always)]
+    fn shrink(&mut self, gone: u64) {
+        self.peak = self.most_mapped();
+        self.mapped -= gone;
     }
 
     /// Index of the first entry that ends above `address`; looks around where the last search
@@ -229,7 +248,7 @@ impl VmMap {
         let tail = entry.start < range.start && entry.end == range.end;
         if tail {
             entry.end = range.start;
-            self.mapped -= range.end - range.start;
+            self.shrink(range.end - range.start);
         }
         let indices = match (exact, tail) {
             (true, _) => first..first + 1,
@@ -248,7 +267,7 @@ impl VmMap {
             return None;
         }
         entry.end = range.start;
-        self.mapped -= range.end - range.start;
+        self.shrink(range.end - range.start);
         self.lower_cursors(range.start);
         Some(())
     }
@@ -256,7 +275,8 @@ impl VmMap {
     /// Removes the entries at these indices, and lets their objects go.
     pub fn delete(&mut self, indices: Range<usize>) {
         let removed = &self.entries[indices.clone()];
-        self.mapped -= removed.iter().map(VmEntry::length).sum::<u64>();
+        let gone = removed.iter().map(VmEntry::length).sum();
+        self.shrink(gone);
         if indices.len() == 1 {
             self.entries.remove(indices.start);
         } else {
@@ -336,6 +356,7 @@ impl VmMap {
             hint: Cell::new(0),
             cursors: [MMAP_BASE, SYSTEM_MMAP_BASE],
             mapped,
+            peak: 0,
         })
     }
 }

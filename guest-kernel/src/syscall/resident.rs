@@ -94,6 +94,12 @@ fn info_of(pid: u32) -> Result<MemoryInfo> {
     unlocked(|| Ok(space.map_or(MemoryInfo::default(), |space| space.memory_info())))
 }
 
+/// `MemoryForget`.
+pub fn forget(frame: &mut TrapFrame) -> Next {
+    with_current_space(|space| space.forget_most());
+    Next::result(frame, Ok(0))
+}
+
 /// `MemoryLimit`.
 pub fn limit(frame: &mut TrapFrame) -> Next {
     let [process, which, most, ..] = frame.arguments();

@@ -50,6 +50,8 @@ pub struct Pmap {
     root: Frame,
     /// Pages that entries show.
     resident: u64,
+    /// The most of them, when they last became fewer.
+    peak: u64,
     /// The level-0 table used last, not a shared one: number of its 2 MiB region, and the table.
     recent: (u64, Frame),
     /// Since this address space or its parent forked there may be shared tables.
@@ -68,6 +70,7 @@ impl Pmap {
         let mut pmap = Pmap {
             root,
             resident: 0,
+            peak: 0,
             recent: (NO_REGION, root),
             may_share: false,
         };
@@ -90,6 +93,23 @@ impl Pmap {
     /// Pages present or kept behind `PROT_NONE`.
     pub fn resident(&self) -> u64 {
         self.resident
+    }
+
+    /// The most that [`resident`](Self::resident) has been.
+    pub fn most_resident(&self) -> u64 {
+        self.peak.max(self.resident)
+    }
+
+    /// Forgets what that was.
+    pub fn forget_most(&mut self) {
+        self.peak = 0;
+    }
+
+    /// So many pages are gone. Only here is the most noted, which costs the faults nothing.
+    #[inline]
+    fn shrink(&mut self, removed: u64) {
+        self.peak = self.most_resident();
+        self.resident -= removed;
     }
 
     /// Whether there may be tables that other address spaces use too.
@@ -332,7 +352,7 @@ impl Pmap {
                 return;
             }
             if page(leaf).refs() != 0 {
-                self.resident -= removed;
+                self.shrink(removed);
                 return;
             }
         }
@@ -343,7 +363,7 @@ impl Pmap {
     fn walk_all(&mut self, range: Range<u64>, visitor: &mut impl Visitor, mut removed: u64) {
         removed += visit(self.root, ROOT_LEVEL, range, visitor);
         if removed != 0 {
-            self.resident -= removed;
+            self.shrink(removed);
             self.recent = (NO_REGION, self.root);
         }
     }

@@ -262,6 +262,13 @@ impl AddressSpace {
         (used, inner.limits.violations)
     }
 
+    /// From now on the most that is used is counted anew.
+    pub fn forget_most(&self) {
+        let mut inner = self.lock();
+        inner.map.forget_most();
+        inner.pmap.forget_most();
+    }
+
     /// What is used, may be used, and was refused.
     pub fn memory_info(&self) -> MemoryInfo {
         let inner = self.lock();
@@ -276,6 +283,7 @@ impl AddressSpace {
                 inner.pmap.resident(),
                 inner.locked_pages(),
             ],
+            most: [inner.map.most_mapped(), inner.pmap.most_resident()],
             limits: first(&inner.limits.most),
             violations: first(&inner.limits.violations),
         }

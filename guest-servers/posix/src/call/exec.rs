@@ -29,7 +29,7 @@ use ferrix_proto::attributes::Attributes;
 use ferrix_proto::file;
 use ferrix_proto::path::{OPEN, PATH_MAX};
 use ferrix_proto::startup::Startup;
-use ferrix_rt::sys::{ipc, process};
+use ferrix_rt::sys::{ipc, memory, process};
 use linux_raw_sys::general::{
     AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_NOFOLLOW, RLIMIT_STACK, S_IFMT, S_IFREG,
 };
@@ -158,6 +158,7 @@ fn execute_at(
         open(name.start, &name.payload, no_follow)?
     };
     run(frame, opened, &level, &strings, 0)?;
+    memory::forget_most();
     Ok(frame.rax)
 }
 
@@ -283,8 +284,8 @@ fn start(frame: &mut Frame, new: &Program<'_>, level: &Level<'_>, strings: &Stri
     })?;
     let mut locks = All::lock();
     commit(stack)?;
-    close_on_exec(&mut locks);
     threads::release_locks();
+    close_on_exec(&mut locks);
     shm::detach_all(&mut locks.attachments);
     *locks.locking = LockFuture::No;
     if replace(new, bottom..top).is_err() {
@@ -342,10 +343,10 @@ fn replace(new: &Program<'_>, stack: core::ops::Range<u64>) -> Result<()> {
     for map in &new.plan.maps {
         match map.source {
             Source::Memory => {
-                program::map(&ferrix_rt::sys::memory::Mapping {
+                program::map(&memory::Mapping {
                     address: map.address,
                     flags: MapFlags::FIXED | MapFlags::PRIVATE,
-                    ..ferrix_rt::sys::memory::Mapping::anonymous(map.length, map.prot)
+                    ..memory::Mapping::anonymous(map.length, map.prot)
                 })?;
             }
             Source::Shared(offset) | Source::Private(offset) => {

@@ -159,6 +159,12 @@ pub fn info(pid: u32) -> Result<MemoryInfo> {
     unsafe { call6(Call::MemoryInfo, args) }.map(|_| info)
 }
 
+/// The most memory used is counted anew.
+pub fn forget_most() {
+    // It cannot fail.
+    let _ = plain(Call::MemoryForget, []);
+}
+
 /// Limits a process's memory (`u64::MAX`: no longer).
 pub fn limit(process: Handle, which: MemoryLimit, value: u64) -> Result<()> {
     plain(Call::MemoryLimit, [process.0.into(), which as u64, value]).map(drop)

@@ -157,11 +157,17 @@ fn memory(text: &mut String, info: &ProcessInfo, source: &dyn Source) {
         return;
     }
     let sums = maps::sums(&regions(info, source));
-    let locked = source.memory(info.pid).used[MemoryLimit::Locked as usize] * PAGE_SIZE;
+    let known = source.memory(info.pid);
+    let locked = known.used[MemoryLimit::Locked as usize] * PAGE_SIZE;
+    let [most_mapped, most_present] = known.most;
+    // The kernel counts the personality's mappings too, which hardly change.
+    let hidden = info.virtual_bytes.saturating_sub(sums.all);
     let rows = [
+        ("VmPeak", most_mapped.saturating_sub(hidden).max(sums.all)),
         ("VmSize", sums.all),
         ("VmLck", locked),
         ("VmPin", 0),
+        ("VmHWM", most_present.max(info.resident_pages) * PAGE_SIZE),
         ("VmRSS", info.resident_pages * PAGE_SIZE),
         ("VmData", sums.data),
         ("VmStk", sums.stack),

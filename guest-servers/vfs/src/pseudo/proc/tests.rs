@@ -80,6 +80,7 @@ impl Source for Fixed {
     fn memory(&self, _pid: u32) -> MemoryInfo {
         MemoryInfo {
             used: [0, 0, 3],
+            most: [0x10_0000, 9],
             ..MemoryInfo::default()
         }
     }
@@ -157,6 +158,7 @@ fn processes_have_their_files() {
     for line in [
         "State:\tS (sleeping)\n",
         "Uid:\t0\t5\t0\t5\n",
+        "VmHWM:\t      36 kB\n",
         "VmSize:\t      36 kB\n",
         "VmLck:\t      12 kB\n",
         "VmData:\t      12 kB\n",
