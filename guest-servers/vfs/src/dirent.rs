@@ -1,5 +1,6 @@
 //! Directory records: Linux's `struct linux_dirent64` (getdents64(2)).
 
+use crate::errno::{EINVAL, Result};
 use alloc::vec::Vec;
 
 /// Bytes before the name: inode (8), offset (8), record length (2), type (1).
@@ -9,6 +10,7 @@ const HEADER: usize = 19;
 pub struct Records {
     bytes: Vec<u8>,
     room: usize,
+    is_full: bool,
 }
 
 impl Records {
@@ -17,6 +19,7 @@ impl Records {
         Records {
             bytes: Vec::new(),
             room,
+            is_full: false,
         }
     }
 
@@ -24,6 +27,7 @@ impl Records {
     pub fn push(&mut self, inode: u64, next: u64, kind: u8, name: &[u8]) -> bool {
         let length = (HEADER + name.len() + 1).next_multiple_of(8);
         if self.bytes.len() + length > self.room {
+            self.is_full = true;
             return false;
         }
         let end = self.bytes.len() + length;
@@ -37,8 +41,14 @@ impl Records {
     }
 
     /// The records.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    ///
+    /// # Errors
+    /// `EINVAL` if there is a record, and no room for it.
+    pub fn into_bytes(self) -> Result<Vec<u8>> {
+        if self.is_full && self.bytes.is_empty() {
+            return Err(EINVAL);
+        }
+        Ok(self.bytes)
     }
 }
 
@@ -76,7 +86,7 @@ mod tests {
         assert!(buffer.push(2, 1, 4, b"."));
         assert!(buffer.push(11, 2, 8, b"motd12345"));
         assert!(!buffer.push(12, 3, 8, b"x"));
-        let bytes = buffer.into_bytes();
+        let bytes = buffer.into_bytes().unwrap();
         assert_eq!(bytes.len(), 24 + 32);
         let all: Vec<_> = records(&bytes).collect();
         assert_eq!(
@@ -96,5 +106,13 @@ mod tests {
             }
         );
         assert_eq!(records(&bytes[..30]).count(), 1);
+    }
+
+    #[test]
+    fn no_room_for_one_is_an_error_and_no_end() {
+        let mut buffer = Records::new(31);
+        assert!(!buffer.push(2, 1, 4, b"motd12345"));
+        assert_eq!(buffer.into_bytes(), Err(EINVAL));
+        assert_eq!(Records::new(0).into_bytes(), Ok(Vec::new()));
     }
 }

@@ -178,10 +178,12 @@ impl Server {
         let (directory, cookie) = (ino(request.words[0])?, request.words[1]);
         let (_, mounted) = self.mount_of(request)?;
         let mut records: Vec<u8> = Vec::new();
+        let mut is_full = false;
         mounted
             .readdir(directory, cookie, |entry| {
                 let length = (DIRENT_HEADER + entry.name.len() + 1).next_multiple_of(8);
                 if records.len() + length > room {
+                    is_full = true;
                     return Emit::Full;
                 }
                 let end = records.len() + length;
@@ -197,6 +199,9 @@ impl Server {
                 Emit::Taken
             })
             .map_err(errno)?;
+        if is_full && records.is_empty() {
+            return Err(EINVAL as Errno);
+        }
         request.answer_bytes(&self.windows, &records).map(Some)
     }
 

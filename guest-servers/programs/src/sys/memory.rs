@@ -84,6 +84,8 @@ calls! {
     detach = SYS_shmdt(address);
     /// `fallocate`.
     allocate = SYS_fallocate(fd, mode, offset, length);
+    /// `getdents64`.
+    entries = SYS_getdents64(fd, buffer, size);
     /// `fcntl`.
     control = SYS_fcntl(fd, command, argument);
 }

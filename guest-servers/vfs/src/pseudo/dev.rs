@@ -142,7 +142,7 @@ impl Filesystem for Devices {
                 break;
             }
         }
-        Ok(records.into_bytes())
+        records.into_bytes()
     }
 
     fn read_link(&mut self, inode: u64) -> Result<Vec<u8>> {

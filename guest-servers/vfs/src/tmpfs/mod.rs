@@ -146,7 +146,7 @@ impl<S: Store> Filesystem for Tmpfs<S> {
             }
         }
         self.stamp(inode, Inode::touch_read);
-        Ok(records.into_bytes())
+        records.into_bytes()
     }
 
     fn read_link(&mut self, inode: u64) -> Result<Vec<u8>> {

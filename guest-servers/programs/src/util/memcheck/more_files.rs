@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 
 use super::files::{DISK, SHARED, Temporary};
 use super::{Check, Wrong, fails, same};
@@ -15,6 +16,8 @@ use libc::{
 pub const CHECKS: &[(&str, Check)] = &[
     ("memfd.flags", memory_files),
     ("memfd.seals", seals),
+    ("file.directory", || directory("/dev/shm")),
+    ("disk.directory", || directory("/etc")),
     ("disk.append", append),
     ("disk.many_pages", many_pages),
 ];
@@ -66,6 +69,23 @@ fn seals() -> Result<(), Wrong> {
     unmap(at, PAGE)?;
     fails("more seals", add(fd, F_SEAL_GROW), EPERM)?;
     Ok(memory::close(fd)?)
+}
+
+/// `getdents64` into a buffer that is too small for one name says so: nothing would be the end of the directory.
+fn directory(path: &str) -> Result<(), Wrong> {
+    let directory = fs::File::open(path)?;
+    let fd = directory.as_raw_fd() as usize;
+    let mut bytes = [0u64; 512];
+    let buffer = bytes.as_mut_ptr() as usize;
+    for size in [0, 19, 23] {
+        fails("no room", memory::entries(fd, buffer, size), EINVAL)?;
+    }
+    let mut pieces = 0;
+    while memory::entries(fd, buffer, 300)? > 0 {
+        pieces += 1;
+    }
+    same("names come", pieces > 0, true)?;
+    same("the end", memory::entries(fd, buffer, 0)?, 0)
 }
 
 /// A mapped file grows by `write`, and what a mapping left behind its end does not show.

@@ -245,7 +245,7 @@ impl Filesystem for Proc {
                 break;
             }
         }
-        Ok(records.into_bytes())
+        records.into_bytes()
     }
 
     fn read_link(&mut self, number: u64) -> Result<Vec<u8>> {
