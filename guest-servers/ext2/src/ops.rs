@@ -1,5 +1,6 @@
 //! The operations, by inode number.
 
+pub(crate) mod allocate;
 pub(crate) mod attr;
 pub(crate) mod create;
 pub(crate) mod file;

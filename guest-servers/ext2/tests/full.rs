@@ -147,3 +147,55 @@ fn reserved_blocks_are_for_the_privileged() {
     assert_eq!(fs.statfs().blocks_free, 0);
     unmount(fs, "reserve");
 }
+
+/// Room ahead: what was a hole has blocks, and all reads as before.
+#[test]
+fn holes_get_blocks_and_stay_zero() {
+    for options in ["-b 1024", "-b 4096"] {
+        let Some(bytes) = mke2fs(options, 4 << 10) else {
+            return;
+        };
+        let mut fs = mount(bytes);
+        let ino = fs.create(Ino::ROOT, b"f", &NEW).unwrap();
+        let mut model = vec![0; 300_000];
+        for at in [5_000, 60_000, 299_000] {
+            fs.write(ino, at, &[7; 1000], NOW).unwrap();
+            model[at as usize..at as usize + 1000].fill(7);
+        }
+        let sparse = fs.getattr(ino).unwrap().blocks;
+        fs.allocate(ino, 5_500, 200_000, NOW).unwrap();
+        assert!(content(&mut fs, ino) == model);
+        let dense = fs.getattr(ino).unwrap().blocks;
+        assert!(dense >= sparse + 190_000 / 512, "{sparse} {dense}");
+        fs.allocate(ino, 299_000, 50_000, NOW).unwrap();
+        model.resize(349_000, 0);
+        assert!(content(&mut fs, ino) == model);
+        // What has its blocks needs no more.
+        let free = fs.statfs().blocks_free;
+        assert_eq!(fs.write(ino, 5_500, &[9; 150_000], NOW), Ok(150_000));
+        assert_eq!(fs.statfs().blocks_free, free);
+        model[5_500..155_500].fill(9);
+        let mut fs = mount(unmount(fs, options));
+        assert!(content(&mut fs, ino) == model);
+    }
+}
+
+/// Without space for all of it, a file does not grow.
+#[test]
+fn room_that_is_not_there() {
+    let Some(bytes) = mke2fs("-b 1024", 1 << 10) else {
+        return;
+    };
+    let mut fs = mount(bytes);
+    let ino = fs.create(Ino::ROOT, b"f", &NEW).unwrap();
+    fs.write(ino, 3000, b"text", NOW).unwrap();
+    let before = fs.statfs().blocks_free;
+    assert_eq!(fs.allocate(ino, 4000, 2 << 20, NOW), Err(Error::NoSpace));
+    assert_eq!(fs.getattr(ino).unwrap().size, 3004);
+    assert_eq!(fs.statfs().blocks_free, before);
+    assert_eq!(fs.allocate(ino, 0, 1 << 50, NOW), Err(Error::FileTooLarge));
+    fs.allocate(ino, 0, 3004, NOW).unwrap();
+    let bytes = [&[0; 3000][..], b"text"].concat();
+    let mut fs = mount(unmount(fs, "full"));
+    assert!(content(&mut fs, ino) == bytes);
+}

@@ -192,6 +192,7 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_sched_setaffinity, scheduling::sched_setaffinity),
     (nr::__NR_sched_getaffinity, scheduling::sched_getaffinity),
     (nr::__NR_getdents64, descriptors::getdents64),
+    (nr::__NR_fallocate, attributes::fallocate),
     (nr::__NR_set_tid_address, threads::set_tid_address),
     (nr::__NR_clock_gettime, time::clock_gettime),
     (nr::__NR_clock_getres, time::clock_getres),

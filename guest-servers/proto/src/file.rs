@@ -52,6 +52,20 @@ pub const UNLOCK_ALL: u16 = FILE_BASE + 15;
 /// the lock does.
 pub const LOCK_WHOLE: u16 = FILE_BASE + 16;
 
+/// Makes sure that there is room for the bytes from word 1 on, word 2 many, or takes them away: word 3 = [`allocate`].
+/// `EOPNOTSUPP` for what the file system cannot do.
+pub const ALLOCATE: u16 = FILE_BASE + 17;
+
+/// Word 3 of [`ALLOCATE`]: what `fallocate` is asked for.
+pub mod allocate {
+    /// Room in the file, which grows to the end of the bytes if it is smaller.
+    pub const GROW: u64 = 0;
+    /// Room, and no change of the size.
+    pub const KEEP_SIZE: u64 = 1;
+    /// A hole: the bytes read as zero and take no room. No change of the size.
+    pub const PUNCH: u64 = 2;
+}
+
 /// Word 1 of [`LOCK`]; `whence` is in the bits from [`WHENCE_SHIFT`](lock::WHENCE_SHIFT) on.
 pub mod lock {
     /// The bits that tell the type.

@@ -72,6 +72,17 @@ pub enum Seek {
     Hole,
 }
 
+/// What `fallocate` is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// Room; the file grows if it is smaller.
+    Grow,
+    /// Room, and no change of the size.
+    KeepSize,
+    /// A hole.
+    Punch,
+}
+
 /// What somebody wants a file's memory object for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
@@ -171,6 +182,10 @@ pub trait Filesystem {
     /// Where data or a hole begins in a held regular file, from `at` on.
     fn seek(&mut self, _inode: u64, _at: u64, _what: Seek) -> Result<u64> {
         Err(EINVAL)
+    }
+    /// Makes room for `length` bytes of a held regular file from `at` on, or takes them away; all or nothing.
+    fn allocate(&mut self, _inode: u64, _at: u64, _length: u64, _how: Allocation) -> Result<()> {
+        Err(EOPNOTSUPP)
     }
     /// The memory object of a held regular file.
     fn object(&mut self, _inode: u64, _share: Share) -> Result<Exported> {

@@ -110,7 +110,7 @@ impl<D: BlockDevice> Ext2<D> {
     }
 }
 
-fn check_regular(node: &Node) -> Result<()> {
+pub(super) fn check_regular(node: &Node) -> Result<()> {
     match node.inode.file_type() {
         Some(FileType::Regular) => Ok(()),
         Some(FileType::Directory) => Err(Error::IsDirectory),
@@ -118,7 +118,7 @@ fn check_regular(node: &Node) -> Result<()> {
     }
 }
 
-fn grow<D: BlockDevice>(volume: &mut Volume<D>, node: &mut Node, size: u64) {
+pub(super) fn grow<D: BlockDevice>(volume: &mut Volume<D>, node: &mut Node, size: u64) {
     node.inode.size = size;
     if volume.superblock.note_file_size(size) {
         volume.superblock_dirty = true;
@@ -138,7 +138,10 @@ fn clear_tail<D: BlockDevice>(volume: &mut Volume<D>, node: &mut Node, size: u64
     Ok(())
 }
 
-fn drop_behind_end<D: BlockDevice>(volume: &mut Volume<D>, node: &mut Node) -> Result<()> {
+pub(super) fn drop_behind_end<D: BlockDevice>(
+    volume: &mut Volume<D>,
+    node: &mut Node,
+) -> Result<()> {
     let keep = node.inode.size.div_ceil(volume.block_size() as u64);
     trim(volume, node, keep)
 }

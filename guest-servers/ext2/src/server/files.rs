@@ -5,10 +5,10 @@ use super::service::{OpenFile, Server};
 use super::transfer::write;
 use ferrix_abi::ipc::LONG_MAX;
 use ferrix_proto::attributes::{Attributes, Change, Plain};
-use ferrix_proto::file::{io, position};
+use ferrix_proto::file::{allocate, io, position};
 use ferrix_proto::request::Place;
 use ferrix_rt::service::{Errno, Outcome, Reply, Request};
-use linux_raw_sys::errno::{EBADF, EFBIG, EINVAL, ENXIO, EPERM, EROFS};
+use linux_raw_sys::errno::{EBADF, EFBIG, EINVAL, ENXIO, EOPNOTSUPP, EPERM, EROFS};
 use linux_raw_sys::general as linux;
 
 impl Server {
@@ -140,6 +140,33 @@ impl Server {
         }
         self.objects.forget(file.mount, file.ino);
         self.changed();
+        Ok(Some(Reply::value(0)))
+    }
+
+    /// `fallocate(2)`. As on Linux, holes cannot be made; nor can room behind the end of the file, which
+    /// `e2fsck` would complain of.
+    pub(super) fn allocate(&mut self, request: &Request) -> Outcome {
+        let file = *self.file_of(request)?;
+        if !Server::writable(&file) {
+            return Err(EBADF as Errno);
+        }
+        let [at, length, how] = request.words;
+        let mounted = self.mounted(file.mount)?;
+        if mounted.is_read_only() {
+            return Err(EROFS as Errno);
+        }
+        let size = mounted.getattr(file.ino).map_err(errno)?.size;
+        let length = match how {
+            allocate::GROW => length,
+            allocate::KEEP_SIZE if at.saturating_add(length) <= size => length,
+            _ => return Err(EOPNOTSUPP as Errno),
+        };
+        let done = mounted.allocate(file.ino, at, length, now());
+        let size = mounted.getattr(file.ino).map_err(errno)?.size;
+        self.live.resized((file.mount, file.ino), size)?;
+        self.objects.forget(file.mount, file.ino);
+        self.changed();
+        done.map_err(errno)?;
         Ok(Some(Reply::value(0)))
     }
 

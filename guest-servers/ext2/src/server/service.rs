@@ -307,6 +307,7 @@ impl Service for Server {
             file::SET_FLAGS => self.set_flags(request),
             file::GET_OBJECT => self.get_object(request),
             file::FILESYSTEM_INFO => self.file_info(request),
+            file::ALLOCATE => self.allocate(request),
             file::LOCK => self.lock(request),
             file::UNLOCK_ALL => self.unlock_all(request),
             file::LOCK_WHOLE => self.lock_whole(request),

@@ -8,11 +8,13 @@ use ferrix_abi::handle::Handle;
 use ferrix_posix::attributes::{fill_statfs, fill_statx, to_stat};
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_proto::attributes::{Attributes, Change, FilesystemInfo, Plain};
+use ferrix_proto::file::{allocate, kind};
 use ferrix_proto::path::lookup;
 use ferrix_proto::{file, path};
 use linux_raw_sys::general::{
     __kernel_old_timeval as timeval, __kernel_timespec as timespec, AT_EACCESS, AT_EMPTY_PATH,
-    AT_SYMLINK_NOFOLLOW, UTIME_NOW, UTIME_OMIT, statfs as Statfs, statx as Statx,
+    AT_SYMLINK_NOFOLLOW, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, UTIME_NOW, UTIME_OMIT,
+    statfs as Statfs, statx as Statx,
 };
 
 const NS: i64 = 1_000_000_000;
@@ -228,6 +230,36 @@ fn set_size(subject: Subject, size: u64) -> Result<u64> {
             ..Attributes::default()
         },
     )
+}
+
+/// `fallocate`: room for bytes, or a hole instead of them.
+pub fn fallocate(frame: &mut Frame) -> Result<u64> {
+    let [fd, mode, start, length, ..] = frame.args();
+    let descriptor = state::descriptor(fd)?;
+    if (start as i64) < 0 || length as i64 <= 0 {
+        return Err(Errno::EINVAL);
+    }
+    let how = match mode as u32 {
+        0 => allocate::GROW,
+        FALLOC_FL_KEEP_SIZE => allocate::KEEP_SIZE,
+        mode if mode == FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE => allocate::PUNCH,
+        _ => return Err(Errno::EOPNOTSUPP),
+    };
+    match u64::from(descriptor.kind) {
+        kind::REGULAR => {}
+        kind::DIRECTORY => return Err(Errno::EBADF),
+        kind::PIPE => return Err(Errno::ESPIPE),
+        _ => return Err(Errno::ENODEV),
+    }
+    let end = start + length;
+    if i64::try_from(end).is_err() {
+        return Err(Errno::EFBIG);
+    }
+    if how == allocate::GROW {
+        limits::check_file_size(end, || Ok(open_file(fd)?.attributes()?.size))?;
+    }
+    let session = Handle(descriptor.handle);
+    server::ask(session, file::ALLOCATE, [start, length, how]).map(|_| 0)
 }
 
 /// The two times of `utimensat`.

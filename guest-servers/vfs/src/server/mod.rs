@@ -297,6 +297,7 @@ impl Vfs {
             file::GET_OBJECT => self.get_object(request),
             file::GET_SEALS => self.get_seals(request),
             file::ADD_SEALS => self.add_seals(request),
+            file::ALLOCATE => self.allocate(request),
             file::LOCK => self.lock(request),
             file::UNLOCK_ALL => self.unlock_all(request),
             file::LOCK_WHOLE => self.lock_whole(request),

@@ -1,5 +1,6 @@
 //! What tmpfs keeps its files in: anonymous memory objects, seen through a few mapped windows.
 
+use core::ops::Range;
 use ferrix_abi::handle::Handle;
 use ferrix_rt::clock;
 use ferrix_rt::sys::{ipc, memory};
@@ -69,6 +70,11 @@ impl Store for Objects {
 
     fn zero(&mut self, object: &Handle, at: u64, length: u64) -> Result<()> {
         Ok(self.views.zero(*object, at, length)?)
+    }
+
+    fn discard(&mut self, object: &Handle, pages: Range<u64>) -> Result<()> {
+        memory::object_discard(*object, pages.start, pages.end - pages.start)?;
+        Ok(())
     }
 
     fn present(&mut self, object: &Handle, first: u64, present: &mut [u8]) -> Result<u64> {

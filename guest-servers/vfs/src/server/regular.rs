@@ -4,11 +4,11 @@ use super::{Object, Vfs};
 use ferrix_abi::handle::Rights;
 use ferrix_abi::ipc::LONG_MAX;
 use ferrix_proto::attributes::{Attributes, Change};
-use ferrix_proto::file::{io, object, position, seal};
+use ferrix_proto::file::{allocate, io, object, position, seal};
 use ferrix_proto::request::Place;
 use ferrix_rt::service::{Outcome, Reply, Request};
-use ferrix_vfs::errno::{EACCES, EBADF, EFBIG, EINVAL, ENODEV, ENXIO, EPERM, Result};
-use ferrix_vfs::filesystem::{Seek, Share};
+use ferrix_vfs::errno::{EACCES, EBADF, EFBIG, EINVAL, ENODEV, ENXIO, EOPNOTSUPP, EPERM, Result};
+use ferrix_vfs::filesystem::{Allocation, Seek, Share};
 use ferrix_vfs::{Filesystem, Node};
 use linux_raw_sys::general as linux;
 
@@ -147,6 +147,24 @@ impl Vfs {
         };
         let filesystem = self.filesystem(file.node)?;
         filesystem.set_attributes(file.node.inode, Change::SIZE, &to)?;
+        Ok(Some(Reply::value(0)))
+    }
+
+    /// `fallocate(2)`.
+    pub(super) fn allocate(&mut self, request: &Request) -> Outcome {
+        let file = self.held_only(request.badge, EOPNOTSUPP)?;
+        if !file.writable() {
+            return Err(EBADF);
+        }
+        let [at, length, how] = request.words;
+        let how = match how {
+            allocate::GROW => Allocation::Grow,
+            allocate::KEEP_SIZE => Allocation::KeepSize,
+            allocate::PUNCH => Allocation::Punch,
+            _ => return Err(EOPNOTSUPP),
+        };
+        let filesystem = self.filesystem(file.node)?;
+        filesystem.allocate(file.node.inode, at, length, how)?;
         Ok(Some(Reply::value(0)))
     }
 

@@ -10,7 +10,7 @@ use ferrix_proto::file::seal;
 
 impl<S: Store> Tmpfs<S> {
     /// An inode with its file, and what is needed to work on it.
-    fn parts(&mut self, inode: u64) -> Result<Parts<'_, S>> {
+    pub(super) fn parts(&mut self, inode: u64) -> Result<Parts<'_, S>> {
         let Inode {
             content,
             attributes,

@@ -11,6 +11,7 @@
 //! | `inode` | what a file of each kind keeps |
 //! | `directory` | names of one directory |
 //! | `data` | bytes of regular files: read, write, truncate, holes, sharing, seals |
+//! | `allocate` | room ahead of writing, and holes (`fallocate`) |
 //! | `room` | the object that holds one file's bytes, and the pages that take room |
 //! | `pages` | which pages hold something |
 //! | `store` | what the bytes are kept in |
@@ -19,6 +20,7 @@
 //! Room is counted in pages present. A page that a program makes present through a mapping is counted
 //! when the file is next looked at; it is the machine's memory that limits mappings.
 
+mod allocate;
 mod data;
 mod directory;
 mod inode;
@@ -30,7 +32,9 @@ mod tree;
 
 use crate::dirent::Records;
 use crate::errno::{EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, Result};
-use crate::filesystem::{Exported, Filesystem, Force, Kind, Opened, Removal, Seek, Share};
+use crate::filesystem::{
+    Allocation, Exported, Filesystem, Force, Kind, Opened, Removal, Seek, Share,
+};
 use crate::pseudo::directory_type;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -296,6 +300,10 @@ impl<S: Store> Filesystem for Tmpfs<S> {
 
     fn seek(&mut self, inode: u64, at: u64, what: Seek) -> Result<u64> {
         self.seek_data(inode, at, what)
+    }
+
+    fn allocate(&mut self, inode: u64, at: u64, length: u64, how: Allocation) -> Result<()> {
+        self.allocate_data(inode, at, length, how)
     }
 
     fn object(&mut self, inode: u64, share: Share) -> Result<Exported> {

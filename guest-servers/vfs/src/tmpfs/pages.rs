@@ -63,6 +63,18 @@ impl Pages {
         new
     }
 
+    /// Removes a range; how many there were.
+    pub fn remove(&mut self, range: Range<u64>) -> u64 {
+        let mut gone = 0;
+        for (&index, word) in self.words.range_mut(words_of(&range)) {
+            let cut = *word & mask(index, &range);
+            *word &= !cut;
+            gone += u64::from(cut.count_ones());
+        }
+        self.count -= gone;
+        gone
+    }
+
     /// Removes all from `first` on; how many there were.
     pub fn truncate(&mut self, first: u64) -> u64 {
         let before = self.count;
@@ -108,12 +120,14 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Insert(u64, u64),
+        Remove(u64, u64),
         Truncate(u64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             3 => (0u64..400, 0u64..150).prop_map(|(start, length)| Step::Insert(start, start + length)),
+            1 => (0u64..400, 0u64..150).prop_map(|(start, length)| Step::Remove(start, start + length)),
             1 => (0u64..500).prop_map(Step::Truncate),
         ]
     }
@@ -127,6 +141,10 @@ mod tests {
                     Step::Insert(start, end) => {
                         let new = (start..end).filter(|page| model.insert(*page)).count();
                         prop_assert_eq!(pages.insert(start..end), new as u64);
+                    }
+                    Step::Remove(start, end) => {
+                        let gone = (start..end).filter(|page| model.remove(page)).count();
+                        prop_assert_eq!(pages.remove(start..end), gone as u64);
                     }
                     Step::Truncate(first) => {
                         let gone = model.split_off(&first).len();

@@ -84,7 +84,7 @@ impl<S: Store> Parts<'_, S> {
         Ok(())
     }
 
-    fn charge(&mut self, pages: u64) {
+    pub(super) fn charge(&mut self, pages: u64) {
         *self.used = *self.used - self.file.charged + pages;
         self.file.charged = pages;
     }
@@ -205,12 +205,14 @@ impl<S: Store> Parts<'_, S> {
     pub(super) fn fill(&mut self, at: u64, from: &[u8]) -> Result<()> {
         let object = self.file.object.as_ref().ok_or(EINVAL)?;
         self.store.write(object, at, from)?;
-        let new = self
-            .file
-            .present
-            .insert(pages_of(at, at + from.len() as u64));
-        self.charge(self.file.charged + new);
+        self.note_present(pages_of(at, at + from.len() as u64));
         Ok(())
+    }
+
+    /// These pages hold something now.
+    pub(super) fn note_present(&mut self, range: Range<u64>) {
+        let new = self.file.present.insert(range);
+        self.charge(self.file.charged + new);
     }
 
     /// A copy of the file as it is now, for who wants no change to reach it.

@@ -1,6 +1,7 @@
 //! Where the bytes of files are: memory objects in the guest, plain vectors in tests.
 
 use crate::errno::Result;
+use core::ops::Range;
 use ferrix_abi::handle::Handle;
 
 /// Bytes of a page, the unit in which room is counted.
@@ -40,6 +41,12 @@ pub trait Store {
     /// # Errors
     /// What mapping the object says.
     fn zero(&mut self, object: &Self::Object, at: u64, length: u64) -> Result<()>;
+
+    /// Takes pages away: they read as zero, and take no room.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn discard(&mut self, object: &Self::Object, pages: Range<u64>) -> Result<()>;
 
     /// Sets `present[i]` to 1 if page `first + i` holds memory, 0 otherwise; how many pages of the
     /// whole object do.

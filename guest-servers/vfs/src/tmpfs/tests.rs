@@ -1,3 +1,4 @@
+mod allocate;
 mod memory;
 mod model;
 

@@ -31,7 +31,7 @@ pub const CHECKS: &[(&str, Check)] = &[
 ];
 
 /// Where files are in memory.
-const MEMORY: &str = "/dev/shm";
+pub const MEMORY: &str = "/dev/shm";
 /// Where they are not, on Ferrix at least.
 pub const DISK: &str = "/tmp";
 

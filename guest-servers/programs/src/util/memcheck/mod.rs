@@ -2,6 +2,7 @@
 //! must hold as well.
 
 mod advice;
+mod allocation;
 mod files;
 mod locks;
 mod mapping;
@@ -50,6 +51,7 @@ const GROUPS: &[&[(&str, Check)]] = &[
     locks::CHECKS,
     files::CHECKS,
     more_files::CHECKS,
+    allocation::CHECKS,
     segments::CHECKS,
 ];
 

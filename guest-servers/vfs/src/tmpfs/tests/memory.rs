@@ -2,6 +2,7 @@
 
 use super::super::store::{PAGE, Store};
 use crate::errno::Result;
+use core::ops::Range;
 use ferrix_abi::handle::Handle;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -104,6 +105,14 @@ impl Store for Memory {
     fn zero(&mut self, object: &u32, at: u64, length: u64) -> Result<()> {
         assert_eq!(at / PAGE, (at + length - 1) / PAGE);
         self.copy(*object, at, length as usize, |byte, _| *byte = 0);
+        Ok(())
+    }
+
+    fn discard(&mut self, object: &u32, pages: Range<u64>) -> Result<()> {
+        let mut objects = self.objects.borrow_mut();
+        let object = objects.get_mut(object).unwrap();
+        assert!(pages.end <= object.capacity, "the kernel refuses it");
+        object.pages.retain(|page, _| !pages.contains(page));
         Ok(())
     }
 
