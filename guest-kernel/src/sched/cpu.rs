@@ -22,16 +22,16 @@ pub struct CpuSched {
     pub timers: DeadlineQueue<Owner>,
     /// The thread that runs when no other does.
     pub idle: CoreCell<Option<&'static Thread>>,
-    /// When the running thread's slice ends; 0: it is not timed.
+    /// The time stamp at which the running thread's slice ends; 0: it is not timed.
     pub slice_end: CoreCell<u64>,
-    /// What the timer is set to; 0: it is not set.
+    /// The time stamp that the timer is set to; 0: it is not set.
     pub armed: CoreCell<u64>,
     /// Whether the slice is over.
     pub slice_over: CoreCell<bool>,
     /// Time stamp of the last switch.
     pub since: CoreCell<u64>,
-    /// When this CPU last looked at the loads.
-    pub balanced: CoreCell<u64>,
+    /// The time stamp at which this CPU looks at the loads again.
+    pub look: CoreCell<u64>,
     /// Cycles in long system calls and faults here.
     pub system_cycles: CoreCell<u64>,
     /// Switches here.
@@ -53,7 +53,7 @@ impl CpuSched {
             armed: CoreCell::new(0),
             slice_over: CoreCell::new(false),
             since: CoreCell::new(0),
-            balanced: CoreCell::new(0),
+            look: CoreCell::new(0),
             system_cycles: CoreCell::new(0),
             switches: CoreCell::new(0),
             deferred: AtomicU32::new(0),

@@ -231,12 +231,15 @@ impl<T: Runnable> RunQueue<T> {
     }
 
     /// A slice has passed: every thread that waits in the ageing range rises by one priority.
+    #[inline(always)]
     pub fn age(&self, core: &Core) {
         if !self.has_ageing(core) || self.length.get(core) == 0 {
             return;
         }
-        let (oldest, below) = (self.ring_place(core, TOP), self.ring_place(core, TOP - 1));
-        self.first.set(core, oldest - RING_PLACES);
+        // The places of the top and of what is below it: the ring turns down by one.
+        let index = down(self.first.get(core));
+        self.first.set(core, index);
+        let (oldest, below) = (RING_PLACES + index, RING_PLACES + down(index));
         // The top cannot rise: it joins, in front, those that have just come up.
         while let Some(item) = self.list(oldest).last(core) {
             self.list(oldest).remove(core, item);
@@ -258,6 +261,15 @@ impl<T: Runnable> RunQueue<T> {
             let list = self.list(self.place(core, priority));
             list.iter(core).find(|item| allowed(item))
         })
+    }
+}
+
+/// The ring's index before another one.
+#[inline(always)]
+const fn down(index: u8) -> u8 {
+    match index.checked_sub(1) {
+        Some(below) => below,
+        None => TOP,
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) fn time_slice(core: &Core, sched: &'static CpuSched, thread: &Thread)
 #[cold]
 fn start_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
     if slice_needed(core, sched, thread) {
-        let end = time::now_ns() + SLICE_NS;
+        let end = time::cycles() + time::ns_to_cycles(SLICE_NS);
         sched.slice_end.set(core, end);
         timer::arm(core, sched, end);
     }
@@ -234,18 +234,20 @@ fn yield_unusually() -> Next {
     Next::Switch(guard, next)
 }
 
-/// The timer says that the slice of the running thread is over. If nobody takes over, the next one begins; the caller
-/// sets the timer.
+/// At the time stamp `now` the timer says that the slice of the running thread is over. If nobody takes over, the next one begins; the caller
+/// sets the timer. Returns when it ends; 0: none has begun.
 #[inline(always)]
-pub fn slice_expired(core: &Core, sched: &'static CpuSched, now: u64) {
-    sched.slice_end.set(core, 0);
+pub fn slice_expired(core: &Core, sched: &'static CpuSched, now: u64) -> u64 {
+    let mut end = 0;
     let running = current();
     if end_slice(core, &sched.queue, &running.sched) {
         sched.slice_over.set(core, running.sched.shares(core));
         cpu::this_cpu().set_need_resched();
     } else if slice_needed(core, sched, running) {
-        sched.slice_end.set(core, now + SLICE_NS);
+        end = now + time::ns_to_cycles(SLICE_NS);
     }
+    sched.slice_end.set(core, end);
+    end
 }
 
 /// If another thread should run than the current one: queues that, and takes the other.

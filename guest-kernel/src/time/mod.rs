@@ -38,10 +38,22 @@ pub fn cycles_to_ns(cycles: u64) -> u64 {
     scale(cycles, NS_PER_CYCLE.load(Relaxed))
 }
 
+/// A span of nanoseconds in cycles.
+#[inline(always)]
+pub fn ns_to_cycles(ns: u64) -> u64 {
+    scale(ns, CYCLES_PER_NS.load(Relaxed))
+}
+
 /// Nanoseconds since boot.
 #[inline(always)]
 pub fn now_ns() -> u64 {
-    cycles_to_ns(rdtsc().wrapping_sub(BASE.load(Relaxed)))
+    ns_at(rdtsc())
+}
+
+/// The monotonic time of a time stamp.
+#[inline(always)]
+pub fn ns_at(stamp: u64) -> u64 {
+    cycles_to_ns(stamp.wrapping_sub(BASE.load(Relaxed)))
 }
 
 /// The time stamp at a monotonic time; far ones saturate.

@@ -1,9 +1,10 @@
 //! What happens when deadlines pass; programming the CPU's timer.
 
 use super::queue;
-use crate::arch::apic;
+use crate::arch::{apic, cpu};
 use crate::ipc::{self, PortTimer};
 use crate::object::Core;
+use crate::object::core_lock::try_lock;
 use crate::process::{self, Process};
 use crate::sched::{self, CpuSched, Work};
 use crate::stats::INTERRUPTS;
@@ -34,10 +35,10 @@ pub fn set(core: &Core, timer: &'static Timer, deadline: u64, owner: Owner) {
     timer.cancel(core);
     let sched = sched::local();
     sched.timers.insert(core, timer, deadline, owner);
-    arm(core, sched, deadline);
+    arm(core, sched, time::tsc_at(deadline));
 }
 
-/// Makes sure that this CPU's timer interrupts at `deadline` or before.
+/// Makes sure that this CPU's timer interrupts at a time stamp or before.
 ///
 /// A timer that is set earlier stays: its interrupt finds nothing due and sets it anew.
 #[inline(always)]
@@ -45,7 +46,7 @@ pub fn arm(core: &Core, sched: &CpuSched, deadline: u64) {
     let armed = sched.armed.get(core);
     if armed == 0 || deadline < armed {
         sched.armed.set(core, deadline);
-        apic::set_timer(deadline);
+        apic::set_timer(deadline.max(1));
     }
 }
 
@@ -55,28 +56,58 @@ pub fn interrupt() {
     sched::defer(Work::Timer, expired);
 }
 
+/// The timer interrupt of a program, if all there is to it is that a slice is over and nobody takes over, which is what
+/// a busy CPU has most. False: [`interrupt_after_all`] is to see what there is.
+pub extern "C" fn interrupt_of_program() -> bool {
+    apic::eoi();
+    INTERRUPTS.count();
+    let Some(core) = try_lock() else {
+        return false;
+    };
+    let cpu = cpu::this_cpu();
+    let sched = &cpu.sched;
+    let now = time::cycles();
+    let end = sched.slice_end.get(&core);
+    if end == 0 || end > now || now >= sched.look.get(&core) || !sched.timers.is_empty(&core) {
+        return false;
+    }
+    let end = sched::slice_expired(&core, sched, now);
+    if end == 0 {
+        return false;
+    }
+    sched.armed.set(&core, end);
+    apic::set_timer(end);
+    cpu.work() == 0
+}
+
+/// What [`interrupt_of_program`] has left.
+pub fn interrupt_after_all() {
+    sched::defer(Work::Timer, expired);
+}
+
 /// Handles all that is due, and sets the timer for what is not.
 pub fn expired(core: &mut Core) {
     let sched = sched::local();
-    let now = time::now_ns();
-    if sched.timers.earliest(core).is_some_and(|due| due <= now) {
-        pop_due(core, sched, now);
+    let now = time::cycles();
+    let now_ns = time::ns_at(now);
+    if sched.timers.earliest(core).is_some_and(|due| due <= now_ns) {
+        pop_due(core, sched, now_ns);
     }
     let end = sched.slice_end.get(core);
     if end != 0 && end <= now {
         sched::slice_expired(core, sched, now);
     }
-    if now.saturating_sub(sched.balanced.get(core)) >= REFRESH_NS {
-        sched.balanced.set(core, now);
+    if now >= sched.look.get(core) {
+        sched.look.set(core, now + time::ns_to_cycles(REFRESH_NS));
         sched::refresh_hint(core);
-        sched::sample_load(core, now);
+        sched::sample_load(core, now_ns);
     }
-    let next = sched.timers.earliest(core).unwrap_or(u64::MAX);
+    let next = sched.timers.earliest(core).map_or(u64::MAX, time::tsc_at);
     let end = sched.slice_end.get(core);
     let next = if end != 0 { next.min(end) } else { next };
     if next != u64::MAX {
         sched.armed.set(core, next);
-        apic::set_timer(next);
+        apic::set_timer(next.max(1));
     } else {
         sched.armed.set(core, 0);
     }

@@ -5,4 +5,6 @@ pub mod queue;
 #[cfg(target_os = "none")]
 mod expiry;
 #[cfg(target_os = "none")]
-pub use expiry::{Owner, Timer, arm, expired, interrupt, set};
+pub use expiry::{
+    Owner, Timer, arm, expired, interrupt, interrupt_after_all, interrupt_of_program, set,
+};

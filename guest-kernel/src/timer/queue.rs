@@ -73,6 +73,12 @@ impl<O: Copy + Send> DeadlineQueue<O> {
         }
     }
 
+    /// Whether no timer is armed.
+    #[inline(always)]
+    pub fn is_empty(&self, core: &Core) -> bool {
+        self.root.get(core).is_none()
+    }
+
     /// The earliest deadline.
     #[inline(always)]
     pub fn earliest(&self, core: &Core) -> Option<u64> {

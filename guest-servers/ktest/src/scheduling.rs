@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = &[
     ("policies", policies),
     ("rights_to_rise", rights_to_rise),
     ("urgent_thread_preempts", urgent_thread_preempts),
+    ("timer_preempts_a_long_call", timer_preempts_a_long_call),
     (
         "fifo_keeps_its_equals_waiting",
         fifo_keeps_its_equals_waiting,
@@ -154,6 +155,38 @@ fn urgent_thread_preempts() -> Outcome {
         ipc::send_thread(urgent.tid, Tag::SHORT, [0; 4])?;
         equal(RAN.load(SeqCst), round)?;
     }
+    urgent.join()
+}
+
+/// A real-time thread that a timer wakes runs in the midst of a less urgent thread's system call, on the same CPU.
+fn timer_preempts_a_long_call() -> Outcome {
+    /// Pages that a call makes present.
+    const PAGES: u64 = 256;
+    /// The call runs nearly always; how often it is met at least, in so many calls at most.
+    const MET: u32 = 3;
+    const CALLS: u32 = 20_000;
+    static CALLING: AtomicU32 = AtomicU32::new(0);
+    static FOUND: AtomicU32 = AtomicU32::new(0);
+    thread::set_affinity(0, 1)?;
+    thread::set_scheduling(0, Policy::Other, NORMAL_DEFAULT, resource())?;
+    let urgent = start_thread(|| {
+        thread::set_scheduling(0, Policy::Fifo, 100, resource())?;
+        while FOUND.load(SeqCst) < MET {
+            thread::sleep_until(clock::monotonic_ns() + 1_000_000)?;
+            // Only if the call was interrupted it has not ended.
+            FOUND.fetch_add(CALLING.load(SeqCst), SeqCst);
+        }
+        Ok(())
+    })?;
+    let mut calls = 0;
+    while FOUND.load(SeqCst) < MET && calls < CALLS {
+        CALLING.store(1, SeqCst);
+        let pages = Pages::present(PAGES)?;
+        CALLING.store(0, SeqCst);
+        pages.unmap()?;
+        calls += 1;
+    }
+    holds(FOUND.load(SeqCst) >= MET, "the thread runs inside a call")?;
     urgent.join()
 }
 

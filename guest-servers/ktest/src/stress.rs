@@ -1,5 +1,7 @@
 //! Much at once, by chance: the seed on the command line makes it happen again.
 
+mod crowd;
+
 use ferrix_abi::Error;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{FOREVER, Kind, LONG_MAX, MapMode, Tag};
@@ -16,6 +18,7 @@ pub const TESTS: &[Test] = &[
     ("forks", forks),
     ("page_ranges", page_ranges),
     ("timers_and_kills", timers_and_kills),
+    ("threads", threads),
 ];
 
 /// xorshift64 (Marsaglia).
@@ -212,6 +215,32 @@ fn timers_and_kills() -> Outcome {
             equal(status_of(pid)?, SIGKILL)?;
         }
         Ok(())
+    })
+}
+
+/// Threads that call, wait for each other, move, change priorities and make more threads, in a process that is stopped
+/// and continued meanwhile, and killed at times.
+fn threads() -> Outcome {
+    each_round(|random| {
+        let port = ipc::port_create()?;
+        let seed = random.below(u64::MAX);
+        let crowd = spawn(|| crowd::run(port, &mut Random::from_seed(seed)))?;
+        for _ in 0..random.below(12) {
+            sleep_us(random.below(3000));
+            kill(crowd as i32, SIGSTOP)?;
+            sleep_us(random.below(500));
+            kill(crowd as i32, SIGCONT)?;
+        }
+        let killed = random.below(3) == 0;
+        if killed {
+            kill(crowd as i32, SIGKILL)?;
+        }
+        let status = status_of(crowd)?;
+        holds(
+            status == 0 || killed && status == SIGKILL,
+            "the crowd succeeds",
+        )?;
+        Ok(ipc::close(port)?)
     })
 }
 

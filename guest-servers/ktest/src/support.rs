@@ -12,7 +12,7 @@ use ferrix_abi::ipc::{FOREVER, MAPS_MAX, MapItem};
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::process::{WaitFor, state, wait};
 use ferrix_abi::signal::{SignalInfo, SignalSet};
-use ferrix_abi::vm::Prot;
+use ferrix_abi::vm::{MapFlags, Prot};
 use ferrix_rt::sys::memory::{Mapping, SELF, map_anywhere, unmap};
 use ferrix_rt::sys::{ipc, process, signal, system, thread, utcb};
 use ferrix_rt::{clock, log};
@@ -250,6 +250,15 @@ impl Pages {
     pub fn new(count: u64) -> Result<Pages, Failure> {
         let length = count * PAGE_SIZE;
         let address = map_anywhere(&Mapping::anonymous(length, Prot::READ | Prot::WRITE))?;
+        Ok(Pages { address, length })
+    }
+
+    /// Fresh private memory whose pages are present.
+    pub fn present(count: u64) -> Result<Pages, Failure> {
+        let length = count * PAGE_SIZE;
+        let mut mapping = Mapping::anonymous(length, Prot::READ | Prot::WRITE);
+        mapping.flags |= MapFlags::POPULATE;
+        let address = map_anywhere(&mapping)?;
         Ok(Pages { address, length })
     }
 

@@ -353,6 +353,12 @@ pub static TOOLS: &[Tool] = &[
         "robustcheck [NAME]...",
         "check the system's robust locks",
     ),
+    tool(
+        "rtlat",
+        util::rtlat::rtlat,
+        "rtlat [-n SAMPLES] [-i MICROSECONDS] [-l THREADS]",
+        "how late a real-time thread wakes",
+    ),
     tool("segv", util::faults::segv, "segv", "read address 0"),
     tool(
         "seq",

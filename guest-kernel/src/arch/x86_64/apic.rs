@@ -149,22 +149,26 @@ pub fn count_ticks(wait: impl FnOnce()) -> u32 {
     u32::MAX - left
 }
 
-/// Sets this CPU's timer to interrupt at `deadline_ns` of the monotonic clock; a deadline that
-/// has passed interrupts at once.
-#[inline]
-pub fn set_timer(deadline_ns: u64) {
+/// Sets this CPU's timer to interrupt at a time stamp, not 0; one that has passed interrupts at once.
+#[inline(always)]
+pub fn set_timer(deadline: u64) {
     if features().contains(Features::TSC_DEADLINE) {
-        let deadline = time::tsc_at(deadline_ns);
-        // SAFETY: CPUID offers the register. (0 would disarm.)
-        unsafe { wrmsr(msr::TSC_DEADLINE, deadline.max(1)) }
+        // SAFETY: CPUID offers the register.
+        unsafe { wrmsr(msr::TSC_DEADLINE, deadline) }
     } else {
-        let us = (deadline_ns.saturating_sub(time::now_ns()) / 1000 + 1).min(1 << 31);
-        let ticks = (us as u128 * TICKS_PER_US.load(Relaxed) as u128) >> 16;
-        write(
-            register::TIMER_INITIAL,
-            ticks.clamp(1, u32::MAX as u128) as u64,
-        );
+        set_one_shot(deadline);
     }
+}
+
+#[inline(never)]
+fn set_one_shot(deadline: u64) {
+    let left = time::cycles_to_ns(deadline.saturating_sub(time::cycles()));
+    let us = (left / 1000 + 1).min(1 << 31);
+    let ticks = (us as u128 * TICKS_PER_US.load(Relaxed) as u128) >> 16;
+    write(
+        register::TIMER_INITIAL,
+        ticks.clamp(1, u32::MAX as u128) as u64,
+    );
 }
 
 /// Stops this CPU's timer.

@@ -11,7 +11,10 @@ pub use crate::sched::{
     CpuSched, idle_loop as application_cpu, preempt, reschedule_ipi, user_return_work,
 };
 pub use crate::syscall::TABLE as SYSTEM_CALLS;
-pub use crate::timer::interrupt as timer_interrupt;
+pub use crate::timer::{
+    interrupt as timer_interrupt, interrupt_after_all as timer_after_all,
+    interrupt_of_program as timer_of_program,
+};
 
 /// A page fault: a program's, or the kernel's on a program's behalf.
 pub extern "C" fn page_fault(frame: &mut TrapFrame) {

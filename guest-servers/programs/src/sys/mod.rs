@@ -10,6 +10,7 @@ pub mod limit;
 pub mod lock;
 pub mod memory;
 pub mod process;
+pub mod realtime;
 pub mod robust;
 pub mod signal;
 pub mod system;

@@ -33,6 +33,7 @@ pub mod memcheck;
 pub mod printf;
 mod regex;
 pub mod robustcheck;
+pub mod rtlat;
 pub mod seq;
 pub mod sha256;
 pub mod signals;

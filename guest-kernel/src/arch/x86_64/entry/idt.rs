@@ -98,7 +98,8 @@ pub(super) fn fill() {
     for user in [vector::BREAKPOINT, vector::OVERFLOW] {
         set(user, stub(trap::exception_stubs, user as u64), Gate::USER);
     }
-    let special: [(u8, unsafe extern "C" fn(), Gate); 6] = [
+    let special: [(u8, unsafe extern "C" fn(), Gate); 7] = [
+        (vector::TIMER, trap::timer, Gate::KERNEL),
         (vector::DEBUG, paranoid::debug, Gate::on_stack(IST_DEBUG)),
         (vector::NMI, paranoid::nmi, Gate::on_stack(IST_NMI)),
         (

@@ -3,11 +3,24 @@
 /// Saves the registers of a [`TrapFrame`](super::super::TrapFrame) below vector and error code: 15 instructions.
 macro_rules! push_registers {
     () => {
+        concat!(push_scratch!(), "\n", push_preserved!())
+    };
+}
+
+/// Those of them that Rust code may change.
+macro_rules! push_scratch {
+    () => {
         concat!(
             "push rax\n push rcx\n push rdx\n push rsi\n push rdi\n",
-            "push r8\n push r9\n push r10\n push r11\n",
-            "push rbx\n push rbp\n push r12\n push r13\n push r14\n push r15",
+            "push r8\n push r9\n push r10\n push r11",
         )
+    };
+}
+
+/// Those that it preserves.
+macro_rules! push_preserved {
+    () => {
+        "push rbx\n push rbp\n push r12\n push r13\n push r14\n push r15"
     };
 }
 
@@ -59,4 +72,5 @@ macro_rules! move_to_thread_stack {
 }
 
 pub(super) use {dispatch, move_to_thread_stack};
-pub(super) use {pop_preserved, pop_scratch, push_registers, skip_preserved};
+pub(super) use {pop_preserved, pop_scratch, skip_preserved};
+pub(super) use {push_preserved, push_registers, push_scratch};

@@ -191,6 +191,48 @@ unsafe extern "C" fn interrupt() {
     )
 }
 
+/// The timer. What is most frequent needs no whole frame: it changes nothing but the time of the next one.
+/// 16 instructions up to the handler, 14 from there.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn timer() {
+    naked_asm!(
+        "clac",
+        "test byte ptr [rsp + 8], 3", // CS
+        "jz 2f",
+        "swapgs",
+        "cld",
+        "push 0",
+        "push {vector}",
+        push_scratch!(),
+        "call {of_program}",
+        "test al, al",
+        "jz 3f",
+        pop_scratch!(),
+        "swapgs",
+        "iretq",
+        "2:",
+        "push 0",
+        "push {vector}",
+        "jmp {interrupt}",
+        "3:",
+        push_preserved!(),
+        "call {after_all}",
+        "jmp {exit}",
+        vector = const vector::TIMER,
+        of_program = sym upcalls::timer_of_program,
+        interrupt = sym interrupt,
+        after_all = sym timer_after_all,
+        exit = sym exit,
+    )
+}
+
+/// The rest of a timer interrupt.
+extern "C" fn timer_after_all() {
+    let handler = Interrupt::begin();
+    upcalls::timer_after_all();
+    handler.end();
+}
+
 /// Leaves the frame that RSP points to.
 #[unsafe(naked)]
 unsafe extern "C" fn exit() {
