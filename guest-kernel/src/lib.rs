@@ -36,6 +36,9 @@ pub mod aside;
 pub mod backlog;
 pub mod boot;
 #[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "a table with a name of its own, of addresses")]
+mod debug;
+#[cfg(target_os = "none")]
 pub mod exception;
 pub mod futex;
 pub mod ipc;

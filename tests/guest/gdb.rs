@@ -87,7 +87,7 @@ fn session(commands: &[&str], check: impl FnOnce(&str) -> Result<()>) -> Result<
     let disk = Disk::copy()?;
     let socket = disk.path().with_extension("gdb");
     let (mut guest, address) = match Machine::current()?.is_monitor() {
-        true => under_monitor(&disk)?,
+        true => under_monitor(&disk, Options::new(), &[])?,
         false => under_qemu(&disk, &socket.display().to_string())?,
     };
     let text = gdb(&address, commands)?;
@@ -101,8 +101,8 @@ fn session(commands: &[&str], check: impl FnOnce(&str) -> Result<()>) -> Result<
 }
 
 /// A guest that waits for gdb before its first instruction, and where.
-fn under_monitor(disk: &Disk) -> Result<(Guest, String)> {
-    let options = Options::new().monitor(&["--gdb", "127.0.0.1:0"]);
+pub fn under_monitor(disk: &Disk, options: Options, more: &[&str]) -> Result<(Guest, String)> {
+    let options = options.monitor(&["--gdb", "127.0.0.1:0"]).monitor(more);
     let mut guest = Guest::boot(disk, options, Wiring::Terminal)?;
     guest.expect_log("127.0.0.1:", BOOT_TIME)?;
     let port = guest.expect_log("\n", Duration::from_secs(1))?;

@@ -12,6 +12,7 @@ mod cpu_models;
 mod cpu_qmp;
 mod cpu_ways;
 mod crowd;
+mod debugger;
 mod disk;
 mod firecracker;
 mod gdb;
@@ -78,6 +79,7 @@ fn tests() -> ExitCode {
         busybox::trials(),
         pointers::trials(),
         idle::trials(),
+        debugger::trials(),
         gdb::trials(),
         bad_input::trials(),
         qemu::trials(),

@@ -1,16 +1,20 @@
 //! The line discipline: echo, erase, interrupt, end of file.
 
-use crate::trial::everywhere;
+use crate::trial::{everywhere, on_monitor};
 use anyhow::Result;
 use ferrix_tests::guest::COMMAND_TIME;
 use ferrix_tests::{Disk, Guest, Options, PROMPT};
 use libtest_mimic::Trial;
+
+const WHY: &str = "keys and window of the monitor's own terminal";
 
 pub fn trials() -> Vec<Trial> {
     vec![
         everywhere("terminal::erase", erase),
         everywhere("terminal::interrupt", interrupt),
         everywhere("terminal::end_of_file", end_of_file),
+        on_monitor("terminal::monitor_prompt", WHY, monitor_prompt),
+        on_monitor("terminal::window", WHY, window),
     ]
 }
 
@@ -45,4 +49,33 @@ fn end_of_file() -> Result<()> {
     guest.expect(PROMPT, COMMAND_TIME)?;
     guest.send("\x04")?;
     guest.wait(COMMAND_TIME)?.must_be(0)
+}
+
+/// Ctrl-A c asks the monitor, and the guest sees nothing of it.
+fn monitor_prompt() -> Result<()> {
+    let disk = Disk::copy()?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(2))?;
+    guest.send("\x01c")?;
+    guest.expect_log("(vmm) ", COMMAND_TIME)?;
+    guest.send("infi\x7fo\r")?;
+    guest.expect_log("CPU 1: rip 0x", COMMAND_TIME)?;
+    guest.send("threads\r")?;
+    guest.expect_log("PID   TID STATE", COMMAND_TIME)?;
+    guest.expect_log("init\r", COMMAND_TIME)?;
+    guest.send("nonsense\r")?;
+    guest.expect_log("no command `nonsense`", COMMAND_TIME)?;
+    guest.send("\r")?;
+    guest.expect_log("back to the guest", COMMAND_TIME)?;
+    guest.check("echo hello", "hello\n")?;
+    guest.power_off(0).map(drop)
+}
+
+/// A new size reaches programs.
+fn window() -> Result<()> {
+    let disk = Disk::copy()?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
+    guest.check("stty size", "24 80\n")?;
+    guest.resize(50, 132)?;
+    guest.check("stty size", "50 132\n")?;
+    guest.power_off(0).map(drop)
 }

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::disk::Disk;
 use crate::machine::Machine;
@@ -107,6 +108,18 @@ impl Guest {
         let keyboard = self.keyboard.as_mut().context("a script has no keyboard")?;
         keyboard.write_all(keys.as_bytes())?;
         Ok(())
+    }
+
+    /// Changes the size of the terminal's window.
+    pub fn resize(&mut self, rows: u16, columns: u16) -> Result<()> {
+        let terminal = self.keyboard.as_ref().context("a script has no window")?;
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        Ok(tcsetwinsize(terminal, size)?)
     }
 
     /// Runs a command at the prompt; returns what it printed.

@@ -1,7 +1,7 @@
 //! How a machine ends: the first outcome wins and wakes the event loop.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use vmm_sys_util::eventfd::EventFd;
 
@@ -74,6 +74,8 @@ impl Outcome {
 pub struct Control {
     outcome: OnceLock<Outcome>,
     ended: EventFd,
+    questions: Mutex<Vec<String>>,
+    asked: EventFd,
 }
 
 impl Control {
@@ -82,7 +84,34 @@ impl Control {
         Ok(Self {
             outcome: OnceLock::new(),
             ended: event_fd()?,
+            questions: Mutex::default(),
+            asked: event_fd()?,
         })
+    }
+
+    /// A command was typed at the prompt. The event loop answers it when nobody holds a device.
+    pub fn ask(&self, line: String) {
+        self.questions().push(line);
+        // A full counter is readable as well.
+        let _ = self.asked.write(1);
+    }
+
+    /// Readable when somebody has asked.
+    pub fn asked(&self) -> &EventFd {
+        &self.asked
+    }
+
+    /// What was asked since the last call.
+    pub fn take_questions(&self) -> Vec<String> {
+        // `WouldBlock` if there was nothing.
+        let _ = self.asked.read();
+        std::mem::take(&mut *self.questions())
+    }
+
+    fn questions(&self) -> MutexGuard<'_, Vec<String>> {
+        self.questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the machine. Only the first outcome counts.

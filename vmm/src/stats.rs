@@ -46,6 +46,7 @@ pub struct VcpuReport {
 /// Collects everything.
 pub(crate) fn collect(start: Instant, status: ExitStatus, machine: &Machine) -> Stats {
     let reports: Vec<_> = machine
+        .guest
         .vcpus
         .all
         .iter()
@@ -61,7 +62,7 @@ pub(crate) fn collect(start: Instant, status: ExitStatus, machine: &Machine) -> 
     Stats {
         status: status.code(),
         wall_us: start.elapsed().as_micros() as u64,
-        milestones: machine.context.bus.milestones.all(),
+        milestones: machine.guest.context.bus.milestones.all(),
         exits: sum(reports.iter().map(|r| &r.exits)),
         kvm: sum(reports.iter().map(|r| &r.kvm)),
         vcpus: reports,

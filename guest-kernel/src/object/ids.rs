@@ -17,6 +17,12 @@ pub struct Ids<T: 'static> {
 }
 
 impl<T: Sync> Ids<T> {
+    /// For debuggers.
+    pub const LAYOUT: [(&'static str, usize); 2] = [
+        ("ids.slots", core::mem::offset_of!(Ids<T>, slots)),
+        ("ids.used", core::mem::offset_of!(Ids<T>, used)),
+    ];
+
     /// All free.
     pub const fn new() -> Ids<T> {
         Ids {

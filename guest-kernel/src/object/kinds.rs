@@ -14,7 +14,10 @@ use crate::process::Process;
 
 /// What a handle names. The object's count of handles includes this one, from
 /// [`retain`](Object::retain) to [`release`](Object::release).
+///
+/// Debuggers know its layout: a byte that says which, and 8 bytes on, the address or the number.
 #[derive(Clone, Debug)]
+#[repr(u8)]
 pub enum Object {
     /// A port.
     Port(&'static Port),

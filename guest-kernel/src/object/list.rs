@@ -24,6 +24,11 @@ impl<T> Links<T> {
     }
 }
 
+impl<T> Links<T> {
+    /// For debuggers: where the next item is named.
+    pub const NEXT: usize = core::mem::offset_of!(Links<T>, next);
+}
+
 impl<T> Default for Links<T> {
     fn default() -> Self {
         Self::new()
@@ -50,6 +55,9 @@ pub struct List<T: 'static, K> {
 }
 
 impl<T: Linked<K>, K> List<T, K> {
+    /// For debuggers: where the first item is named.
+    pub const HEAD: usize = core::mem::offset_of!(List<T, K>, head);
+
     /// An empty list.
     pub const fn new() -> List<T, K> {
         List {

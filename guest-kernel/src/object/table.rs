@@ -5,6 +5,7 @@
 //! not something else. Place 0 is never used.
 
 use alloc::vec::Vec;
+use core::mem::offset_of;
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
@@ -44,6 +45,15 @@ pub struct HandleTable<T> {
 }
 
 impl<T> HandleTable<T> {
+    /// For debuggers.
+    pub const LAYOUT: [(&'static str, usize); 5] = [
+        ("handles.places", offset_of!(HandleTable<T>, places)),
+        ("place.size", size_of::<Place<T>>()),
+        ("place.object", offset_of!(Place<T>, object)),
+        ("place.rights", offset_of!(Place<T>, rights)),
+        ("place.name", offset_of!(Place<T>, name)),
+    ];
+
     /// An empty table.
     pub const fn new() -> HandleTable<T> {
         HandleTable {

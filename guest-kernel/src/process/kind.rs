@@ -1,5 +1,6 @@
 //! What a process is.
 
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicPtr};
 
 use arrayvec::ArrayVec;
@@ -47,6 +48,7 @@ pub fn forks(core: &Core) -> u64 {
 
 /// Where a process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
 pub enum Life {
     /// The object is not in use.
     #[default]
@@ -188,6 +190,23 @@ impl Linked<InFamily> for Process {
 }
 
 impl Process {
+    /// For debuggers.
+    pub const LAYOUT: [(&'static str, usize); 9] = [
+        ("process.pid", offset_of!(Process, pid)),
+        ("process.life", offset_of!(Process, life)),
+        ("process.parent", offset_of!(Process, parent)),
+        (
+            "process.threads",
+            offset_of!(Process, threads) + List::<Thread, InProcess>::HEAD,
+        ),
+        ("process.thread_count", offset_of!(Process, thread_count)),
+        ("process.stopped", offset_of!(Process, stopped)),
+        ("process.handles", offset_of!(Process, handles)),
+        // An `ArrayVec`, which is a length of 32 bits and the bytes.
+        ("process.arguments", offset_of!(Process, arguments)),
+        ("process.group", offset_of!(Process, group)),
+    ];
+
     /// Whether it can be named: it has not been waited for.
     pub fn exists(&self, core: &Core) -> bool {
         !matches!(self.life.get(core), Life::Free | Life::Gone)

@@ -53,6 +53,18 @@ pub struct RunQueue<T: 'static> {
 }
 
 impl<T: Runnable> RunQueue<T> {
+    /// For debuggers.
+    pub const LAYOUT: [(&'static str, usize); 8] = [
+        ("queue.lists", core::mem::offset_of!(RunQueue<T>, lists)),
+        ("queue.places", PLACES),
+        ("queue.list_size", size_of::<List<T, InQueue>>()),
+        ("queue.first", core::mem::offset_of!(RunQueue<T>, first)),
+        ("queue.ring_places", RING_PLACES as usize),
+        ("queue.ring", RING as usize),
+        ("queue.lowest", LOWEST as usize),
+        ("queue.length", core::mem::offset_of!(RunQueue<T>, length)),
+    ];
+
     /// An empty queue.
     pub const fn new() -> RunQueue<T> {
         RunQueue {

@@ -1,7 +1,7 @@
 //! What a thread is.
 
 use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, offset_of};
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use ferrix_abi::ipc::Tag;
@@ -200,6 +200,27 @@ impl Pooled for Thread {
             free: CoreCell::new(None),
         }
     }
+}
+
+impl Thread {
+    /// For debuggers.
+    pub const LAYOUT: [(&'static str, usize); 9] = [
+        ("thread.state", offset_of!(Thread, state)),
+        ("thread.tid", offset_of!(Thread, tid)),
+        ("thread.process", offset_of!(Thread, process)),
+        (
+            "thread.sibling",
+            offset_of!(Thread, siblings) + Links::<Thread>::NEXT,
+        ),
+        (
+            "thread.queued",
+            offset_of!(Thread, queue.links) + Links::<Thread>::NEXT,
+        ),
+        ("thread.priority", offset_of!(Thread, sched.priority)),
+        ("thread.cpu", offset_of!(Thread, sched.cpu)),
+        ("thread.server", offset_of!(Thread, server)),
+        ("thread.cycles", offset_of!(Thread, cycles)),
+    ];
 }
 
 impl Linked<InQueue> for Thread {

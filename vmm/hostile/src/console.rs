@@ -54,12 +54,6 @@ pub fn run(data: &[u8]) {
 /// A console, whose output is thrown away, and its driver.
 pub fn bench() -> Bench<Typist> {
     let (ram, interrupt, slot) = (fresh_ram(), interrupt(), Slot::default());
-    let size = WindowSize {
-        columns: 80,
-        rows: 25,
-    };
-    let window = Arc::new(Window::new(size, interrupt.clone()));
-    let front = Box::new(Console::new(slot.clone(), window.clone()));
     let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
     let (stdin, keyboard) = pipe_with(flags).expect("pipes can be made");
     let control = Arc::new(Control::new().expect("event files can be made"));
@@ -67,7 +61,16 @@ pub fn bench() -> Bench<Typist> {
     let nowhere = OpenOptions::new().write(true).open("/dev/null");
     let out = Buffered::new(Out::from_file(nowhere.expect("/dev/null")));
     let notified = [event(), event()];
-    let back = ConsoleBack::new(slot, ram.clone(), interrupt.clone(), notified, input, out);
+    let streams = (input, out);
+    let back = ConsoleBack::new(
+        slot.clone(),
+        ram.clone(),
+        interrupt.clone(),
+        notified,
+        streams,
+    );
+    let window = back.window();
+    let front = Box::new(Console::new(slot, window.clone()));
     let typist = Typist {
         back,
         keyboard: File::from(keyboard),

@@ -1,18 +1,21 @@
 //! What a debugger sends: over a socket, to the server that a machine has, in a machine that does not run.
 
 use std::cell::RefCell;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
+use vmm::boot::{KernelImage, Protocol};
 use vmm::bus::Bus;
 use vmm::config::{MemorySize, Model};
 use vmm::control::Control;
 use vmm::devices::{Milestones, Registers};
 use vmm::gdb::{self, GdbServer, GdbTarget};
+use vmm::inspect::Guest;
 use vmm::kvm::{KvmError, System, Vm};
 use vmm::memory;
 use vmm::vcpu::{Context, DebugHook, DebugReason, DebugStop, Gate, Vcpu, Vcpus, Who};
@@ -71,10 +74,16 @@ impl Session {
             Ok(Vcpu::new(index as usize, fd, None))
         };
         let vcpus = (0..CPUS).map(vcpu).collect::<Result<_, KvmError>>()?;
+        let kernel = Arc::new(no_kernel().map_err(KvmError::ioctl("open /dev/null"))?);
         let shared = Arc::new(gdb::Shared {
-            ram,
-            segments: Vec::new(),
+            ram: ram.clone(),
+            kernel: kernel.clone(),
             breakpoints: gdb::Breakpoints::default(),
+            points: gdb::Points::new(gdb::Abilities {
+                execute: true,
+                access: false,
+                breakpoints: true,
+            }),
             stops: gdb::Stops::new()?,
         });
         let control = Arc::new(Control::new()?);
@@ -84,11 +93,13 @@ impl Session {
             gate: Gate::new(Who::Nobody),
             debug: Some(shared.clone() as Arc<dyn DebugHook>),
         };
-        let target = GdbTarget::new(
-            shared.clone(),
-            Arc::new(Vcpus::new(vcpus)),
-            Arc::new(context),
-        );
+        let guest = Guest {
+            ram,
+            kernel,
+            vcpus: Arc::new(Vcpus::new(vcpus)),
+            context: Arc::new(context),
+        };
+        let target = GdbTarget::new(shared.clone(), guest);
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (listener, address) = gdb::listen(any).map_err(KvmError::ioctl("listen"))?;
         let server: Subscriber = Arc::new(Mutex::new(GdbServer::new(listener, target, control)));
@@ -152,6 +163,18 @@ impl Session {
         speaker.join().expect("it cannot panic");
         listener.join().expect("it cannot panic")
     }
+}
+
+/// A kernel without names and segments.
+fn no_kernel() -> io::Result<KernelImage> {
+    Ok(KernelImage {
+        path: "none".into(),
+        segments: Vec::new(),
+        entry: 0,
+        protocol: Protocol::Pvh,
+        kind: "none",
+        file: File::open("/dev/null")?,
+    })
 }
 
 fn bus(control: &Arc<Control>) -> Bus {

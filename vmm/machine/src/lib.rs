@@ -7,6 +7,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+pub mod debug;
 pub mod uart;
 
 /// Guest-physical memory map.

@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 use ferrix_machine::memory::TABLES_BASE;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
-pub use self::kernel::{KernelImage, Segment};
+pub use self::kernel::{KernelImage, Protocol, Segment};
 
-use self::kernel::{Defect, Protocol};
+use self::kernel::Defect;
 use crate::config::{MachineConfig, MemorySize, Model, ModuleConfig, VmConfig};
 use crate::memory::Ram;
 

@@ -15,6 +15,7 @@ use rustix::fs::{FileType, fstat};
 use vmm_sys_util::epoll::EventSet;
 
 use super::escape::{self, Escape, Typed};
+use super::terminal::{self, WindowSize};
 use crate::control::{Control, Outcome};
 
 /// Input is read while less than this waits for the guest.
@@ -45,6 +46,8 @@ pub struct Input {
     /// Set for a terminal only: other input is the guest's byte for byte.
     escape: Option<Escape>,
     control: Arc<Control>,
+    /// Standard input; otherwise a connection or a pseudo-terminal of the monitor's own.
+    is_stdio: bool,
     /// The other end of a pseudo-terminal, which must not hang up.
     _keep: Option<OwnedFd>,
 }
@@ -58,6 +61,7 @@ impl Input {
             waiting: VecDeque::new(),
             escape: None,
             control,
+            is_stdio: false,
             _keep: keep,
         }
     }
@@ -80,8 +84,17 @@ impl Input {
             waiting: VecDeque::new(),
             escape,
             control,
+            is_stdio: true,
             _keep: None,
         })
+    }
+
+    /// The size of the window behind it.
+    pub fn window_size(&self) -> WindowSize {
+        match self.is_stdio {
+            true => terminal::window_size(),
+            false => terminal::size_of(&self.source),
+        }
     }
 
     /// Asks the event loop to tell of input if there is room for it, and else not to.
@@ -158,6 +171,8 @@ impl Input {
                 Typed::Escaped(byte) => self.waiting.extend([escape::PREFIX, byte]),
                 Typed::Help => eprint!("{}", escape::HELP),
                 Typed::Quit => self.control.end(Outcome::Quit),
+                Typed::Echo(text, key) => eprint!("{text}{}", key.unwrap_or_default()),
+                Typed::Command(line) => self.control.ask(line),
             }
         }
     }
@@ -205,6 +220,23 @@ mod tests {
         assert!(input.is_empty());
         assert_eq!(input.watch, Watch::Ended);
         assert!(input.is_empty() && input.has_ended());
+    }
+
+    #[test]
+    fn a_pseudo_terminal_has_a_window_of_its_own() {
+        use rustix::pty::{OpenptFlags, openpt};
+        use rustix::termios::{Winsize, tcsetwinsize};
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let size = Winsize {
+            ws_row: 33,
+            ws_col: 99,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&master, size).unwrap();
+        let control = Arc::new(Control::new().unwrap());
+        let seen = Input::of(File::from(master), None, control).window_size();
+        assert_eq!((seen.columns, seen.rows), (99, 33));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! [`input`] reads and [`out`] writes without ever blocking, [`log_sink`] buffers the UART's bytes for standard error,
 //! [`terminal`] makes a terminal raw and restores it, [`signals`] brings signals to the event loop.
 
-mod escape;
+pub mod escape;
 pub mod input;
 pub mod log_sink;
 pub mod out;

@@ -4,6 +4,7 @@
 //! signals come through the event loop ([`super::signals`]) and so end in the guard as well.
 
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -94,12 +95,21 @@ pub fn line_end() -> &'static str {
 
 /// The terminal's size: of standard output, else of standard input, else 80 x 24.
 pub fn window_size() -> WindowSize {
-    let size = tcgetwinsize(stdio::stdout()).or_else(|_| tcgetwinsize(stdio::stdin()));
-    match size {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => WindowSize {
-            columns: size.ws_col,
-            rows: size.ws_row,
-        },
-        _ => DEFAULT_SIZE,
-    }
+    ask(stdio::stdout())
+        .or_else(|| ask(stdio::stdin()))
+        .unwrap_or(DEFAULT_SIZE)
+}
+
+/// The size of this terminal, else 80 x 24.
+pub fn size_of(terminal: impl AsFd) -> WindowSize {
+    ask(terminal).unwrap_or(DEFAULT_SIZE)
+}
+
+fn ask(terminal: impl AsFd) -> Option<WindowSize> {
+    let size = tcgetwinsize(terminal).ok()?;
+    let is_set = size.ws_col > 0 && size.ws_row > 0;
+    is_set.then_some(WindowSize {
+        columns: size.ws_col,
+        rows: size.ws_row,
+    })
 }

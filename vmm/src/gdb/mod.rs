@@ -2,16 +2,21 @@
 //!
 //! All-stop: vCPUs are threads; while gdb thinks, all are parked at the [`Gate`](crate::vcpu::Gate).
 //! [`server`] drives gdbstub's state machine, [`target`] answers for the guest, [`arch`] says what
-//! registers there are, [`breakpoints`] keeps the bytes under breakpoint instructions, [`monitor`] answers commands.
+//! registers there are, [`breakpoints`] keeps the bytes under breakpoint instructions, [`points`] what is
+//! watched, [`abilities`] finds out what this KVM can do.
 
+mod abilities;
 mod arch;
 mod breakpoints;
-mod monitor;
+mod points;
 mod registers;
 mod server;
 mod target;
+mod xsave;
 
+pub use abilities::Abilities;
 pub use breakpoints::Breakpoints;
+pub use points::Points;
 pub use server::{GdbServer, listen};
 pub use target::{GdbTarget, Shared};
 

@@ -3,6 +3,8 @@
 use kvm_bindings::{kvm_fpu, kvm_regs, kvm_segment, kvm_sregs};
 use kvm_ioctls::VcpuFd;
 
+use super::xsave;
+
 /// Registers of one vCPU.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Registers {
@@ -18,7 +20,7 @@ impl Registers {
         Ok(Self {
             regs: vcpu.get_regs()?,
             sregs: vcpu.get_sregs()?,
-            fpu: vcpu.get_fpu()?,
+            fpu: xsave::read(vcpu)?,
         })
     }
 
@@ -54,7 +56,7 @@ impl Registers {
             vcpu.set_sregs(&sregs)?;
         }
         if wanted.fpu != now.fpu {
-            vcpu.set_fpu(&wanted.fpu)?;
+            xsave::write(vcpu, &wanted.fpu)?;
         }
         vcpu.set_regs(&wanted.regs)
     }

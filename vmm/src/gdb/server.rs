@@ -9,10 +9,12 @@ use event_manager::{EventOps, Events, MutEventSubscriber};
 use gdbstub::common::Signal;
 use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStub, GdbStubError, MultiThreadStopReason};
+use gdbstub::target::ext::breakpoints::WatchKind;
 use vmm_sys_util::epoll::EventSet;
 
 use super::target::{GdbTarget, tid};
 use crate::control::{Control, Outcome};
+use crate::vcpu::points::Access;
 use crate::vcpu::{DebugReason, DebugStop};
 
 type Machine = GdbStubStateMachine<'static, GdbTarget, TcpStream>;
@@ -73,6 +75,11 @@ impl GdbServer {
     /// Where it listens, for people.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Whether a gdb is there.
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
     }
 
     /// The guest has died on this vCPU; gdb may look, but nothing runs any more.
@@ -246,6 +253,14 @@ fn stop_reason(stop: DebugStop) -> Stop {
             tid,
             signal: Signal::SIGTRAP,
         },
+        DebugReason::Point(point) => {
+            let (kind, addr) = match point.access {
+                Access::Execute => return Stop::HwBreak(tid),
+                Access::Write => (WatchKind::Write, point.address),
+                Access::ReadWrite => (WatchKind::ReadWrite, point.address),
+            };
+            Stop::Watch { tid, kind, addr }
+        }
     }
 }
 

@@ -10,9 +10,10 @@ use gdbstub::target::ext::base::multithread::{
     MultiThreadSchedulerLockingOps, MultiThreadSingleStep, MultiThreadSingleStepOps,
 };
 use gdbstub::target::ext::breakpoints::{
-    Breakpoints as BreakpointSupport, BreakpointsOps, SwBreakpoint, SwBreakpointOps,
+    Breakpoints as BreakpointSupport, BreakpointsOps, HwBreakpoint, HwBreakpointOps, HwWatchpoint,
+    HwWatchpointOps, SwBreakpoint, SwBreakpointOps, WatchKind,
 };
-use gdbstub::target::ext::monitor_cmd::MonitorCmdOps;
+use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd, MonitorCmdOps, outputln};
 use gdbstub::target::ext::thread_extra_info::{ThreadExtraInfo, ThreadExtraInfoOps};
 use gdbstub::target::{Target, TargetError, TargetResult};
 use kvm_ioctls::VcpuFd;
@@ -22,33 +23,44 @@ use vmm_sys_util::eventfd::EventFd;
 use super::Stops;
 use super::arch::X86_64;
 use super::breakpoints::Breakpoints;
+use super::points::{Points, watch};
 use super::registers::Registers;
-use crate::boot::Segment;
-use crate::control::Outcome;
-use crate::inspect::View;
+use crate::boot::KernelImage;
+use crate::inspect::{Guest, View};
 use crate::memory::Ram;
-use crate::vcpu::{Context, DebugHook, DebugMode, DebugStop, Vcpu, Vcpus, Who};
+use crate::vcpu::points::{Access, Point};
+use crate::vcpu::{DebugHook, DebugMode, DebugStop, Vcpu, Who};
 
 /// What the debugger shares with the vCPU threads.
 pub struct Shared {
     /// Guest RAM.
     pub ram: Arc<Ram>,
-    /// The kernel's segments, for addresses that are not mapped yet.
-    pub segments: Vec<Segment>,
+    /// The kernel, for addresses that are not mapped yet.
+    pub kernel: Arc<KernelImage>,
     /// Planted breakpoints.
     pub breakpoints: Breakpoints,
+    /// What is watched otherwise.
+    pub points: Points,
     /// Stops that the server has not seen.
     pub stops: Stops,
 }
 
 impl DebugHook for Shared {
     fn owns_breakpoint(&self, vcpu: &VcpuFd) -> bool {
-        let view = View::of(vcpu, &self.ram, &self.segments);
+        let view = View::of(vcpu, &self.ram, &self.kernel.segments);
         let physical = vcpu
             .get_regs()
             .ok()
             .and_then(|regs| view.translate(regs.rip));
         physical.is_some_and(|physical| self.breakpoints.holds(physical))
+    }
+
+    fn hit(&self, dr6: u64) -> Option<Point> {
+        self.points.hit(dr6)
+    }
+
+    fn look(&self, pc: u64) -> Option<Point> {
+        self.points.look(&self.ram, pc)
     }
 
     fn stopped(&self, stop: DebugStop) {
@@ -59,11 +71,24 @@ impl DebugHook for Shared {
 /// The target. All its methods but [`Self::pause`] want the guest to be parked.
 pub struct GdbTarget {
     shared: Arc<Shared>,
-    vcpus: Arc<Vcpus>,
-    context: Arc<Context>,
+    guest: Guest,
     /// What gdb wants of the next resumption.
     wish: Wish,
+    /// What gdb's addresses are.
+    addresses: Addresses,
 }
+
+/// How gdb's addresses are meant (`monitor memory`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Addresses {
+    /// Virtual, as the vCPU's page tables have them.
+    Virtual,
+    /// Physical.
+    Physical,
+}
+
+const MEMORY_HELP: &str = "memory physical   gdb's addresses are physical ones from now on
+memory virtual    and no longer";
 
 /// Resume actions, collected until gdb resumes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,20 +111,20 @@ impl Wish {
 
 impl GdbTarget {
     /// A target for a machine that was built with `shared` as its debug hook.
-    pub fn new(shared: Arc<Shared>, vcpus: Arc<Vcpus>, context: Arc<Context>) -> Self {
+    pub fn new(shared: Arc<Shared>, guest: Guest) -> Self {
         Self {
             shared,
-            vcpus,
-            context,
+            guest,
             wish: Wish::default(),
+            addresses: Addresses::Virtual,
         }
     }
 
     /// Parks all vCPUs and waits until they are.
     pub fn pause(&self) {
-        self.context.gate.pause();
-        self.vcpus.kick();
-        self.context.gate.wait_parked();
+        self.guest.context.gate.pause();
+        self.guest.vcpus.kick();
+        self.guest.context.gate.wait_parked();
     }
 
     /// Readable when there is a stop to take.
@@ -113,59 +138,40 @@ impl GdbTarget {
     }
 
     /// Forgets breakpoints and lets the guest run undebugged.
-    pub fn release(&self) {
+    pub fn release(&mut self) {
         self.shared.breakpoints.clear(&self.shared.ram);
-        for vcpu in &self.vcpus.all {
+        self.shared.points.clear();
+        self.addresses = Addresses::Virtual;
+        for vcpu in &self.guest.vcpus.all {
             report(vcpu.set_debug(DebugMode::Off));
         }
-        self.context.gate.open(Who::All);
+        self.guest.context.gate.open(Who::All);
     }
 
     fn vcpu(&self, tid: Tid) -> TargetResult<&Vcpu, Self> {
-        let vcpu = self
-            .vcpus
-            .all
-            .get(index(tid))
-            .ok_or(TargetError::NonFatal)?;
-        Ok(vcpu)
+        let vcpu = self.guest.vcpus.all.get(index(tid));
+        vcpu.map(Arc::as_ref).ok_or(TargetError::NonFatal)
     }
 
-    fn view<T>(&self, tid: Tid, look: impl FnOnce(&View<'_>) -> T) -> TargetResult<T, Self> {
-        let fd = self.vcpu(tid)?.fd();
-        Ok(look(&View::of(
-            &fd,
-            &self.shared.ram,
-            &self.shared.segments,
-        )))
-    }
-
-    /// A line for each vCPU. All are parked.
-    pub(super) fn each_vcpu(&self, tell: impl Fn(&Vcpu) -> String) -> String {
-        let line = |vcpu: &Arc<Vcpu>| format!("CPU {}: {}", vcpu.index, tell(vcpu));
-        self.vcpus
-            .all
-            .iter()
-            .map(line)
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-
-    /// The physical address behind a virtual one on this vCPU.
-    pub(super) fn translate(&self, vcpu: &Vcpu, address: u64) -> Option<u64> {
-        View::of(&vcpu.fd(), &self.shared.ram, &self.shared.segments).translate(address)
-    }
-
-    /// Ends the machine; the answer to whoever asked for it.
-    pub(super) fn end(&self, outcome: Outcome) -> String {
-        self.context.control.end(outcome);
-        "the machine ends".into()
-    }
-
-    /// Breakpoints are not of a thread: the first vCPU whose page tables have the address decides.
-    fn physical(&self, address: u64) -> Option<u64> {
-        self.vcpus.all.iter().find_map(|vcpu| {
-            View::of(&vcpu.fd(), &self.shared.ram, &self.shared.segments).translate(address)
+    fn view(&self, tid: Tid) -> TargetResult<View<'_>, Self> {
+        Ok(match self.addresses {
+            Addresses::Virtual => self.guest.view(self.vcpu(tid)?),
+            Addresses::Physical => View::physical(&self.shared.ram),
         })
+    }
+
+    fn physical(&self, address: u64) -> Option<u64> {
+        match self.addresses {
+            Addresses::Virtual => self.guest.physical(address),
+            Addresses::Physical => Some(address),
+        }
+    }
+
+    /// Breakpoints and watchpoints are not of a thread: the first vCPU whose page tables have the address decides.
+    fn watch(&self, point: Point) -> bool {
+        let (ram, points) = (&self.shared.ram, &self.shared.points);
+        self.physical(point.address)
+            .is_some_and(|physical| points.insert(ram, point, physical))
     }
 }
 
@@ -213,16 +219,13 @@ impl MultiThreadBase for GdbTarget {
     }
 
     fn read_addrs(&mut self, start: u64, data: &mut [u8], tid: Tid) -> TargetResult<usize, Self> {
-        let shared = self.shared.clone();
-        let length = data.len();
-        let read = self.view(tid, |view| {
-            view.pages(start, length, |physical, range| {
-                let piece = &mut data[range];
-                let read = shared.ram.read_slice(piece, GuestAddress(physical)).is_ok();
-                shared.breakpoints.hide(physical, piece);
-                read
-            })
-        })?;
+        let shared = &self.shared;
+        let read = self.view(tid)?.pages(start, data.len(), |physical, range| {
+            let piece = &mut data[range];
+            let read = shared.ram.read_slice(piece, GuestAddress(physical)).is_ok();
+            shared.breakpoints.hide(physical, piece);
+            read
+        });
         if read == 0 {
             Err(TargetError::NonFatal)
         } else {
@@ -231,8 +234,7 @@ impl MultiThreadBase for GdbTarget {
     }
 
     fn write_addrs(&mut self, start: u64, data: &[u8], tid: Tid) -> TargetResult<(), Self> {
-        let written = self.view(tid, |view| view.write(start, data))?;
-        if written == data.len() {
+        if self.view(tid)?.write(start, data) == data.len() {
             Ok(())
         } else {
             Err(TargetError::NonFatal)
@@ -240,7 +242,7 @@ impl MultiThreadBase for GdbTarget {
     }
 
     fn list_active_threads(&mut self, active: &mut dyn FnMut(Tid)) -> Result<(), Self::Error> {
-        (0..self.vcpus.all.len()).for_each(|vcpu| active(tid(vcpu)));
+        (0..self.guest.vcpus.all.len()).for_each(|vcpu| active(tid(vcpu)));
         Ok(())
     }
 
@@ -264,16 +266,16 @@ impl ThreadExtraInfo for GdbTarget {
 
 impl MultiThreadResume for GdbTarget {
     fn resume(&mut self) -> Result<(), Self::Error> {
-        for vcpu in &self.vcpus.all {
-            let stepping = self.wish.step == Some(vcpu.index);
-            let mode = if stepping {
-                DebugMode::Step
-            } else {
-                DebugMode::Breakpoints
+        // What gdb has written is no news to it.
+        self.shared.points.refresh(&self.shared.ram);
+        for vcpu in &self.guest.vcpus.all {
+            let mode = match self.wish.step == Some(vcpu.index) {
+                true => DebugMode::Step,
+                false => self.shared.points.mode(),
             };
             report(vcpu.set_debug(mode));
         }
-        self.context.gate.open(self.wish.who());
+        self.guest.context.gate.open(self.wish.who());
         Ok(())
     }
 
@@ -318,15 +320,89 @@ impl BreakpointSupport for GdbTarget {
     fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
         Some(self)
     }
+
+    fn support_hw_breakpoint(&mut self) -> Option<HwBreakpointOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn support_hw_watchpoint(&mut self) -> Option<HwWatchpointOps<'_, Self>> {
+        Some(self)
+    }
 }
 
 impl SwBreakpoint for GdbTarget {
-    fn add_sw_breakpoint(&mut self, address: u64, _: usize) -> TargetResult<bool, Self> {
+    fn add_sw_breakpoint(&mut self, address: u64, kind: usize) -> TargetResult<bool, Self> {
+        if !self.shared.points.abilities().breakpoints {
+            return self.add_hw_breakpoint(address, kind);
+        }
         let physical = self.physical(address);
         Ok(physical.is_some_and(|p| self.shared.breakpoints.insert(&self.shared.ram, address, p)))
     }
 
-    fn remove_sw_breakpoint(&mut self, address: u64, _: usize) -> TargetResult<bool, Self> {
+    fn remove_sw_breakpoint(&mut self, address: u64, kind: usize) -> TargetResult<bool, Self> {
+        if !self.shared.points.abilities().breakpoints {
+            return self.remove_hw_breakpoint(address, kind);
+        }
         Ok(self.shared.breakpoints.remove(&self.shared.ram, address))
+    }
+}
+
+fn instruction(address: u64) -> Point {
+    Point {
+        address,
+        length: 1,
+        access: Access::Execute,
+    }
+}
+
+impl HwBreakpoint for GdbTarget {
+    fn add_hw_breakpoint(&mut self, address: u64, _: usize) -> TargetResult<bool, Self> {
+        Ok(self.watch(instruction(address)))
+    }
+
+    fn remove_hw_breakpoint(&mut self, address: u64, _: usize) -> TargetResult<bool, Self> {
+        Ok(self.shared.points.remove(instruction(address)))
+    }
+}
+
+impl HwWatchpoint for GdbTarget {
+    fn add_hw_watchpoint(
+        &mut self,
+        address: u64,
+        length: u64,
+        kind: WatchKind,
+    ) -> TargetResult<bool, Self> {
+        Ok(self.watch(watch(address, length, kind)))
+    }
+
+    fn remove_hw_watchpoint(
+        &mut self,
+        address: u64,
+        length: u64,
+        kind: WatchKind,
+    ) -> TargetResult<bool, Self> {
+        Ok(self.shared.points.remove(watch(address, length, kind)))
+    }
+}
+
+impl MonitorCmd for GdbTarget {
+    fn handle_monitor_cmd(
+        &mut self,
+        command: &[u8],
+        mut out: ConsoleOutput<'_>,
+    ) -> Result<(), Self::Error> {
+        let text = String::from_utf8_lossy(command);
+        let words: Vec<_> = text.split_whitespace().collect();
+        self.addresses = match words[..] {
+            ["memory", "physical"] => Addresses::Physical,
+            ["memory", "virtual"] => Addresses::Virtual,
+            _ => self.addresses,
+        };
+        match words[..] {
+            ["memory", ..] => outputln!(out, "addresses are {:?}", self.addresses),
+            [] | ["help"] => outputln!(out, "{}\n{MEMORY_HELP}", self.guest.answer("help")),
+            _ => outputln!(out, "{}", self.guest.answer(&text)),
+        }
+        Ok(())
     }
 }

@@ -31,6 +31,8 @@ const SIGABRT: u16 = 6;
 /// The registers of a vCPU.
 #[derive(Clone, Debug)]
 pub struct Cpu {
+    /// Its number.
+    pub index: usize,
     /// General registers.
     pub regs: kvm_regs,
     /// Segment and control registers.
@@ -42,11 +44,7 @@ pub fn write(file: &File, cpus: &[Cpu], ram: &Ram) -> io::Result<()> {
     let mappings = cpus
         .first()
         .map_or_else(Vec::new, |cpu| mappings(&cpu.sregs, ram));
-    let notes: Vec<u8> = cpus
-        .iter()
-        .enumerate()
-        .flat_map(|(index, cpu)| note(index, cpu))
-        .collect();
+    let notes: Vec<u8> = cpus.iter().flat_map(note).collect();
     let headers = FILE_HEADER + PROGRAM_HEADER * (1 + mappings.len());
     let image = ((headers + notes.len()) as u64).next_multiple_of(PAGE);
     let mut head = file_header(1 + mappings.len());
@@ -79,24 +77,32 @@ const PT_NOTE: u32 = 4;
 
 /// What is mapped to RAM; without paging, RAM itself.
 fn mappings(sregs: &kvm_sregs, ram: &Ram) -> Vec<Mapping> {
-    let mode = Mode::of(sregs);
-    let mut all = mode.mappings(ram, MOST_MAPPINGS);
-    all.retain(|m| {
-        offset_in_image(ram, m.physical).is_some()
-            && offset_in_image(ram, m.physical + m.length - 1).is_some()
-    });
+    let mut all = Mode::of(sregs).mappings(ram, MOST_MAPPINGS);
     if all.is_empty() {
-        let whole = |address: u64, length| Mapping {
-            address,
-            physical: address,
-            length,
-        };
-        all = ram
-            .iter()
-            .map(|region| whole(region.start_addr().raw_value(), region.len()))
-            .collect();
+        all.push(Mapping {
+            address: 0,
+            physical: 0,
+            length: u64::MAX,
+        });
     }
-    all
+    let regions = |mapping: Mapping| ram.iter().filter_map(move |region| in_ram(mapping, region));
+    let mut in_ram: Vec<_> = all.into_iter().flat_map(regions).collect();
+    in_ram.truncate(MOST_MAPPINGS);
+    in_ram
+}
+
+/// The part of a mapping that is of this region.
+fn in_ram(mapping: Mapping, region: &impl GuestMemoryRegion) -> Option<Mapping> {
+    let start = region.start_addr().raw_value().max(mapping.physical);
+    let end = region.start_addr().raw_value() + region.len();
+    let length = end
+        .min(mapping.physical.saturating_add(mapping.length))
+        .checked_sub(start)?;
+    (length > 0).then_some(Mapping {
+        address: mapping.address + (start - mapping.physical),
+        physical: start,
+        length,
+    })
 }
 
 /// Regions follow each other in the file.
@@ -167,10 +173,10 @@ fn program_header(kind: u32, offset: u64, address: u64, physical: u64, length: u
     bytes
 }
 
-fn note(index: usize, cpu: &Cpu) -> Vec<u8> {
+fn note(cpu: &Cpu) -> Vec<u8> {
     let mut status = vec![0; STATUS_SIZE];
     status[STATUS_SIGNAL..STATUS_SIGNAL + 2].copy_from_slice(&SIGABRT.to_le_bytes());
-    status[STATUS_PID..STATUS_PID + 4].copy_from_slice(&(index as u32 + 1).to_le_bytes());
+    status[STATUS_PID..STATUS_PID + 4].copy_from_slice(&(cpu.index as u32 + 1).to_le_bytes());
     let (r, s) = (&cpu.regs, &cpu.sregs);
     // In the order of `struct user_regs_struct`.
     let registers = [
@@ -226,6 +232,24 @@ mod tests {
     use crate::config::MemorySize;
 
     #[test]
+    fn of_a_mapping_that_reaches_beyond_ram_the_part_inside_is_kept() {
+        let ram = crate::memory::allocate(MemorySize::mib(2)).unwrap();
+        let region = ram.iter().next().unwrap();
+        let mapping = |address, physical, length| Mapping {
+            address,
+            physical,
+            length,
+        };
+        let kept = in_ram(mapping(0xffff_8000_0010_0000, 1 << 20, 1 << 30), region);
+        assert_eq!(kept, Some(mapping(0xffff_8000_0010_0000, 1 << 20, 1 << 20)));
+        assert_eq!(in_ram(mapping(0, 2 << 20, 4096), region), None, "devices");
+        assert_eq!(
+            in_ram(mapping(0, 0, u64::MAX), region),
+            Some(mapping(0, 0, 2 << 20))
+        );
+    }
+
+    #[test]
     fn a_core_holds_registers_and_memory() {
         let ram = crate::memory::allocate(MemorySize::mib(2)).unwrap();
         ram.write_slice(b"needle", GuestAddress(0x12_3456)).unwrap();
@@ -234,6 +258,7 @@ mod tests {
             ..Default::default()
         };
         let cpu = Cpu {
+            index: 0,
             regs,
             sregs: kvm_sregs::default(),
         };

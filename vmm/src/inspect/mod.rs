@@ -2,7 +2,10 @@
 //! Shared by the debugger and by what is printed when a guest dies.
 
 mod backtrace;
+mod commands;
 pub mod core_dump;
+mod ferrix;
+mod guest;
 pub mod paging;
 mod report;
 pub mod symbols;
@@ -10,6 +13,7 @@ pub mod symbols;
 use kvm_ioctls::VcpuFd;
 use vm_memory::{Bytes, GuestAddress};
 
+pub use guest::Guest;
 pub use report::crash_report;
 
 use crate::boot::Segment;
@@ -36,6 +40,15 @@ impl<'a> View<'a> {
             ram,
             segments,
             mode,
+        }
+    }
+
+    /// Memory by physical addresses.
+    pub fn physical(ram: &'a Ram) -> Self {
+        Self {
+            ram,
+            segments: &[],
+            mode: paging::Mode::Identity,
         }
     }
 

@@ -22,6 +22,8 @@ const HIGHEST_LARGE: u32 = 3;
 /// How a vCPU translates addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
+    /// Addresses are physical ones.
+    Identity,
     /// Paging is off.
     Physical,
     /// Long mode with this many levels from this root.
@@ -64,6 +66,7 @@ impl Mode {
     /// Physical address behind a virtual one; `None` if it is not mapped.
     pub fn translate(self, ram: &Ram, address: u64) -> Option<u64> {
         match self {
+            Self::Identity => Some(address),
             Self::Physical => (address <= u32::MAX.into()).then_some(address),
             Self::Long { levels, root } if is_canonical(address, levels) => {
                 walk(ram, root, levels, address)

@@ -61,6 +61,17 @@ fn rewound(kernel: &File) -> Option<File> {
     Some(kernel)
 }
 
+/// The address of the symbol of this very name.
+pub fn address_of(kernel: &File, name: &str) -> Option<u64> {
+    let mut elf = ElfStream::<AnyEndian, _>::open_stream(rewound(kernel)?).ok()?;
+    let (symbols, names) = elf.symbol_table().ok()??;
+    let mut addresses = symbols.iter().filter_map(|symbol| {
+        let named = names.get(symbol.st_name as usize).is_ok_and(|n| n == name);
+        named.then_some(symbol.st_value)
+    });
+    addresses.next()
+}
+
 fn functions(kernel: &File) -> Option<Vec<Function>> {
     let mut elf = ElfStream::<AnyEndian, _>::open_stream(rewound(kernel)?).ok()?;
     let (symbols, names) = elf.symbol_table().ok()??;

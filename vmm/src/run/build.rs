@@ -21,6 +21,7 @@ use crate::devices::{Milestones, Registers};
 use crate::disk::Disk;
 use crate::error::VmmError;
 use crate::gdb::{self, GdbServer, GdbTarget};
+use crate::inspect::Guest;
 use crate::kvm::stats::VcpuStats;
 use crate::kvm::{System, Vm, entry, event_fd};
 use crate::memory::{self, Ram};
@@ -32,20 +33,14 @@ use super::tty::streams;
 
 /// A machine that is ready to run.
 pub struct Machine {
-    /// Its vCPUs.
-    pub vcpus: Arc<Vcpus>,
-    /// What they work with.
-    pub context: Arc<Context>,
+    /// What runs.
+    pub guest: Guest,
     /// The kernel's log.
     pub log: LogSink,
     /// The backs of the virtio devices.
     pub backs: Backs,
     /// The debugger's server, if there is one.
     pub gdb: Option<Arc<Mutex<GdbServer>>>,
-    /// The kernel, for names and addresses.
-    pub kernel: KernelImage,
-    /// Guest RAM.
-    pub ram: Arc<Ram>,
     /// Where its core goes if it dies.
     pub core: Option<CoreFile>,
     /// Keeps the virtual machine alive.
@@ -67,7 +62,7 @@ impl Machine {
         let core = core
             .transpose()
             .map_err(VmmError::host("make a core file in the current folder"))?;
-        let kernel = KernelImage::open(&config.kernel)?;
+        let kernel = Arc::new(KernelImage::open(&config.kernel)?);
         let disks = config
             .disks
             .iter()
@@ -109,19 +104,22 @@ impl Machine {
             }),
             debug: debug.clone().map(|shared| shared as Arc<dyn DebugHook>),
         });
+        let guest = Guest {
+            ram,
+            kernel,
+            vcpus,
+            context,
+        };
         let gdb = listener.zip(debug).map(|(listener, shared)| {
-            let target = GdbTarget::new(shared, vcpus.clone(), context.clone());
-            let server = GdbServer::new(listener, target, context.control.clone());
+            let target = GdbTarget::new(shared, guest.clone());
+            let server = GdbServer::new(listener, target, guest.context.control.clone());
             Arc::new(Mutex::new(server))
         });
         Ok(Self {
-            vcpus,
-            context,
+            guest,
             log,
             backs,
             gdb,
-            kernel,
-            ram,
             core,
             _vm: vm,
         })
@@ -144,11 +142,16 @@ fn listen_for_gdb(options: &RunOptions) -> Result<Option<TcpListener>, VmmError>
     Ok(Some(listener))
 }
 
-fn debug_shared(kernel: &KernelImage, ram: &Arc<Ram>) -> Result<gdb::Shared, VmmError> {
+fn debug_shared(kernel: &Arc<KernelImage>, ram: &Arc<Ram>) -> Result<gdb::Shared, VmmError> {
+    let abilities = gdb::Abilities::probe()?;
+    if let Some(lack) = abilities.lacks() {
+        log::warn!("gdb: {lack}");
+    }
     Ok(gdb::Shared {
         ram: ram.clone(),
-        segments: kernel.segments.clone(),
+        kernel: kernel.clone(),
         breakpoints: gdb::Breakpoints::default(),
+        points: gdb::Points::new(abilities),
         stops: gdb::Stops::new()?,
     })
 }

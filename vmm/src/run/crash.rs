@@ -4,13 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use event_manager::{EventManager, SubscriberOps};
 use rustix::fs::{AtFlags, CWD, linkat};
 
 use super::{Machine, Subscriber};
 use crate::error::VmmError;
+use crate::gdb::GdbServer;
 use crate::inspect::core_dump::{self, Cpu};
 use crate::inspect::{self, View};
 
@@ -50,11 +51,11 @@ impl CoreFile {
 impl Machine {
     /// Says what happened to the guest: the CPU that died with its registers, every CPU with its last exits.
     pub fn print_crash(&self, vcpu: usize, what: &str) {
-        let fd = self.vcpus.all[vcpu].fd();
-        let view = View::of(&fd, &self.ram, &self.kernel.segments);
-        let report = inspect::crash_report(&fd, &view, &self.kernel.file);
+        let fd = self.guest.vcpus.all[vcpu].fd();
+        let view = View::of(&fd, &self.guest.ram, &self.guest.kernel.segments);
+        let report = inspect::crash_report(&fd, &view, &self.guest.kernel.file);
         eprint!("vmm: {what} (CPU {vcpu})\n{report}");
-        for vcpu in &self.vcpus.all {
+        for vcpu in &self.guest.vcpus.all {
             eprintln!("  last exits of CPU {}:", vcpu.index);
             for line in vcpu.history.lines() {
                 eprintln!("    {line}");
@@ -65,7 +66,7 @@ impl Machine {
             match self.dump(core, vcpu) {
                 Ok(name) => eprintln!(
                     "vmm: its memory and registers are in {name}: gdb {} {name}",
-                    self.kernel.path.display()
+                    self.guest.kernel.path.display()
                 ),
                 Err(error) => {
                     eprintln!("vmm: cannot write a core file to the current folder: {error}")
@@ -76,18 +77,33 @@ impl Machine {
 
     fn dump(&self, core: &CoreFile, vcpu: usize) -> io::Result<String> {
         // Who died comes first.
-        let others = self.vcpus.all.iter().filter(|other| other.index != vcpu);
-        let all = self.vcpus.all[vcpu..=vcpu].iter().chain(others);
+        let others = self
+            .guest
+            .vcpus
+            .all
+            .iter()
+            .filter(|other| other.index != vcpu);
+        let all = self.guest.vcpus.all[vcpu..=vcpu].iter().chain(others);
         let cpus = all.map(|vcpu| {
             let fd = vcpu.fd();
             Ok(Cpu {
+                index: vcpu.index,
                 regs: fd.get_regs()?,
                 sregs: fd.get_sregs()?,
             })
         });
         let cpus = cpus.collect::<Result<Vec<_>, kvm_ioctls::Error>>()?;
-        core_dump::write(&core.0, &cpus, &self.ram)?;
+        core_dump::write(&core.0, &cpus, &self.guest.ram)?;
         core.publish()
+    }
+
+    /// Whether a gdb is connected.
+    pub fn is_debugged(&self) -> bool {
+        let lock = |server: &Arc<Mutex<GdbServer>>| {
+            let server = server.lock().unwrap_or_else(PoisonError::into_inner);
+            server.is_connected()
+        };
+        self.gdb.as_ref().is_some_and(lock)
     }
 
     /// Serves gdb until it has seen enough of the dead guest.

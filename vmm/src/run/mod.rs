@@ -64,7 +64,9 @@ pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError>
         print_stats(&machine, start, status);
     }
     match died {
-        Some(vcpu) if options.on_crash == OnCrash::WaitGdb => machine.mourn(vcpu)?,
+        Some(vcpu) if options.on_crash == OnCrash::WaitGdb || machine.is_debugged() => {
+            machine.mourn(vcpu)?;
+        }
         _ => machine.tell_gdb(status),
     }
     Ok(status)
@@ -75,9 +77,9 @@ impl Machine {
     fn run(&mut self, options: &RunOptions, signals: Signals) -> Result<Outcome, VmmError> {
         let mut events = EventManager::<Subscriber>::new()
             .map_err(|e| VmmError::host("create the event loop")(std::io::Error::other(e)))?;
-        let control = self.context.control.clone();
+        let control = self.guest.context.control.clone();
         let timeout = options.timeout.map(Duration::from_secs);
-        let watch = watch::Watch::new(control.clone(), signals, timeout, self.backs.tty.clone())
+        let watch = watch::Watch::new(signals, timeout, self.backs.tty.clone(), self.guest.clone())
             .map_err(VmmError::host("set the timeout"))?;
         events.add_subscriber(Arc::new(Mutex::new(watch)));
         events.add_subscriber(Arc::new(Mutex::new(LogFlusher::new(self.log.clone()))));
@@ -91,9 +93,14 @@ impl Machine {
         self.backs
             .start(sandbox)
             .map_err(VmmError::host("start the disks' threads"))?;
-        self.context.bus.milestones.note_named("vmm_ready".into());
-        self.vcpus
-            .start(&self.context, sandbox)
+        self.guest
+            .context
+            .bus
+            .milestones
+            .note_named("vmm_ready".into());
+        self.guest
+            .vcpus
+            .start(&self.guest.context, sandbox)
             .map_err(VmmError::host("start the vCPU threads"))?;
         sandbox.enter(Role::Main(options.on_crash));
         loop {
@@ -108,7 +115,7 @@ impl Machine {
 
     /// Stops the guest and puts out what goes without waiting.
     fn stop(&self) {
-        self.vcpus.stop(&self.context);
+        self.guest.vcpus.stop(&self.guest.context);
         self.backs.tty.transmit();
     }
 
@@ -118,7 +125,8 @@ impl Machine {
             log::warn!("cannot unblock signals: {error}");
         }
         self.backs.tty.flush(patience);
-        self.context
+        self.guest
+            .context
             .bus
             .virtio
             .iter()

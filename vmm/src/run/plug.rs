@@ -8,7 +8,6 @@ use vmm_sys_util::eventfd::EventFd;
 
 use crate::config::Windows;
 use crate::console::target::Target;
-use crate::console::terminal;
 use crate::control::Control;
 use crate::devices::serial::Serial;
 use crate::disk::Disk;
@@ -17,7 +16,7 @@ use crate::kvm::{Vm, event_fd};
 use crate::memory::Ram;
 use crate::sandbox::Sandbox;
 use crate::virtio::blk::{Blk, Desk, Worker};
-use crate::virtio::console::{Console, ConsoleBack, Window};
+use crate::virtio::console::{Console, ConsoleBack};
 use crate::virtio::mmio::Transport;
 use crate::virtio::rng::{Rng, RngBack};
 use crate::virtio::{Interrupt, Slot, VirtioDevice};
@@ -148,22 +147,20 @@ fn plug_console(
     control: &Arc<Control>,
 ) -> Result<Tty, VmmError> {
     let (slot, interrupt) = (Slot::default(), plug.interrupt()?);
-    let window = Arc::new(Window::new(terminal::window_size(), interrupt.clone()));
     let events = [event_fd()?, event_fd()?];
     let [receive, transmit] = &events;
     let notified = [clone(receive)?, clone(transmit)?];
-    let (input, out) = streams(console, control)?;
+    let streams = streams(console, control)?;
     let back = ConsoleBack::new(
         slot.clone(),
         plug.ram.clone(),
         interrupt.clone(),
         notified,
-        input,
-        out,
+        streams,
     );
-    let front = Console::new(slot, window.clone());
+    let front = Console::new(slot, back.window());
     plug.add("console", Box::new(front), interrupt, events.into())?;
-    Ok(Tty::Virtio(Arc::new(Mutex::new(back)), window))
+    Ok(Tty::Virtio(Arc::new(Mutex::new(back))))
 }
 
 fn plug_rng(plug: &mut Plug<'_>) -> Result<RngBack, VmmError> {

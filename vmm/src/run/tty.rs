@@ -6,17 +6,16 @@ use super::Subscriber;
 use crate::console::input::Input;
 use crate::console::out::{Buffered, Patience};
 use crate::console::target::Target;
-use crate::console::terminal;
 use crate::control::Control;
 use crate::devices::serial::{Serial, SerialBack};
 use crate::error::VmmError;
-use crate::virtio::console::{ConsoleBack, ConsoleSnapshot, Window};
+use crate::virtio::console::{ConsoleBack, ConsoleSnapshot};
 
 /// The guest's terminal.
 #[derive(Clone)]
 pub enum Tty {
-    /// On virtio-console, with the window's size.
-    Virtio(Arc<Mutex<ConsoleBack>>, Arc<Window>),
+    /// On virtio-console.
+    Virtio(Arc<Mutex<ConsoleBack>>),
     /// On the UART.
     Serial(Serial),
 }
@@ -37,21 +36,21 @@ impl Tty {
     /// Its end in the event loop.
     pub fn subscriber(&self) -> Subscriber {
         match self {
-            Self::Virtio(back, _) => back.clone(),
+            Self::Virtio(back) => back.clone(),
             Self::Serial(serial) => Arc::new(Mutex::new(SerialBack::new(serial.clone()))),
         }
     }
 
     /// The user has changed the window's size.
     pub fn resize(&self) {
-        if let Self::Virtio(_, window) = self {
-            window.resize(terminal::window_size());
+        if let Self::Virtio(back) = self {
+            lock(back).look_at_window();
         }
     }
 
     /// Moves output as far as standard output takes it.
     pub fn transmit(&self) {
-        if let Self::Virtio(back, _) = self {
+        if let Self::Virtio(back) = self {
             lock(back).transmit();
         }
     }
@@ -59,7 +58,7 @@ impl Tty {
     /// Puts out everything as long as patience lasts. For the end.
     pub fn flush(&self, patience: Patience) {
         match self {
-            Self::Virtio(back, _) => lock(back).flush(patience),
+            Self::Virtio(back) => lock(back).flush(patience),
             Self::Serial(serial) => serial.flush(patience),
         }
     }
@@ -67,7 +66,7 @@ impl Tty {
     /// The counters now.
     pub fn counters(&self) -> ConsoleSnapshot {
         match self {
-            Self::Virtio(back, _) => lock(back).counters(),
+            Self::Virtio(back) => lock(back).counters(),
             Self::Serial(serial) => serial.counters(),
         }
     }

@@ -1,4 +1,4 @@
-//! What can end a machine from outside the guest: signals, the timeout. And the end itself.
+//! What comes from outside the guest: signals, the timeout, questions at the prompt. And the end itself.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -8,8 +8,10 @@ use std::time::Duration;
 use event_manager::{EventOps, Events, MutEventSubscriber};
 use vmm_sys_util::epoll::EventSet;
 
+use crate::console::escape;
 use crate::console::signals::Signals;
 use crate::control::{Control, Outcome};
+use crate::inspect::Guest;
 use crate::timer::Timer;
 
 use super::tty::Tty;
@@ -20,22 +22,24 @@ pub struct Watch {
     signals: Signals,
     timeout: Option<Timer>,
     tty: Tty,
+    guest: Guest,
 }
 
 impl Watch {
     /// Starts the timeout, if there is one.
     pub fn new(
-        control: Arc<Control>,
         signals: Signals,
         timeout: Option<Duration>,
         tty: Tty,
+        guest: Guest,
     ) -> io::Result<Self> {
         let start = |limit| Timer::new().and_then(|timer| timer.set(limit).map(|()| timer));
         Ok(Self {
-            control,
+            control: guest.context.control.clone(),
             signals,
             timeout: timeout.map(start).transpose()?,
             tty,
+            guest,
         })
     }
 
@@ -49,11 +53,22 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// Answers what was typed at the prompt, on a raw terminal.
+    fn answer(&self) {
+        for line in self.control.take_questions() {
+            let answer = self.guest.hold(|| self.guest.answer(&line));
+            eprint!("\r\n{}\r\n{}", answer.replace('\n', "\r\n"), escape::PROMPT);
+        }
+    }
+}
+
 impl MutEventSubscriber for Watch {
     fn init(&mut self, ops: &mut EventOps<'_>) {
         let watched = [
             Events::new(&self.signals, EventSet::IN),
             Events::new(self.control.ended(), EventSet::IN),
+            Events::new(self.control.asked(), EventSet::IN),
         ];
         let timeout = self
             .timeout
@@ -68,6 +83,8 @@ impl MutEventSubscriber for Watch {
     fn process(&mut self, events: Events, _: &mut EventOps<'_>) {
         if events.fd() == self.signals.as_raw_fd() {
             self.take_signals();
+        } else if events.fd() == self.control.asked().as_raw_fd() {
+            self.answer();
         } else if self
             .timeout
             .as_ref()

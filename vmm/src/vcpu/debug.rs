@@ -1,11 +1,13 @@
 //! The debugger's side of a vCPU.
 
 use kvm_bindings::{
-    KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_INJECT_BP, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_SW_BP,
-    KVM_INTERNAL_ERROR_EMULATION, kvm_guest_debug,
+    KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_INJECT_BP, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW_BP,
+    KVM_GUESTDBG_USE_SW_BP, KVM_INTERNAL_ERROR_EMULATION, kvm_debug_exit_arch, kvm_guest_debug,
+    kvm_guest_debug_arch,
 };
 use kvm_ioctls::{Error, VcpuFd};
 
+use super::points::{DebugRegisters, Point};
 use super::{Context, Vcpu, run_page};
 use crate::control::CrashCause;
 
@@ -28,25 +30,41 @@ pub enum DebugReason {
     Breakpoint,
     /// It has executed one instruction.
     Step,
+    /// It stands on a place that is watched, or has accessed it.
+    Point(Point),
 }
 
 /// What KVM is to do for the debugger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DebugMode {
     /// Nothing.
+    #[default]
     Off,
-    /// Stop at breakpoint instructions.
-    Breakpoints,
+    /// Stop at breakpoint instructions, and at what the debug registers watch.
+    Breakpoints(DebugRegisters),
     /// Stop after one instruction, or at a breakpoint.
     Step,
+    /// Look after each instruction whether a watched place has changed or is reached.
+    Look,
 }
 
 impl DebugMode {
-    fn control(self) -> u32 {
-        match self {
-            Self::Off => 0,
-            Self::Breakpoints => KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP,
-            Self::Step => Self::Breakpoints.control() | KVM_GUESTDBG_SINGLESTEP,
+    /// As KVM takes it.
+    pub fn settings(self) -> kvm_guest_debug {
+        let stops = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+        let (control, debugreg) = match self {
+            Self::Off => (0, [0; 8]),
+            Self::Breakpoints(registers) if registers != [0; 8] => {
+                (stops | KVM_GUESTDBG_USE_HW_BP, registers)
+            }
+            Self::Breakpoints(_) => (stops, [0; 8]),
+            Self::Step | Self::Look => (stops | KVM_GUESTDBG_SINGLESTEP, [0; 8]),
+        };
+        let arch = kvm_guest_debug_arch { debugreg };
+        kvm_guest_debug {
+            control,
+            pad: 0,
+            arch,
         }
     }
 }
@@ -56,6 +74,12 @@ pub trait DebugHook: Send + Sync {
     /// Whether the byte at the vCPU's instruction pointer is a breakpoint that the debugger set.
     fn owns_breakpoint(&self, vcpu: &VcpuFd) -> bool;
 
+    /// The point of the debug registers that these bits of DR6 name.
+    fn hit(&self, dr6: u64) -> Option<Point>;
+
+    /// A point whose instruction is at `pc`, or whose memory has changed since the last look.
+    fn look(&self, pc: u64) -> Option<Point>;
+
     /// A vCPU stopped; all are to park.
     fn stopped(&self, stop: DebugStop);
 }
@@ -63,22 +87,25 @@ pub trait DebugHook: Send + Sync {
 impl Vcpu {
     /// Chooses what stops this vCPU, which must be parked.
     pub fn set_debug(&self, mode: DebugMode) -> Result<(), Error> {
-        let debug = kvm_guest_debug {
-            control: mode.control(),
-            ..Default::default()
-        };
-        self.fd().set_guest_debug(&debug)
+        let fd = self.fd();
+        *self.debug_mode() = mode;
+        fd.set_guest_debug(&mode.settings())
     }
 
     /// `KVM_EXIT_DEBUG`.
-    pub(super) fn debug_exit(&self, fd: &VcpuFd, exception: u32, context: &Context) {
+    pub(super) fn debug_exit(&self, fd: &VcpuFd, exit: kvm_debug_exit_arch, context: &Context) {
         let Some(debug) = &context.debug else { return };
-        let reason = match exception {
-            BREAKPOINT if !debug.owns_breakpoint(fd) => return give_back(fd),
-            BREAKPOINT => DebugReason::Breakpoint,
-            _ => DebugReason::Step,
+        let mode = *self.debug_mode();
+        let reason = match (exit.exception, mode) {
+            (BREAKPOINT, _) if !debug.owns_breakpoint(fd) => return give_back(fd, mode),
+            (BREAKPOINT, _) => Some(DebugReason::Breakpoint),
+            (_, DebugMode::Look) => debug.look(exit.pc).map(DebugReason::Point),
+            (_, DebugMode::Breakpoints(_)) => debug.hit(exit.dr6).map(DebugReason::Point),
+            (_, DebugMode::Step | DebugMode::Off) => Some(DebugReason::Step),
         };
-        self.debug_stop(reason, context);
+        if let Some(reason) = reason {
+            self.debug_stop(reason, context);
+        }
     }
 
     /// `KVM_EXIT_INTERNAL_ERROR`. Where KVM emulates the kernel, an `INT3` there ends as a failure to
@@ -110,13 +137,10 @@ impl Vcpu {
 }
 
 /// The guest's own breakpoint goes to the guest.
-fn give_back(fd: &VcpuFd) {
-    let control = DebugMode::Breakpoints.control() | KVM_GUESTDBG_INJECT_BP;
-    let debug = kvm_guest_debug {
-        control,
-        ..Default::default()
-    };
-    if let Err(error) = fd.set_guest_debug(&debug) {
+fn give_back(fd: &VcpuFd, mode: DebugMode) {
+    let mut settings = mode.settings();
+    settings.control |= KVM_GUESTDBG_INJECT_BP;
+    if let Err(error) = fd.set_guest_debug(&settings) {
         log::warn!("cannot deliver the guest's breakpoint: {error}");
     }
 }

@@ -26,6 +26,8 @@ pub enum Turn {
 #[derive(Debug)]
 struct State {
     who: Who,
+    /// Somebody looks at the guest: nobody runs meanwhile, whoever may.
+    held: bool,
     stopping: bool,
     running: usize,
 }
@@ -43,6 +45,7 @@ impl Gate {
     pub fn new(who: Who) -> Self {
         let state = State {
             who,
+            held: false,
             stopping: false,
             running: 0,
         };
@@ -61,7 +64,8 @@ impl Gate {
         state = self
             .changed
             .wait_while(state, |s| {
-                !s.stopping && s.who != Who::All && s.who != Who::Only(vcpu)
+                let may = !s.held && (s.who == Who::All || s.who == Who::Only(vcpu));
+                !s.stopping && !may
             })
             .unwrap_or_else(PoisonError::into_inner);
         if state.stopping {
@@ -84,7 +88,12 @@ impl Gate {
 
     /// Nobody may run. Running vCPUs have to be kicked to notice.
     pub fn pause(&self) {
-        self.set(Who::Nobody);
+        self.change(|state| state.who = Who::Nobody);
+    }
+
+    /// Nobody may run while it is held, whatever else happens. Running vCPUs have to be kicked to notice.
+    pub fn hold(&self, hold: bool) {
+        self.change(|state| state.held = hold);
     }
 
     /// Waits until no vCPU runs.
@@ -96,7 +105,7 @@ impl Gate {
 
     /// Lets vCPUs run.
     pub fn open(&self, who: Who) {
-        self.set(who);
+        self.change(|state| state.who = who);
     }
 
     /// All threads are to end. Running vCPUs have to be kicked to notice.
@@ -106,10 +115,10 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    fn set(&self, who: Who) {
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
-        state.who = who;
-        let attention = state.stopping || who == Who::Nobody;
+        change(&mut state);
+        let attention = state.stopping || state.held || state.who == Who::Nobody;
         self.attention.store(attention, Ordering::SeqCst);
         drop(state);
         self.changed.notify_all();

@@ -12,6 +12,7 @@ mod history;
     reason = "immediate_exit is written, and a thread signalled, from outside"
 )]
 mod kick;
+pub mod points;
 #[expect(
     unsafe_code,
     reason = "reads the union of kvm_run that belongs to an exit reason"
@@ -47,6 +48,7 @@ pub struct Vcpu {
     /// KVM's counters, if statistics were asked for and KVM has them.
     pub stats: Option<VcpuStats>,
     fd: Mutex<VcpuFd>,
+    debug: Mutex<DebugMode>,
     kick: Kick,
 }
 
@@ -72,6 +74,7 @@ impl Vcpu {
             history: History::default(),
             stats,
             fd: Mutex::new(fd),
+            debug: Mutex::default(),
             kick,
         }
     }
@@ -79,6 +82,10 @@ impl Vcpu {
     /// The descriptor; waits until the vCPU is parked.
     pub fn fd(&self) -> MutexGuard<'_, VcpuFd> {
         self.fd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn debug_mode(&self) -> MutexGuard<'_, DebugMode> {
+        self.debug.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the vCPU leave the guest soon; it then looks at the gate.
@@ -127,7 +134,7 @@ impl Vcpu {
             Ok(VcpuExit::MmioWrite(address, data)) => context.bus.mmio_write(address, data),
             Ok(VcpuExit::MmioRead(address, data)) => context.bus.mmio_read(address, data),
             Ok(VcpuExit::Hlt | VcpuExit::Intr | VcpuExit::IrqWindowOpen) => {}
-            Ok(VcpuExit::Debug(arch)) => self.debug_exit(fd, arch.exception, context),
+            Ok(VcpuExit::Debug(arch)) => self.debug_exit(fd, arch, context),
             Ok(VcpuExit::InternalError) => self.internal_error(fd, context),
             Ok(VcpuExit::Shutdown) => self.crash(CrashCause::TripleFault, context),
             Ok(VcpuExit::FailEntry(reason, _)) => {

@@ -72,6 +72,18 @@ static CPUS: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
 static COUNT: AtomicUsize = AtomicUsize::new(1);
 
 impl PerCpu {
+    /// For debuggers.
+    pub const LAYOUT: [(&'static str, usize); 3] = [
+        ("cpu.size", size_of::<PerCpu>()),
+        ("cpu.current", offset_of!(PerCpu, current)),
+        ("cpu.sched", offset_of!(PerCpu, sched)),
+    ];
+
+    /// For debuggers: all CPUs, and how many of them there are.
+    pub const fn all() -> (*const PerCpu, *const AtomicUsize) {
+        (CPUS.as_ptr(), &raw const COUNT)
+    }
+
     // All zero, so that the array costs nothing in the image.
     const fn new() -> PerCpu {
         PerCpu {

@@ -12,6 +12,7 @@
 //! to user mode. That is the resting state of `rsp` and `resume`, so a thread that blocks in a system
 //! call as a whole needs nothing saved. Only [`switch`] leaves others, and takes them back.
 
+use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
 
 use ferrix_abi::error::Result;
@@ -78,6 +79,16 @@ pub(super) const BASES_BY_MSR: u32 = 1 << 1;
 pub(super) const PORTS: u32 = 1 << 2;
 
 impl ArchThread {
+    /// For debuggers; [`Thread`](crate::thread::Thread) begins with this.
+    pub const LAYOUT: [(&'static str, usize); 6] = [
+        ("thread.rsp", offset_of!(ArchThread, rsp)),
+        ("thread.resume", offset_of!(ArchThread, resume)),
+        ("thread.rsp0", offset_of!(ArchThread, rsp0)),
+        ("thread.root", offset_of!(ArchThread, root)),
+        ("thread.fs_base", offset_of!(ArchThread, fs_base)),
+        ("frame.size", FRAME_SIZE),
+    ];
+
     /// A thread that begins in user mode with `frame`, on the tables at `root`.
     pub fn new(frame: &TrapFrame, root: PhysAddr, utcb: u64) -> Result<ArchThread> {
         let stack = KernelStack::new()?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use vmm_sys_util::epoll::EventSet;
 use vmm_sys_util::eventfd::EventFd;
 
-use super::{Active, RECEIVE, TRANSMIT};
+use super::{Active, RECEIVE, TRANSMIT, Window};
 use crate::console::input::Input;
 use crate::console::out::{Buffered, Patience};
 use crate::memory::Ram;
@@ -40,6 +40,7 @@ pub struct ConsoleBack {
     slot: Slot<Active>,
     ram: Arc<Ram>,
     interrupt: Arc<Interrupt>,
+    window: Arc<Window>,
     notified: [EventFd; 2],
     input: Input,
     out: Buffered,
@@ -54,19 +55,25 @@ impl ConsoleBack {
         ram: Arc<Ram>,
         interrupt: Arc<Interrupt>,
         notified: [EventFd; 2],
-        input: Input,
-        out: Buffered,
+        (input, out): (Input, Buffered),
     ) -> Self {
+        let window = Arc::new(Window::new(input.window_size(), interrupt.clone()));
         Self {
             slot,
             ram,
             interrupt,
+            window,
             notified,
             input,
             out,
             waits_for_room: false,
             counters: ConsoleSnapshot::default(),
         }
+    }
+
+    /// What the front shows of the window.
+    pub fn window(&self) -> Arc<Window> {
+        self.window.clone()
     }
 
     /// Moves a piece of output as far as standard output takes it. True when nothing waits for room.
@@ -89,9 +96,16 @@ impl ConsoleBack {
         self.out.flush(patience);
     }
 
-    /// Reads standard input once.
+    /// Reads standard input once. Nobody tells the monitor that a pseudo-terminal's window has changed, so it
+    /// asks when something is typed.
     pub fn input_ready(&mut self) {
+        self.look_at_window();
         self.input.fill();
+    }
+
+    /// Tells the driver the window's size if it has changed.
+    pub fn look_at_window(&self) {
+        self.window.resize(self.input.window_size());
     }
 
     /// Gives input to the guest as far as it has buffers and there is input.

@@ -39,7 +39,7 @@ fn rig() -> Rig {
     let out = Buffered::new(Out::open(stdout.as_fd()).unwrap());
     let driver = Driver::new(Box::new(front), &ram, &interrupt, vec![event(), event()]);
     let notified = [event(), event()];
-    let back = ConsoleBack::new(slot, ram, interrupt.clone(), notified, input, out);
+    let back = ConsoleBack::new(slot, ram, interrupt.clone(), notified, (input, out));
     Rig {
         driver,
         back,
