@@ -8,7 +8,7 @@ use ferrix_tests::{Ending, Firmware, Guest, Machine, Options, Wiring};
 use libtest_mimic::Trial;
 
 /// For all of them, beside other work of the machine.
-const SUITE_TIME: Duration = Duration::from_secs(90);
+const SUITE_TIME: Duration = Duration::from_secs(240);
 
 pub fn trials() -> Vec<Trial> {
     let suite = |options: Options| move || run(options);

@@ -34,6 +34,7 @@ mod scheduling;
 mod serial;
 mod sqlite;
 mod terminal;
+mod threads;
 mod trial;
 
 use std::process::ExitCode;
@@ -62,6 +63,7 @@ fn tests() -> ExitCode {
     let trials = [
         boot::trials(),
         terminal::trials(),
+        threads::trials(),
         disk::trials(),
         processes::trials(),
         scheduling::trials(),

@@ -71,6 +71,8 @@ pub enum Need {
     Sqlite,
     /// What it builds LMDB's tests from.
     Lmdb,
+    /// What it builds the test of threads with.
+    Musl,
     /// Mount namespaces of one's own, and control over capabilities.
     Namespaces,
 }
@@ -98,6 +100,7 @@ impl Need {
                 .then(|| "busybox is not installed (apt-get install busybox-static)".into()),
             Self::Sqlite => real::lacking("sqlite"),
             Self::Lmdb => real::lacking("lmdb"),
+            Self::Musl => real::lacking("threads"),
             Self::Namespaces => {
                 let mut probe = in_namespace("true");
                 let refused = output(probe.arg("true")).err();

@@ -36,9 +36,9 @@ pub enum Resource {
     PendingSignals = 11,
     /// Bytes in POSIX message queues (kept only).
     MessageQueues = 12,
-    /// Highest niceness, as 20 minus it (kept only).
+    /// Highest niceness, as 20 minus it.
     Nice = 13,
-    /// Highest real-time priority (kept only).
+    /// Highest real-time priority.
     RealtimePriority = 14,
     /// Microseconds of real-time CPU time without a break (kept only).
     RealtimeTime = 15,

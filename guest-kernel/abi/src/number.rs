@@ -149,7 +149,8 @@ pub enum Call {
     Yield = 63,
     /// (tid or 0, policy, priority, resource or 0) → 0.
     SchedSet = 64,
-    /// (tid or 0) → effective priority << 16 | policy << 8 | base priority.
+    /// (tid or 0) → effective priority << 16 | policy << 8 | base priority; RDX =
+    /// [`Scheduling`](crate::sched::Scheduling), packed.
     SchedGet = 65,
     /// (tid or 0, mask) → 0; bit n = CPU n.
     SetAffinity = 66,
@@ -210,6 +211,16 @@ pub enum Call {
     /// () → 0. Does now what the caller's end would do to its [robust futexes](crate::futex::robust), and forgets
     /// their list: for a thread whose end others see before the kernel does, and for `exec`.
     FutexRelease = 107,
+
+    /// (tid or 0, [`Scheduling`](crate::sched::Scheduling), packed) → 0. By Linux's rules (`sched_setscheduler(2)`): rising
+    /// is for a Linux program's effective user 0, or within the target's limits `Nice` and `RealtimePriority`, of whose
+    /// user the caller must be; else `NotPermitted`.
+    SchedChange = 70,
+    /// ([`Whose`](crate::sched::Whose), id or 0: the caller's, nice value) → 0. As `setpriority(2)`: `NoSuchProcess`, `NotPermitted`,
+    /// `AccessDenied`.
+    NiceSet = 71,
+    /// ([`Whose`](crate::sched::Whose), id or 0) → 20 - the lowest nice value.
+    NiceGet = 72,
 
     /// (deadline) → 0 when it passed; `Interrupted`.
     SleepUntil = 92,

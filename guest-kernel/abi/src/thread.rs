@@ -51,6 +51,8 @@ pub struct ThreadInfo {
     pub tid: u32,
     /// CPUs on which it may run; bit n = CPU n.
     pub affinity: u32,
+    /// Threads that lend it their priority.
+    pub donors: u32,
     /// An [`Activity`].
     pub activity: u8,
     /// Scheduling policy: Linux's number.
@@ -59,6 +61,12 @@ pub struct ThreadInfo {
     pub base: u8,
     /// The priority that counts now.
     pub effective: u8,
+    /// Nice value.
+    pub nice: i8,
+    /// Linux's real-time priority, or 0.
+    pub realtime: u8,
+    /// Zero.
+    pub reserved: u16,
     /// CPU on which it runs or ran last.
     pub cpu: u32,
     /// CPU time in user mode, in nanoseconds.

@@ -1,6 +1,9 @@
 //! A thread's scheduling parameters, and the priority that follows from them.
 
-use ferrix_abi::sched::{IDLE, NORMAL, Policy, REALTIME, SERVER};
+use ferrix_abi::sched::{
+    IDLE, LINUX_REALTIME, NICE, NORMAL, Policy, REALTIME, SERVER, Scheduling, base_of_nice,
+    base_of_realtime, nice_of_base, realtime_of_base,
+};
 
 use super::queue::ages;
 use crate::object::{Core, CoreCell};
@@ -15,6 +18,8 @@ pub struct Parameters {
     pub policy: Policy,
     /// Base priority.
     pub base: u8,
+    /// What a Linux program set, or would have to.
+    pub linux: Scheduling,
 }
 
 impl Parameters {
@@ -27,7 +32,64 @@ impl Parameters {
                 REALTIME.contains(&base) || base > *REALTIME.end() && base < 128
             }
         };
-        valid.then_some(Parameters { policy, base })
+        if !valid {
+            return None;
+        }
+        let (nice, realtime) = match policy {
+            Policy::Idle => (0, 0),
+            Policy::Other => (nice_of_base(base) as i8, 0),
+            Policy::Fifo | Policy::RoundRobin => (0, realtime_of_base(base) as u8),
+        };
+        let linux = Scheduling {
+            policy: policy.into(),
+            nice,
+            realtime,
+            reset_on_fork: 0,
+        };
+        Some(Parameters {
+            policy,
+            base,
+            linux,
+        })
+    }
+
+    /// What a Linux program wants, if there is such a thing.
+    pub fn of_linux(linux: Scheduling) -> Option<Parameters> {
+        let policy = match linux.policy {
+            Scheduling::BATCH => Policy::Other,
+            number => Policy::try_from(number).ok()?,
+        };
+        let real_time = matches!(policy, Policy::Fifo | Policy::RoundRobin);
+        let priority = u32::from(linux.realtime);
+        let valid = match real_time {
+            true => LINUX_REALTIME.contains(&priority),
+            false => priority == 0,
+        };
+        let base = match policy {
+            _ if !valid || !NICE.contains(&linux.nice.into()) => return None,
+            Policy::Idle => *IDLE.start(),
+            Policy::Other => base_of_nice(linux.nice.into()),
+            Policy::Fifo | Policy::RoundRobin => base_of_realtime(priority),
+        };
+        Some(Parameters {
+            policy,
+            base,
+            linux,
+        })
+    }
+
+    /// What children get.
+    pub fn inherited(self) -> Parameters {
+        if self.linux.reset_on_fork == 0 {
+            return self;
+        }
+        let real_time = self.linux.realtime != 0;
+        let ordinary = Scheduling {
+            policy: if real_time { 0 } else { self.linux.policy },
+            nice: self.linux.nice.max(0),
+            ..Scheduling::default()
+        };
+        Parameters::of_linux(ordinary).unwrap_or(self)
     }
 
     /// The parameters that a bare priority means (`ProcessStart`).
@@ -77,6 +139,12 @@ impl Entity {
             parameters: CoreCell::new(Parameters {
                 policy: Policy::Idle,
                 base: 0,
+                linux: Scheduling {
+                    policy: 0,
+                    nice: 0,
+                    realtime: 0,
+                    reset_on_fork: 0,
+                },
             }),
             boost: CoreCell::new(0),
             lent: CoreCell::new(0),
@@ -199,6 +267,39 @@ mod tests {
         assert_eq!(entity.priority.get(&core), 90);
         entity.set_lent(&core, 0);
         assert_eq!(entity.priority.get(&core), 66);
+    }
+
+    #[test]
+    fn children_of_who_asked_for_it_start_ordinary() {
+        let linux = |policy, nice, realtime| Scheduling {
+            policy,
+            nice,
+            realtime,
+            reset_on_fork: 1,
+        };
+        let child = |scheduling| Parameters::of_linux(scheduling).unwrap().inherited();
+        assert_eq!(child(linux(1, -3, 50)).base, base_of_nice(0));
+        assert_eq!(child(linux(0, 7, 0)).base, base_of_nice(7));
+        assert_eq!(child(linux(0, -7, 0)).linux, Scheduling::default());
+        let keeps = Parameters::new(Policy::Fifo, 100).unwrap();
+        assert_eq!(keeps.inherited(), keeps);
+    }
+
+    #[test]
+    fn what_linux_has_not_is_refused() {
+        let valid = |policy, nice, realtime| {
+            let reset_on_fork = 0;
+            let wanted = Scheduling {
+                policy,
+                nice,
+                realtime,
+                reset_on_fork,
+            };
+            Parameters::of_linux(wanted).is_some()
+        };
+        assert!(valid(0, -20, 0) && valid(3, 19, 0) && valid(5, 0, 0) && valid(1, 0, 99));
+        assert!(!valid(0, 20, 0) && !valid(0, 0, 1) && !valid(1, 0, 0) && !valid(2, 0, 100));
+        assert!(!valid(4, 0, 0) && !valid(6, 0, 0));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod limit;
 mod machine;
 mod memory;
 mod paging;
+mod permission;
 mod port;
 mod process;
 mod resident;

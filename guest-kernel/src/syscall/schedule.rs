@@ -2,8 +2,9 @@
 
 use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
-use ferrix_abi::sched::Policy;
+use ferrix_abi::sched::{Policy, Scheduling};
 
+use super::permission::{self, is_privileged, owns};
 use crate::arch::TrapFrame;
 use crate::arch::cpu as arch_cpu;
 use crate::object::Core;
@@ -60,8 +61,10 @@ fn may_change(core: &Core, thread: &Thread) -> bool {
 /// `SchedGet`.
 pub fn get(frame: &mut TrapFrame) -> Next {
     let core = lock();
-    let result = named(&core, frame.rdi).map(|thread| {
+    let tid = frame.rdi;
+    let result = named(&core, tid).map(|thread| {
         let parameters = thread.sched.parameters(&core);
+        frame.rdx = parameters.linux.pack();
         let effective = thread.sched.priority.get(&core) as u64;
         effective << 16 | (u8::from(parameters.policy) as u64) << 8 | parameters.base as u64
     });
@@ -81,11 +84,21 @@ fn pin(core: &Core, tid: u64, mask: u32) -> Result<()> {
     if mask & present() == 0 {
         return Err(Error::Invalid);
     }
-    if !may_change(core, thread) {
+    let caller = current_process();
+    if !is_privileged(core, caller) && !owns(core, caller, thread.process()) {
         return Err(Error::NotPermitted);
     }
     sched::requeue(core, thread, || thread.set_affinity(core, mask));
     Ok(())
+}
+
+/// `SchedChange`.
+pub fn change_linux(frame: &mut TrapFrame) -> Next {
+    let [tid, wanted, ..] = frame.arguments();
+    let core = lock();
+    let result = named(&core, tid)
+        .and_then(|thread| permission::set_linux(&core, thread, Scheduling::unpack(wanted)));
+    Next::result(frame, result.map(|()| 0))
 }
 
 /// The CPUs that there are.

@@ -32,7 +32,7 @@ fn start(first: &TrapFrame, fs_base: u64) -> Result<u64> {
         return Err(Error::NoSuchProcess);
     }
     let how = Start {
-        parameters: caller.sched.parameters(&core),
+        parameters: caller.sched.parameters(&core).inherited(),
         affinity: caller.sched.affinity.get(&core),
         mask: caller.mask.get(&core),
     };

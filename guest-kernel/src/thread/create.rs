@@ -130,7 +130,7 @@ pub fn fork_current(
     let mut copy = *frame;
     copy.rax = 0;
     let start = Start {
-        parameters: caller.sched.parameters(core),
+        parameters: caller.sched.parameters(core).inherited(),
         affinity: caller.sched.affinity.get(core),
         mask: caller.mask.get(core),
     };
@@ -151,9 +151,8 @@ pub fn idle(core: &mut Core) -> &'static Thread {
         panic!("no memory for a CPU's idle thread: give the machine more")
     };
     thread.set_arch(core, ArchThread::idle(tlb::kernel_root()));
-    let lowest = Parameters {
-        policy: Policy::Idle,
-        base: 0,
+    let Some(lowest) = Parameters::new(Policy::Idle, 0) else {
+        unreachable!("the lowest priority is one")
     };
     thread.sched.start(core, lowest, ANY_CPU);
     thread.state.set(core, State::Running);

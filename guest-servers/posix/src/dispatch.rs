@@ -161,6 +161,8 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_fstatfs, attributes::fstatfs),
     (nr::__NR_getpriority, scheduling::getpriority),
     (nr::__NR_setpriority, scheduling::setpriority),
+    (nr::__NR_sched_setattr, scheduling::sched_setattr),
+    (nr::__NR_sched_getattr, scheduling::sched_getattr),
     (nr::__NR_sched_setparam, scheduling::sched_setparam),
     (nr::__NR_sched_getparam, scheduling::sched_getparam),
     (nr::__NR_sched_setscheduler, scheduling::sched_setscheduler),

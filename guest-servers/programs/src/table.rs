@@ -96,6 +96,12 @@ pub static TOOLS: &[Tool] = &[
         "change owners",
     ),
     tool(
+        "chrt",
+        util::priority::chrt,
+        "chrt [-o|-f|-r|-b|-i] [-R] PRIORITY COMMAND... | chrt [OPTION] -p [PRIORITY] PID | chrt -m",
+        "scheduling policy and priority",
+    ),
+    tool(
         "coherence",
         util::coherence::run,
         "coherence [-s SEED] [-n OPERATIONS] [-t SECONDS] FILE",
@@ -336,6 +342,12 @@ pub static TOOLS: &[Tool] = &[
         "reset the machine",
     ),
     tool(
+        "renice",
+        util::priority::renice,
+        "renice [-n] NICE [-p|-g|-u] ID...",
+        "change nice values",
+    ),
+    tool(
         "rm",
         util::files::rm,
         "rm [-rf] FILE...",
@@ -422,6 +434,12 @@ pub static TOOLS: &[Tool] = &[
         "end of files",
     ),
     tool(
+        "taskset",
+        util::priority::taskset,
+        "taskset [-c] CPUS COMMAND [ARGUMENT]... | taskset [-c] -p [CPUS] PID",
+        "choose CPUs",
+    ),
+    tool(
         "tee",
         util::simple::tee,
         "tee [-a] [FILE]...",
@@ -438,6 +456,12 @@ pub static TOOLS: &[Tool] = &[
         util::launch::time,
         "time COMMAND [ARGUMENT]...",
         "how long a command takes",
+    ),
+    tool(
+        "top",
+        util::top::run,
+        "top [-b] [-n COUNT] [-d SECONDS]",
+        "who uses the CPUs",
     ),
     tool(
         "touch",

@@ -40,6 +40,8 @@ pub fn sysinfo(frame: &mut Frame) -> Result<u64> {
     let bytes = |pages: u64| pages * PAGE_SIZE;
     let info = SystemInfo {
         uptime: monotonic_ns() / SECOND,
+        // In units of 1 / 65536 (SI_LOAD_SHIFT).
+        loads: stats.load.map(|load| load << 5),
         memory: [
             bytes(stats.total_pages),
             bytes(stats.free_pages),

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod process;
 pub mod realtime;
 pub mod robust;
+pub mod sched;
 pub mod signal;
 pub mod system;
 pub mod term;

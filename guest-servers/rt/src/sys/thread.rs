@@ -4,7 +4,7 @@ use super::raw::{call6, call6_pair, plain};
 use ferrix_abi::Call;
 use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
-use ferrix_abi::sched::Policy;
+use ferrix_abi::sched::{Policy, Scheduling, Whose};
 use ferrix_abi::thread::{NAME_SIZE, ThreadInfo};
 
 /// Starts a thread; RDI = `argument`.
@@ -51,6 +51,28 @@ pub fn set_scheduling(tid: u32, policy: Policy, priority: u8, resource: Handle) 
 /// Policy number and base priority.
 pub fn scheduling(tid: u32) -> Result<(u8, u8)> {
     plain(Call::SchedGet, [tid.into()]).map(|value| ((value >> 8) as u8, value as u8))
+}
+
+/// What a thread's scheduling is for Linux.
+pub fn linux_scheduling(tid: u32) -> Result<Scheduling> {
+    // SAFETY: numbers only.
+    unsafe { call6_pair(Call::SchedGet, [tid.into(), 0, 0, 0, 0, 0]) }
+        .map(|(_, packed)| Scheduling::unpack(packed))
+}
+
+/// Sets it, by Linux's rules.
+pub fn set_linux_scheduling(tid: u32, wanted: Scheduling) -> Result<()> {
+    plain(Call::SchedChange, [tid.into(), wanted.pack()]).map(drop)
+}
+
+/// Sets the nice value of threads.
+pub fn set_nice(whose: Whose, id: u32, nice: i32) -> Result<()> {
+    plain(Call::NiceSet, [whose as u64, id.into(), nice as u32 as u64]).map(drop)
+}
+
+/// 20 minus the lowest nice value of threads.
+pub fn nice(whose: Whose, id: u32) -> Result<u64> {
+    plain(Call::NiceGet, [whose as u64, id.into()])
 }
 
 /// The priority that counts now: with what sleeping, using up slices and those who wait for it add.

@@ -4,13 +4,14 @@ use super::Shared;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use ferrix_abi::info::{SlabInfo, SystemStats};
+use ferrix_abi::info::{CpuInfo, SlabInfo, SystemStats};
 use ferrix_abi::limit::LimitInfo;
 use ferrix_abi::process::{Identity, MemoryInfo, ProcessInfo};
+use ferrix_abi::thread::ThreadInfo;
 use ferrix_abi::vm::Region;
 use ferrix_proto::shm::Segment;
 use ferrix_rt::clock;
-use ferrix_rt::sys::{limit, memory, process, system};
+use ferrix_rt::sys::{limit, memory, process, system, thread};
 use ferrix_vfs::pseudo::proc::Source;
 
 /// The source behind `/proc`.
@@ -32,6 +33,14 @@ impl Source for Facts {
 
     fn next_process(&self, previous: u32) -> Option<ProcessInfo> {
         process::next(previous).ok()
+    }
+
+    fn next_thread(&self, pid: u32, previous: u32) -> Option<ThreadInfo> {
+        thread::next(pid, previous).ok()
+    }
+
+    fn cpu(&self, number: u32) -> CpuInfo {
+        system::cpu_info(number).unwrap_or_default()
     }
 
     fn regions(&self, pid: u32) -> Vec<Region> {

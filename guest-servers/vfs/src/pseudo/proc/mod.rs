@@ -1,12 +1,13 @@
 //! `/proc` (proc(5)): what the kernel and the VFS know, as text.
 //!
-//! The text is made when a file is opened. Inode = pid << 16 | file, with pid 0 for the files of the
-//! whole system; numbers below are indexes into the two tables.
+//! The text is made when a file is opened. Inode = tid << 40 | pid << 16 | file, with pid 0 for the files of the
+//! whole system and tid 0 for those of a process; numbers below are indexes into the two tables.
 
 mod limits;
 mod maps;
 mod process;
 mod system;
+mod task;
 
 use super::{Local, attributes, directory_type};
 use crate::dirent::Records;
@@ -16,9 +17,10 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use ferrix_abi::info::{SlabInfo, SystemStats};
+use ferrix_abi::info::{CpuInfo, SlabInfo, SystemStats};
 use ferrix_abi::limit::LimitInfo;
 use ferrix_abi::process::{Identity, MemoryInfo, ProcessInfo};
+use ferrix_abi::thread::ThreadInfo;
 use ferrix_abi::vm::Region;
 use ferrix_proto::attributes::{Attributes, FilesystemInfo};
 use ferrix_proto::shm::Segment;
@@ -30,6 +32,10 @@ pub trait Source {
     fn caller(&self) -> u32;
     /// The live process with the smallest pid above `previous`.
     fn next_process(&self, previous: u32) -> Option<ProcessInfo>;
+    /// The thread of a process with the smallest id above `previous`.
+    fn next_thread(&self, pid: u32, previous: u32) -> Option<ThreadInfo>;
+    /// What a CPU has done.
+    fn cpu(&self, number: u32) -> CpuInfo;
     /// The kernel's counters.
     fn statistics(&self) -> SystemStats;
     /// CPUs that run.
@@ -77,8 +83,10 @@ const SELF: u64 = 3;
 const SYSVIPC: u64 = 4;
 /// Inodes of the files of the whole system start here.
 const SYSTEM_FILES: u64 = 16;
-/// Index of the directory itself among the inodes of a process.
+/// Index of the directory itself among the inodes of a process or thread.
 const PROCESS_DIRECTORY: u64 = 0;
+/// Index of a process's directory of threads.
+const TASKS: u64 = 0xffff;
 
 /// The file system.
 pub struct Proc {
@@ -94,6 +102,10 @@ enum Inode {
     System(&'static system::File),
     Process(ProcessInfo),
     ProcessFile(ProcessInfo, &'static process::File),
+    /// A process's `task`.
+    Tasks(ProcessInfo),
+    Task(ProcessInfo, ThreadInfo),
+    TaskFile(ProcessInfo, ThreadInfo, &'static task::File),
 }
 
 impl Proc {
@@ -109,9 +121,33 @@ impl Proc {
         next.filter(|info| info.pid == pid).ok_or(ENOENT)
     }
 
+    fn thread(&self, pid: u32, tid: u32) -> Result<ThreadInfo> {
+        let next = tid
+            .checked_sub(1)
+            .and_then(|previous| self.source.next_thread(pid, previous));
+        next.filter(|info| info.tid == tid).ok_or(ENOENT)
+    }
+
+    /// What a number with a thread's id means.
+    fn task(&self, number: u64) -> Result<Inode> {
+        let (tid, pid) = ((number >> 40) as u32, (number >> 16) as u32 & 0xff_ffff);
+        let (process, thread) = (self.process(pid)?, self.thread(pid, tid)?);
+        match number & 0xffff {
+            PROCESS_DIRECTORY => Ok(Inode::Task(process, thread)),
+            file => {
+                let entry = task::FILES.get(file as usize - 1).ok_or(ENOENT)?;
+                Ok(Inode::TaskFile(process, thread, entry))
+            }
+        }
+    }
+
     fn inode(&self, number: u64) -> Result<Inode> {
+        if number >> 40 != 0 {
+            return self.task(number);
+        }
         let (pid, file) = ((number >> 16) as u32, number & 0xffff);
         match (pid, file) {
+            (pid, TASKS) if pid != 0 => self.process(pid).map(Inode::Tasks),
             (0, ROOT) => Ok(Inode::Root),
             (0, FERRIX) => Ok(Inode::Directory("ferrix")),
             (0, SYSVIPC) => Ok(Inode::Directory("sysvipc")),
@@ -157,6 +193,21 @@ impl Proc {
             Inode::Directory(name) => Ok(in_directory(name).collect()),
             Inode::Process(info) => {
                 let files = process::FILES.iter().zip(process_inode(info.pid) + 1..);
+                let tasks = named(process_inode(info.pid) | TASKS, DIRECTORY, "task");
+                Ok(files
+                    .map(|(file, inode)| named(inode, FILE, file.name))
+                    .chain([tasks])
+                    .collect())
+            }
+            Inode::Tasks(info) => {
+                let threads = task::of(&*self.source, info.pid);
+                let entry = |tid| (task_inode(info.pid, tid), DIRECTORY, format!("{tid}"));
+                Ok(threads.map(|thread| entry(thread.tid)).collect())
+            }
+            Inode::Task(info, thread) => {
+                let files = task::FILES
+                    .iter()
+                    .zip(task_inode(info.pid, thread.tid) + 1..);
                 Ok(files
                     .map(|(file, inode)| named(inode, FILE, file.name))
                     .collect())
@@ -179,6 +230,10 @@ fn process_inode(pid: u32) -> u64 {
     u64::from(pid) << 16
 }
 
+fn task_inode(pid: u32, tid: u32) -> u64 {
+    u64::from(tid) << 40 | process_inode(pid)
+}
+
 impl Filesystem for Proc {
     fn root(&self) -> u64 {
         ROOT
@@ -194,7 +249,12 @@ impl Filesystem for Proc {
 
     fn lookup(&mut self, directory: u64, name: &[u8]) -> Result<Attributes> {
         if name == b".." {
-            return self.attributes(ROOT);
+            let parent = match directory {
+                task if task >> 40 != 0 => task & 0xff_ffff_0000 | TASKS,
+                tasks if tasks & 0xffff == TASKS => tasks & !0xffff,
+                _ => ROOT,
+            };
+            return self.attributes(parent);
         }
         let name = core::str::from_utf8(name).map_err(|_| ENOENT)?;
         if let (ROOT, Ok(pid)) = (directory, name.parse::<u32>()) {
@@ -211,10 +271,12 @@ impl Filesystem for Proc {
     fn attributes(&mut self, number: u64) -> Result<Attributes> {
         let (mode, uid) = match self.inode(number)? {
             Inode::Root | Inode::Directory(_) => (DIRECTORY, 0),
-            Inode::Process(info) => (DIRECTORY, info.uid),
+            Inode::Process(info) | Inode::Tasks(info) | Inode::Task(info, _) => {
+                (DIRECTORY, info.uid)
+            }
             Inode::SelfLink => (LINK, 0),
             Inode::System(_) => (FILE, 0),
-            Inode::ProcessFile(info, _) => (FILE, info.uid),
+            Inode::ProcessFile(info, _) | Inode::TaskFile(info, ..) => (FILE, info.uid),
         };
         Ok(Attributes {
             uid,
@@ -226,6 +288,7 @@ impl Filesystem for Proc {
         let text = match self.inode(number)? {
             Inode::System(file) => (file.text)(&*self.source).into_bytes(),
             Inode::ProcessFile(info, file) => (file.text)(&info, &*self.source),
+            Inode::TaskFile(info, thread, file) => (file.text)(&info, &thread).into_bytes(),
             _ => return Err(EINVAL),
         };
         Ok(Opened::Local(Local::Text(text)))

@@ -1,16 +1,14 @@
 //! `/proc/PID`: one process.
 
-use super::{Source, limits, maps};
+use super::{Source, limits, maps, task};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::process::{MemoryLimit, ProcessInfo, state};
+use ferrix_abi::thread::ThreadInfo;
 use ferrix_abi::vm::Region;
-
-/// Clock ticks a second, the unit of times in `stat` (`sysconf(_SC_CLK_TCK)`).
-const TICK_NS: u64 = 10_000_000;
 
 /// A file of every process.
 pub struct File {
@@ -22,7 +20,7 @@ pub struct File {
 pub const FILES: &[File] = &[
     File {
         name: "stat",
-        text: |info, _| stat(info).into_bytes(),
+        text: |info, source| task::stat(info, &main_thread(info, source)).into_bytes(),
     },
     File {
         name: "status",
@@ -34,7 +32,15 @@ pub const FILES: &[File] = &[
     },
     File {
         name: "comm",
-        text: |info, _| format!("{}\n", command(info)).into_bytes(),
+        text: |info, source| task::comm(info, &main_thread(info, source)).into_bytes(),
+    },
+    File {
+        name: "sched",
+        text: |info, source| task::sched(info, &main_thread(info, source)).into_bytes(),
+    },
+    File {
+        name: "wchan",
+        text: |info, source| task::wchan(&main_thread(info, source)).into_bytes(),
     },
     File {
         name: "statm",
@@ -70,40 +76,31 @@ fn arguments(info: &ProcessInfo) -> &[u8] {
     &info.arguments[..(info.arguments_length as usize).min(info.arguments.len())]
 }
 
-/// The program's name: the last part of the first argument, at most 15 bytes (`TASK_COMM_LEN`).
-fn command(info: &ProcessInfo) -> String {
+/// The program's name: what its first thread is called, else the last part of the first argument, at most 15
+/// bytes (`TASK_COMM_LEN`).
+pub fn command(info: &ProcessInfo, main: &ThreadInfo) -> String {
     let all = &info.arguments[..(info.arguments_length as usize).min(info.arguments.len())];
     let first = all.split(|&byte| byte == 0).next().unwrap_or_default();
-    let last = first
-        .rsplit(|&byte| byte == b'/')
-        .next()
-        .unwrap_or_default();
-    String::from_utf8_lossy(&last[..last.len().min(15)]).into_owned()
+    let last = first.rsplit(|&byte| byte == b'/').next();
+    let own = main.name.split(|&byte| byte == 0).next();
+    let name = own.filter(|name| !name.is_empty()).or(last);
+    let name = name.unwrap_or_default();
+    String::from_utf8_lossy(&name[..name.len().min(15)]).into_owned()
 }
 
-/// proc(5), `/proc/[pid]/stat`: 52 fields; those that Ferrix does not have are 0.
-fn stat(info: &ProcessInfo) -> String {
-    let ProcessInfo {
-        pid,
-        parent,
-        group,
-        session,
-        threads,
-        ..
-    } = *info;
-    let (user, system) = (info.user_ns / TICK_NS, info.system_ns / TICK_NS);
-    let (start, bytes) = (info.start_ns / TICK_NS, info.virtual_bytes);
-    let (name, letter) = (command(info), char::from(info.state));
-    let (priority, pages, cpu) = (info.priority, info.resident_pages, info.cpu);
-    format!(
-        "{pid} ({name}) {letter} {parent} {group} {session} 0 -1 0 0 0 0 0 {user} {system} 0 0 \
-         {priority} 0 {threads} 0 {start} {bytes} {pages} 18446744073709551615 \
-         0 0 0 0 0 0 0 0 0 0 0 0 17 {cpu} 0 {policy} 0 0 0 0 0 0 0 0 0 0 0\n",
-        policy = info.policy,
-    )
+/// The process's times, with the rest from its first thread, which a zombie has no more.
+fn main_thread(info: &ProcessInfo, source: &dyn Source) -> ThreadInfo {
+    let threads = || task::of(source, info.pid);
+    let main = threads().find(|thread| thread.tid == info.pid);
+    ThreadInfo {
+        tid: info.pid,
+        user_ns: info.user_ns,
+        system_ns: info.system_ns,
+        ..main.or_else(|| threads().next()).unwrap_or_default()
+    }
 }
 
-const fn state_name(letter: u8) -> &'static str {
+pub const fn state_name(letter: u8) -> &'static str {
     match letter {
         state::RUNNING => "running",
         state::STOPPED => "stopped",
@@ -123,7 +120,7 @@ fn status(info: &ProcessInfo, source: &dyn Source) -> String {
     let mut text = format!(
         "Name:\t{}\nState:\t{} ({})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{}\nTracerPid:\t0\n\
          Uid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\n",
-        command(info),
+        command(info, &main_thread(info, source)),
         char::from(info.state),
         state_name(info.state),
         info.parent,
@@ -148,6 +145,7 @@ fn status(info: &ProcessInfo, source: &dyn Source) -> String {
         info.cpu,
         source.limits(info.pid).violations.iter().sum::<u64>(),
     );
+    text.push_str(&task::lines(&main_thread(info, source)));
     text
 }
 

@@ -3,12 +3,15 @@
 use super::Source;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
+use ferrix_abi::info::CpuInfo;
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::process::state;
 
 const NS_PER_S: u64 = 1_000_000_000;
 const TICK_NS: u64 = 10_000_000;
+/// A load of one.
+const LOAD_ONE: u64 = 2048;
 
 /// A file.
 pub struct File {
@@ -168,44 +171,48 @@ fn uptime(source: &dyn Source) -> String {
     )
 }
 
+/// proc(5), `/proc/stat`. Time below nice 0 is not told apart from other time of users.
 fn stat(source: &dyn Source) -> String {
     let stats = source.statistics();
-    let all = source.uptime_ns().saturating_mul(u64::from(source.cpus()));
-    let (idle, busy) = (
-        stats.idle_ns / TICK_NS,
-        all.saturating_sub(stats.idle_ns) / TICK_NS,
-    );
-    let running = processes(source)
-        .filter(|letter| *letter == state::RUNNING)
-        .count();
-    format!(
-        "cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\nintr {}\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {running}\n\
-         procs_blocked 0\n",
+    let cpus: Vec<CpuInfo> = (0..source.cpus()).map(|cpu| source.cpu(cpu)).collect();
+    let mut text = String::new();
+    let mut row = |name: &str, cpus: &[CpuInfo]| {
+        let ticks = |part: fn(&CpuInfo) -> u64| cpus.iter().map(part).sum::<u64>() / TICK_NS;
+        let (user, system) = (ticks(|cpu| cpu.user_ns), ticks(|cpu| cpu.system_ns));
+        let idle = ticks(|cpu| cpu.idle_ns);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name} {user} 0 {system} {idle} 0 0 0 0 0 0");
+    };
+    row("cpu ", &cpus);
+    for (number, cpu) in cpus.iter().enumerate() {
+        row(&format!("cpu{number}"), core::slice::from_ref(cpu));
+    }
+    let running: u64 = cpus.iter().map(|cpu| cpu.runnable).sum();
+    let _ = write!(
+        text,
+        "intr {}\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {running}\nprocs_blocked 0\n",
         stats.interrupts,
         stats.switches,
         source.boot_time(),
         stats.forks,
-    )
+    );
+    text
 }
 
-fn processes(source: &dyn Source) -> impl Iterator<Item = u8> {
-    let mut previous = 0;
-    core::iter::from_fn(move || {
-        let info = source.next_process(previous)?;
-        previous = info.pid;
-        Some(info.state)
-    })
-}
-
-/// The averages need a sampler that the kernel does not have; the counts are true.
+/// proc(5), `/proc/loadavg`.
 fn loadavg(source: &dyn Source) -> String {
-    let running = processes(source)
-        .filter(|letter| *letter == state::RUNNING)
-        .count();
     let stats = source.statistics();
+    let running: u64 = (0..source.cpus()).map(|cpu| source.cpu(cpu).runnable).sum();
+    let averages = stats.load.map(|load| {
+        let hundredths = (load * 100 + LOAD_ONE / 2) / LOAD_ONE;
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    });
+    let last = core::iter::successors(Some(0), |&pid| Some(source.next_process(pid)?.pid)).last();
     format!(
-        "0.00 0.00 0.00 {running}/{} {}\n",
-        stats.threads, stats.forks
+        "{} {running}/{} {}\n",
+        averages.join(" "),
+        stats.threads,
+        last.unwrap_or_default()
     )
 }
 

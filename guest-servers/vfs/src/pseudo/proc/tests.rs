@@ -41,8 +41,38 @@ impl Source for Fixed {
         let all = [info(1, b"init"), info(12, b"/bin/cat\0/etc/motd")];
         all.into_iter().find(|info| info.pid > previous)
     }
+    fn next_thread(&self, pid: u32, previous: u32) -> Option<ThreadInfo> {
+        let thread = |tid, name: &[u8; 3]| {
+            let mut info = ThreadInfo {
+                tid,
+                activity: 6,
+                nice: 5,
+                cpu: 1,
+                voluntary: 7,
+                involuntary: 2,
+                affinity: 3,
+                ..ThreadInfo::default()
+            };
+            info.name[..3].copy_from_slice(name);
+            info
+        };
+        let mut worker = thread(pid + 1, b"two");
+        (worker.policy, worker.realtime, worker.nice) = (1, 50, 0);
+        let all = [thread(pid, &[0; 3]), worker];
+        all.into_iter().find(|info| info.tid > previous)
+    }
+    fn cpu(&self, number: u32) -> CpuInfo {
+        CpuInfo {
+            user_ns: 20_000_000,
+            system_ns: 10_000_000 * u64::from(number),
+            idle_ns: 50_000_000,
+            switches: 9,
+            runnable: 1,
+        }
+    }
     fn statistics(&self) -> SystemStats {
         SystemStats {
+            load: [1024, 2048, 10_000],
             total_pages: 4,
             free_pages: 2,
             ..SystemStats::default()
@@ -174,6 +204,50 @@ fn processes_have_their_files() {
 }
 
 #[test]
+fn threads_have_their_files() {
+    let stat = read(&["12", "task", "13", "stat"]).unwrap();
+    let fields: Vec<&str> = stat.split_whitespace().collect();
+    assert_eq!((fields[0], fields[1], fields[2]), ("13", "(two)", "S"));
+    // Priority, nice; wchan, processor, real-time priority, policy.
+    assert_eq!((fields[17], fields[18]), ("-51", "0"));
+    assert_eq!(fields[34], "1");
+    assert_eq!(fields[38..41], ["1", "50", "1"]);
+    let main = read(&["12", "stat"]).unwrap();
+    let fields: Vec<&str> = main.split_whitespace().collect();
+    assert_eq!((fields[17], fields[18], fields[40]), ("25", "5", "0"));
+    assert_eq!(read(&["12", "task", "13", "comm"]).unwrap(), "two\n");
+    assert_eq!(read(&["12", "task", "13", "wchan"]).unwrap(), "futex_wait");
+    for (path, line) in [
+        (&["12", "status"][..], "voluntary_ctxt_switches:\t7\n"),
+        (&["12", "task", "13", "status"], "Cpus_allowed:\t3\n"),
+        (&["12", "sched"], "cat (12, #threads: 2)\n"),
+        (
+            &["12", "task", "13", "sched"],
+            "prio                               :                   49\n",
+        ),
+    ] {
+        let text = read(path).unwrap();
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    assert_eq!(read(&["12", "task", "14", "stat"]), Err(ENOENT));
+    assert_eq!(
+        read(&["12", "task", "..", "..", "uptime"]).unwrap(),
+        "1.25 0.00\n"
+    );
+}
+
+#[test]
+fn cpus_and_load() {
+    let stat = read(&["stat"]).unwrap();
+    assert!(
+        stat.starts_with("cpu  4 0 1 10 0 0 0 0 0 0\ncpu0 2 0 0 5 "),
+        "{stat}"
+    );
+    assert!(stat.contains("\nprocs_running 2\n"), "{stat}");
+    assert_eq!(read(&["loadavg"]).unwrap(), "0.50 1.00 4.88 2/0 12\n");
+}
+
+#[test]
 fn limits_are_listed() {
     let text = read(&["12", "limits"]).unwrap();
     assert_eq!(text.lines().count(), 18);
@@ -237,7 +311,14 @@ fn segments_are_listed() {
 #[test]
 fn every_listed_name_can_be_looked_up() {
     let mut proc = Proc::new(Box::new(Fixed));
-    for (directory, least) in [(ROOT, 4), (FERRIX, 2), (SYSVIPC, 1), (process_inode(12), 4)] {
+    for (directory, least) in [
+        (ROOT, 4),
+        (FERRIX, 2),
+        (SYSVIPC, 1),
+        (process_inode(12), 4),
+        (process_inode(12) | TASKS, 2),
+        (task_inode(12, 13), 4),
+    ] {
         let listed = proc.read_directory(directory, 0, 4096).unwrap();
         for record in records(&listed).skip(2) {
             let found = proc.lookup(directory, record.name).unwrap();
