@@ -13,6 +13,7 @@
 //! | `compare-boot` | seconds to the prompt, beside Linux on the same machine |
 //! | `miri [filter]` | the memory manager's tests under Miri |
 //! | `fuzz [--seconds N] [TARGET…]` | the fuzzers of `vmm/fuzz`, one after the other |
+//! | `coverage` | line coverage of the monitor |
 //! | `size` | lines of code of the monitor, which are bounded |
 //! | `lint` | formatting, clippy for host and guest, names in the documentation, the monitor's size |
 
@@ -20,6 +21,7 @@ mod archive;
 mod bench;
 mod build;
 mod compare_boot;
+mod coverage;
 mod docs;
 mod firecracker;
 mod fuzz;
@@ -63,11 +65,12 @@ fn dispatch() -> Result<ExitCode> {
         "compare-boot" => compare_boot::main(&rest).map(|()| ExitCode::SUCCESS),
         "miri" => miri::main(&rest),
         "fuzz" => fuzz::main(&rest),
+        "coverage" => coverage::main().map(|()| ExitCode::SUCCESS),
         "size" => size::print().map(|()| ExitCode::SUCCESS),
         "lint" => lint::all().map(|()| ExitCode::SUCCESS),
         other => {
             bail!(
-                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, sections, compare-boot, miri, fuzz, size or lint"
+                "unknown command `{other}`: expected build, boot, boot-qemu, boot-firecracker, hardware-kvm, test, bench, sections, compare-boot, miri, fuzz, coverage, size or lint"
             )
         }
     }
