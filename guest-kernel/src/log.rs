@@ -12,7 +12,7 @@
 //! fetches them when it is done.
 
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst, fence};
 
 use ferrix_machine::port::UART;
 use ferrix_machine::uart::{self, ALL_SENT, HAS_ROOM};
@@ -106,7 +106,13 @@ fn holding<T>(work: impl FnOnce(&mut State) -> T) -> T {
 
 /// Fetches what was put aside, unless somebody holds the log: who looks here after giving it back.
 fn fetch_aside() {
-    while HAS_ASIDE.load(SeqCst) {
+    loop {
+        // What was done to the lock, or put aside, comes before the look at the other, in both who
+        // holds the log and who cannot have it: else each could miss what the other did.
+        fence(SeqCst);
+        if !HAS_ASIDE.load(SeqCst) {
+            return;
+        }
         let Some(mut state) = LOCK.try_lock() else {
             return;
         };

@@ -14,6 +14,8 @@ mod irq;
     expect(unsafe_code, reason = "places that took locks, by their addresses")
 )]
 pub mod lockdep;
+#[cfg(test)]
+mod models;
 #[cfg_attr(
     feature = "sections",
     expect(unsafe_code, reason = "places that took locks, by their addresses")

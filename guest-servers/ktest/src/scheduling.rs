@@ -25,6 +25,7 @@ pub const TESTS: &[Test] = &[
     ),
     ("slices_are_shared", slices_are_shared),
     ("idle_policy_waits", idle_policy_waits),
+    ("nothing_ticks", nothing_ticks),
 ];
 
 fn cpus() -> u32 {
@@ -265,4 +266,23 @@ fn idle_policy_waits() -> Outcome {
     equal(COUNT.load(SeqCst), before)?;
     END.store(1, SeqCst);
     idle.join()
+}
+
+/// Neither an idle machine nor one with a single busy thread is interrupted: there is no periodic interrupt.
+fn nothing_ticks() -> Outcome {
+    /// Twenty slices.
+    const SPAN_MS: u64 = 200;
+    /// This test's own deadline, what wakes its parent, and some for what ended before.
+    const FEW: u64 = 6;
+    let interrupts = || system::statistics().map(|statistics| statistics.interrupts);
+    let before = interrupts()?;
+    let end = after_ms(SPAN_MS);
+    while clock::monotonic_ns() < end {
+        core::hint::spin_loop();
+    }
+    let busy = interrupts()? - before;
+    holds(busy <= FEW, "a busy thread alone is not interrupted")?;
+    sleep_ms(SPAN_MS);
+    let idle = interrupts()? - before - busy;
+    holds(idle <= FEW, "an idle machine is not interrupted")
 }
