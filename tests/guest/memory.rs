@@ -1,15 +1,18 @@
 //! Memory as Linux programs see it: the checks of `memcheck`, which hold on Linux too, files in memory, and what
 //! `/proc` tells of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::trial::{everywhere, slow};
 use anyhow::{Result, ensure};
-use ferrix_tests::{Disk, Guest, Options};
+use ferrix_tests::{Disk, Guest, Machine, Options};
 use libtest_mimic::Trial;
 
 /// For one group of checks, each with a few forks.
 const CHECK_TIME: Duration = Duration::from_secs(60);
+
+/// From one look at the disk to the next.
+const LOOK: Duration = Duration::from_millis(300);
 
 pub fn trials() -> Vec<Trial> {
     let checks = [
@@ -127,7 +130,9 @@ fn mapped_bytes_reach_the_disk() -> Result<()> {
         "mapwrite -n /home/b TIME; mapwrite -n /home/c END; cat /home/b",
         "TIMEtext\n",
     )?;
-    guest.check("sleep 12", "")?;
+    for (path, text) in [("/home/b", "TIMEtext\n"), ("/home/c", "END text\n")] {
+        until_on_disk(&disk, path, text)?;
+    }
     guest.check("mapwrite /home/a SYNC; cat /home/a", "SYNCtext\n")?;
     // As by a power cut.
     drop(guest);
@@ -144,6 +149,24 @@ fn mapped_bytes_reach_the_disk() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Looks at the disk, which the guest is using, until a file holds a text there.
+fn until_on_disk(disk: &Disk, path: &str, text: &str) -> Result<()> {
+    let end = Instant::now() + Machine::current()?.limit(CHECK_TIME);
+    loop {
+        // What is read while it is written may be no file system at all.
+        let found = disk.dump(path).unwrap_or_default();
+        if found == text.as_bytes() {
+            return Ok(());
+        }
+        let found = String::from_utf8_lossy(&found);
+        ensure!(
+            Instant::now() < end,
+            "{path} holds {found:?} on the disk, not {text:?}"
+        );
+        std::thread::sleep(LOOK);
+    }
 }
 
 fn proc() -> Result<()> {

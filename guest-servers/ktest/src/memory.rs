@@ -225,7 +225,7 @@ fn mappings_of_others_can_be_seen() -> Outcome {
 /// `rounds=10000` on the command line makes that many.
 fn forks_and_exits_give_every_page_back() -> Outcome {
     let cycles = match options::rounds() {
-        1 => 50,
+        1 => 30,
         rounds => rounds,
     };
     // On one CPU: the others keep freed kernel objects for a while.
@@ -252,7 +252,7 @@ fn forks_and_exits_give_every_page_back() -> Outcome {
 
 /// Processes take turns: each finds what the two before it wrote, at an address of its own.
 fn three_processes_see_the_same() -> Outcome {
-    const TURNS: u32 = 300;
+    const TURNS: u32 = 100;
     let object = memory::object_create(4 * PAGE_SIZE)?;
     let play = |place: u32| {
         // Another address in each process.

@@ -48,6 +48,9 @@ fn affinity() -> Outcome {
     fails(thread::set_affinity(u32::MAX, 1), Error::NoSuchProcess)
 }
 
+/// For what happens at once, unless the host is busy.
+const PATIENCE_MS: u64 = 30_000;
+
 /// One that runs, and one that waits.
 fn moving_another_thread() -> Outcome {
     static CPU: AtomicU32 = AtomicU32::new(0);
@@ -60,7 +63,7 @@ fn moving_another_thread() -> Outcome {
     })?;
     for cpu in (0..cpus()).rev() {
         thread::set_affinity(busy.tid, 1 << cpu)?;
-        let limit = after_ms(1000);
+        let limit = after_ms(PATIENCE_MS);
         while CPU.load(SeqCst) != cpu {
             holds(clock::monotonic_ns() < limit, "the thread moves")?;
             sleep_ms(1);
@@ -83,7 +86,7 @@ fn moving_another_thread() -> Outcome {
 fn all_cpus_are_used() -> Outcome {
     static SEEN: AtomicU64 = AtomicU64::new(0);
     let all = (1u64 << cpus()) - 1;
-    let limit = after_ms(3000);
+    let limit = after_ms(PATIENCE_MS);
     let busy: [_; 4] = core::array::from_fn(|_| {
         start_thread(move || {
             while SEEN.load(SeqCst) != all && clock::monotonic_ns() < limit {

@@ -203,7 +203,7 @@ fn send_ranges(port: Handle, random: &mut Random) -> Outcome {
 /// priority than their parent's they cannot keep it from going on.
 fn timers_and_kills() -> Outcome {
     each_round(|random| {
-        let mut waiting = [0; 24];
+        let mut waiting = [0; 12];
         for pid in &mut waiting {
             let how = random.below(6);
             let pause = (200 + random.below(3000)) * 1000;

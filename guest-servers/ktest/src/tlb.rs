@@ -91,7 +91,7 @@ fn shoot(take: fn(Handle, u64) -> Outcome) -> Outcome {
     }));
     let (cpus, rounds) = match (system::kernel_info().cpus, options::rounds()) {
         (1, 1) => (1, 10),
-        (cpus, 1) => (cpus, 100),
+        (cpus, 1) => (cpus, 40),
         (cpus, rounds) => (cpus, rounds),
     };
     let writer = start_thread(move || write_rounds(field, rounds))?;

@@ -62,7 +62,7 @@ pub fn no_write_is_lost() -> Outcome {
         })?;
     }
     let mut saved = [[0; 5]; PAGES as usize];
-    let deadline = after_ms(1500);
+    let deadline = after_ms(500);
     loop {
         let last = after_ms(0) > deadline;
         if last {

@@ -17,7 +17,7 @@ use crate::options;
 use crate::support::*;
 
 /// Rounds of one test, each a few calls.
-const ROUNDS: u64 = 10;
+const ROUNDS: u64 = 6;
 
 /// Length of a pause between two changes: some ten microseconds.
 const PAUSE: u64 = 500;
