@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::trial::everywhere;
+use crate::trial::{everywhere, slow};
 use anyhow::{Result, ensure};
 use ferrix_tests::{Disk, Guest, Options};
 use libtest_mimic::Trial;
@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
             different_cpus,
         ),
         everywhere("scheduling::busy_threads_on_different_cpus", threads),
+        slow(everywhere("scheduling::thirty_two_cpus", many_cpus)),
         everywhere(
             "scheduling::shell_answers_beside_an_endless_loop",
             endless_loop,
@@ -44,6 +45,19 @@ fn threads() -> Result<()> {
     let numbers = guest.run("cpus 2")?;
     let count = numbers.split_ascii_whitespace().count();
     ensure!(count >= 2, "two busy threads ran on CPU {numbers}");
+    guest.power_off(0).map(drop)
+}
+
+/// As many as the kernel supports: all start, and the last one runs a program.
+fn many_cpus() -> Result<()> {
+    let disk = Disk::copy()?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(32))?;
+    guest.check("nproc", "32\n")?;
+    guest.check("grep -c '^cpu[0-9]' /proc/stat", "32\n")?;
+    guest.check(
+        "for n in 0 15 31; do taskset -c $n cut -d ' ' -f 39 /proc/self/stat; done",
+        "0\n15\n31\n",
+    )?;
     guest.power_off(0).map(drop)
 }
 

@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         everywhere("threads::pthreads", pthreads),
         everywhere("threads::inversion_without_inheritance", inversion),
         everywhere("threads::scheduling_calls", scheduling_calls),
+        everywhere("threads::shared_and_balanced", shares),
     ];
     let by_musl = by_musl.into_iter().map(|trial| needs(trial, &[Need::Musl]));
     let busybox = everywhere("threads::busybox_tools", busybox_tools);
@@ -55,6 +56,12 @@ fn inversion() -> Result<()> {
 fn scheduling_calls() -> Result<()> {
     let mut guest = guest(Options::new().cpus(2))?;
     succeed(&mut guest, &["parameters", "nice_values", "as_user"])?;
+    guest.power_off(0).map(drop)
+}
+
+fn shares() -> Result<()> {
+    let mut guest = guest(Options::new().cpus(4))?;
+    succeed(&mut guest, &["rr_share", "balance"])?;
     guest.power_off(0).map(drop)
 }
 
