@@ -140,7 +140,11 @@ mod tests {
         assert!(bases().zip(bases().skip(1)).all(|(low, high)| low <= high));
         assert!(bases().all(|base| REALTIME.contains(&base)));
         assert_eq!(base_of_realtime(99), *REALTIME.end());
-        assert!(REALTIME.all(|base| base_of_realtime(realtime_of_base(base)) == base));
+        assert!(
+            REALTIME
+                .clone()
+                .all(|base| base_of_realtime(realtime_of_base(base)) == base)
+        );
         assert_eq!(realtime_of_base(127), 99);
     }
 
