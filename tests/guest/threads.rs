@@ -5,14 +5,14 @@ use ferrix_tests::host::{self, Need};
 use ferrix_tests::{Disk, Guest, Options, real};
 use libtest_mimic::Trial;
 
-use crate::trial::{everywhere, needs};
+use crate::trial::{everywhere, needs, slow};
 
 pub fn trials() -> Vec<Trial> {
     let by_musl = [
         everywhere("threads::pthreads", pthreads),
         everywhere("threads::inversion_without_inheritance", inversion),
         everywhere("threads::scheduling_calls", scheduling_calls),
-        everywhere("threads::shared_and_balanced", shares),
+        slow(everywhere("threads::shared_and_balanced", shares)),
     ];
     let by_musl = by_musl.into_iter().map(|trial| needs(trial, &[Need::Musl]));
     let busybox = everywhere("threads::busybox_tools", busybox_tools);
