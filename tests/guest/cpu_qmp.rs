@@ -43,14 +43,22 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Executes a command of the human monitor.
+    /// Executes a command of the human monitor that prints nothing when it works.
     pub fn command(&mut self, line: &str) -> Result<()> {
+        match self.ask(line)? {
+            answer if answer.is_empty() => Ok(()),
+            answer => bail!("QEMU says to {line}: {answer}"),
+        }
+    }
+
+    /// What the human monitor prints for a command, as a string of JSON.
+    pub fn ask(&mut self, line: &str) -> Result<String> {
         self.execute(&format!(
             r#"{{"execute":"human-monitor-command","arguments":{{"command-line":"{line}"}}}}"#
         ))
     }
 
-    fn execute(&mut self, request: &str) -> Result<()> {
+    fn execute(&mut self, request: &str) -> Result<String> {
         self.answers.get_mut().write_all(request.as_bytes())?;
         loop {
             let mut line = String::new();
@@ -58,10 +66,11 @@ impl Qmp {
                 bail!("QEMU ended during {request}");
             }
             // Greeting and events come in between.
-            if line.starts_with(r#"{"return": ""}"#) || line.starts_with(r#"{"return": {}}"#) {
-                return Ok(());
+            if let Some(answer) = line.strip_prefix(r#"{"return": "#) {
+                let answer = answer.trim_end().trim_end_matches('}');
+                return Ok(answer.trim_matches(['"', '{']).to_owned());
             }
-            if line.starts_with(r#"{"return""#) || line.starts_with(r#"{"error""#) {
+            if line.starts_with(r#"{"error""#) {
                 bail!("QEMU says to {request}: {line}");
             }
         }
