@@ -41,6 +41,7 @@ const REACHES: &[(&str, &[&str])] = &[
             "sync/section.rs",
             "sync/spin.rs",
             "thread/context.rs",
+            "debug.rs",
             "panic.rs",
         ],
     ),

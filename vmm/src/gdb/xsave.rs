@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let before: Vec<u32> = (0..1024).map(|word| word * 0x0101_0101).collect();
+        let before: Vec<u32> = (0..1024u32)
+            .map(|word| word.wrapping_mul(0x0101_0101))
+            .collect();
         let (mut area, fpu) = (before.clone(), decode(&before));
         assert_eq!(fpu.mxcsr, 0x0606_0606);
         assert_eq!(fpu.xmm[15][12..], [0x67; 4], "word 103");

@@ -74,6 +74,7 @@ pub const WITHOUT: &[(i64, &str)] = &[
     sys!(SYS_fsync),
     sys!(SYS_fdatasync),
     sys!(SYS_ftruncate),
+    sys!(SYS_fallocate),
     sys!(SYS_fchdir),
     sys!(SYS_fchmod),
     sys!(SYS_fchown),

@@ -18,6 +18,9 @@ const VIOLATIONS: (i64, &str) = (500, "check_memory_violation");
 /// Bytes of `LimitInfo`, at least.
 const LIMIT_INFO: usize = 560;
 
+/// Bytes of `struct sched_attr` as it was first (sched_setattr(2)).
+const ATTRIBUTES: usize = 48;
+
 /// A child that has ended, or soon will have.
 fn make_child(_: &Env) {
     // SAFETY: the program has one thread.
@@ -163,6 +166,22 @@ pub const ROWS: &[Row] = &[
         "parameter",
         Use::Read(4),
         |_, p| [0, 0, p, 0, 0, 0],
+    )
+    .or_null(&[EINVAL]),
+    Row::new(
+        sys!(SYS_sched_setattr),
+        "attributes",
+        Use::Read(ATTRIBUTES),
+        |_, p| [0, p, 0, 0, 0, 0],
+    )
+    // Their size; the policy of everybody, at nice 0.
+    .holds(|_| words([ATTRIBUTES as u64, 0, 0, 0, 0, 0]))
+    .or_null(&[EINVAL]),
+    Row::new(
+        sys!(SYS_sched_getattr),
+        "attributes",
+        Use::Write(ATTRIBUTES),
+        |_, p| [0, p, ATTRIBUTES, 0, 0, 0],
     )
     .or_null(&[EINVAL]),
     Row::new(
