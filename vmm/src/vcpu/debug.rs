@@ -13,6 +13,8 @@ use crate::control::CrashCause;
 
 /// Vector of `#BP`.
 const BREAKPOINT: u32 = 3;
+/// How often in a row a program may try an instruction that KVM could not emulate.
+const TRIES: u32 = 8;
 
 /// A stop of interest to a debugger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +118,9 @@ impl Vcpu {
             .debug
             .as_ref()
             .is_some_and(|d| d.owns_breakpoint(fd));
+        if suberror == KVM_INTERNAL_ERROR_EMULATION && !ours && self.may_try_again(fd) {
+            return;
+        }
         if suberror != KVM_INTERNAL_ERROR_EMULATION || !ours {
             return self.crash(CrashCause::InternalError(suberror), context);
         }
@@ -123,6 +128,23 @@ impl Vcpu {
             Ok(()) => self.debug_stop(DebugReason::Breakpoint, context),
             Err(error) => self.crash(CrashCause::Unexpected(error.to_string()), context),
         }
+    }
+
+    /// Lets a program run its instruction once more. KVM emulates a program's write to a page that held a page table
+    /// before, and cannot if it is a vector instruction; by then KVM has forgotten the table, and the processor can
+    /// execute the instruction itself. Not without end: false if it was tried often at this place.
+    fn may_try_again(&self, fd: &mut VcpuFd) -> bool {
+        let (Ok(regs), Ok(sregs)) = (fd.get_regs(), fd.get_sregs()) else {
+            return false;
+        };
+        let mut stumble = self.stumble();
+        stumble.times = match stumble.rip == regs.rip {
+            true => stumble.times + 1,
+            false => 1,
+        };
+        stumble.rip = regs.rip;
+        let user = sregs.cs.selector & 3 == 3;
+        user && stumble.times <= TRIES && cancel_exception(fd).is_ok()
     }
 
     fn debug_stop(&self, reason: DebugReason, context: &Context) {

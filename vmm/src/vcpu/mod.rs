@@ -49,7 +49,15 @@ pub struct Vcpu {
     pub stats: Option<VcpuStats>,
     fd: Mutex<VcpuFd>,
     debug: Mutex<DebugMode>,
+    stumble: Mutex<Stumble>,
     kick: Kick,
+}
+
+/// A program's instruction that KVM could not emulate, and how often in a row.
+#[derive(Debug, Default)]
+struct Stumble {
+    rip: u64,
+    times: u32,
 }
 
 /// What every vCPU thread needs.
@@ -75,6 +83,7 @@ impl Vcpu {
             stats,
             fd: Mutex::new(fd),
             debug: Mutex::default(),
+            stumble: Mutex::default(),
             kick,
         }
     }
@@ -86,6 +95,10 @@ impl Vcpu {
 
     fn debug_mode(&self) -> MutexGuard<'_, DebugMode> {
         self.debug.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stumble(&self) -> MutexGuard<'_, Stumble> {
+        self.stumble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the vCPU leave the guest soon; it then looks at the gate.
