@@ -114,42 +114,62 @@ fn servers_give_back_first() -> Outcome {
     holds(after + 300 > before, "the memory is back")
 }
 
+/// Waits until the gate, a shared page, is open.
+fn wait_for(gate: Pages) {
+    while gate.futex().load(SeqCst) == 0 {
+        wait_while(gate.futex(), 0);
+    }
+}
+
+fn open(gate: Pages) -> Outcome {
+    gate.futex().store(1, SeqCst);
+    wake_all(gate.futex())?;
+    Ok(())
+}
+
 /// Two that eat, one of them in a system call: both go, one after the other, and nobody else does.
 fn the_largest_goes() -> Outcome {
     let before = system::statistics()?.free_pages;
     let (small, go_on) = (Pages::new(100)?, Pages::shared(1)?);
+    let begin = Pages::shared(1)?;
     eat(small)?;
     let bystander = spawn(|| {
         eat(small)?;
-        while go_on.futex().load(SeqCst) == 0 {
-            wait_while(go_on.futex(), 0);
-        }
+        wait_for(go_on);
         let more = Pages::new(500)?;
         eat(more)?;
         equal(more.read(499), 499)
     })?;
+    // Neither eats before both are there: the second could not be made.
     let eaters = [
-        spawn(|| eat(more_than_all()?))?,
         spawn(|| {
+            wait_for(begin);
+            eat(more_than_all()?)
+        })?,
+        spawn(|| {
+            wait_for(begin);
             let pages = more_than_all()?;
             Ok(memory::lock(pages.address, pages.length)?)
         })?,
     ];
+    open(begin)?;
     for eater in eaters {
         equal(status_of(eater)?, SIGKILL)?;
     }
-    go_on.futex().store(1, SeqCst);
-    wake_all(go_on.futex())?;
+    open(go_on)?;
     succeeded(bystander)?;
     let after = system::statistics()?.free_pages;
     holds(after + 300 > before, "the memory is back")
 }
 
 fn who_waits_can_be_killed() -> Outcome {
-    let eaters = [
-        spawn(|| eat(more_than_all()?))?,
-        spawn(|| eat(more_than_all()?))?,
-    ];
+    let begin = Pages::shared(1)?;
+    let eater = || {
+        wait_for(begin);
+        eat(more_than_all()?)
+    };
+    let eaters = [spawn(eater)?, spawn(eater)?];
+    open(begin)?;
     sleep_ms(20);
     for eater in eaters {
         kill(eater as i32, SIGKILL)?;
