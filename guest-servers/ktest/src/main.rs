@@ -19,6 +19,7 @@ mod futexes;
 #[expect(unsafe_code, reason = "calls the kernel with anything")]
 mod fuzz;
 mod handles;
+mod heap;
 mod inheritance;
 #[expect(unsafe_code, reason = "memory that goes and moves")]
 mod maps;
@@ -80,6 +81,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("time", time::TESTS),
     ("scheduling", scheduling::TESTS),
     ("inheritance", inheritance::TESTS),
+    ("heap", heap::TESTS),
     ("pointers", pointers::TESTS),
     ("cpu", cpu::TESTS),
     ("traps", traps::TESTS),

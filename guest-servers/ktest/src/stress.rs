@@ -219,11 +219,8 @@ fn timers_and_kills() -> Outcome {
 }
 
 /// Threads that call, wait for each other, move, change priorities and make more threads, in a process that is stopped
-/// and continued meanwhile, and killed at times. Long, so only for who asks for it: `only=stress::threads`.
+/// and continued meanwhile, and killed at times.
 fn threads() -> Outcome {
-    if !options::only().ends_with("threads") {
-        return Ok(());
-    }
     each_round(|random| {
         let port = ipc::port_create()?;
         let seed = random.below(u64::MAX);

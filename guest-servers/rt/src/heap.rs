@@ -1,5 +1,6 @@
 //! The heap of a server: talc over memory that the kernel maps when more is needed.
 
+use crate::mutex::RawMutex;
 use crate::sys::memory::{Mapping, map_anywhere};
 use core::alloc::Layout;
 use ferrix_abi::vm::Prot;
@@ -9,7 +10,7 @@ use talc::source::Source;
 use talc::sync::TalcLock;
 
 #[global_allocator]
-static HEAP: TalcLock<spin::Mutex<()>, Kernel, DefaultBinning> = TalcLock::new(Kernel);
+static HEAP: TalcLock<RawMutex, Kernel, DefaultBinning> = TalcLock::new(Kernel);
 
 /// Least that is asked of the kernel at once: address space only, pages appear when touched.
 const STEP: usize = 1 << 20;

@@ -38,6 +38,9 @@ pub mod entry;
 mod heap;
 #[cfg(feature = "server")]
 pub mod log;
+#[cfg(feature = "server")]
+#[expect(unsafe_code, reason = "the contract of `lock_api::RawMutex`")]
+mod mutex;
 #[expect(unsafe_code, reason = "memory that is moved away page by page")]
 pub mod pager;
 #[cfg(feature = "driver")]
