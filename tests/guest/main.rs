@@ -18,6 +18,7 @@ mod firecracker;
 mod gdb;
 mod hostile;
 mod idle;
+mod ipc;
 mod isolation;
 mod kernel;
 mod limits;
@@ -77,6 +78,7 @@ fn tests() -> ExitCode {
         memory::trials(),
         paging::trials(),
         locks::trials(),
+        ipc::trials(),
         sqlite::trials(),
         busybox::trials(),
         pointers::trials(),

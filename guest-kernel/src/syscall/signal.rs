@@ -171,14 +171,16 @@ fn dispatch(target: i64, kind: u64, info: SignalInfo) -> Result<()> {
 }
 
 /// The signal as the caller may send it to a process: with its own pid and user, unless it is one
-/// of those that a program makes up for another (`sigqueue`).
+/// of those that a program makes up for itself (`sigqueue`), or a server for others.
 fn permitted(core: &Core, mut info: SignalInfo, target: &'static Process) -> Result<SignalInfo> {
     let sender = current_process();
     if !process::may_signal(core, sender, target) {
         return Err(Error::NotPermitted);
     }
     let own = core::ptr::eq(sender, target);
-    if info.code >= 0 || !own {
+    // A server speaks for its clients (SI_MESGQ).
+    let is_server = sender.personality.get(core).is_none();
+    if info.code >= 0 || !(own || is_server) {
         info.pid = sender.pid.get(core);
         info.uid = sender.identity.get(core).ruid;
     }

@@ -2,7 +2,7 @@
 
 use crate::call::{
     attributes, control, descriptors, exec, futex, identity, io, limits, locks, memory,
-    memory_advice, paths, poll, process, scheduling, shm, signals, system, threads, time, wait,
+    memory_advice, mq, paths, poll, process, scheduling, shm, signals, system, threads, time, wait,
 };
 use crate::{deliver, server};
 use ferrix_posix::{Errno, Frame, Result};
@@ -202,6 +202,12 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_exit_group, process::exit_group),
     (nr::__NR_tgkill, signals::tgkill),
     (nr::__NR_utimes, attributes::utimes),
+    (nr::__NR_mq_open, mq::mq_open),
+    (nr::__NR_mq_unlink, mq::mq_unlink),
+    (nr::__NR_mq_timedsend, mq::mq_timedsend),
+    (nr::__NR_mq_timedreceive, mq::mq_timedreceive),
+    (nr::__NR_mq_notify, mq::mq_notify),
+    (nr::__NR_mq_getsetattr, mq::mq_getsetattr),
     (nr::__NR_waitid, wait::waitid),
     (nr::__NR_openat, paths::openat),
     (nr::__NR_mkdirat, paths::mkdirat),

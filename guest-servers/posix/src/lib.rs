@@ -24,6 +24,7 @@
 //! | [`credentials`] | user and group ids |
 //! | [`scheduling`] | nice values and real-time priorities |
 //! | [`limits`] | resource limits |
+//! | [`mq`] | structures of message queues |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -59,6 +60,8 @@ pub mod ioctls;
 pub mod limits;
 #[path = "logic/mapping.rs"]
 pub mod mapping;
+#[path = "logic/mq.rs"]
+pub mod mq;
 #[path = "logic/scheduling.rs"]
 pub mod scheduling;
 #[path = "logic/script.rs"]

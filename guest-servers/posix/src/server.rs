@@ -3,13 +3,13 @@
 use crate::state;
 use crate::window::{self, Server, Slot, Use};
 use ferrix_abi::handle::Handle;
-use ferrix_abi::ipc::{LONG_MAX, Tag};
+use ferrix_abi::ipc::{LONG_MAX, Tag, WaitItem};
 use ferrix_posix::{Errno, Result};
 use ferrix_proto::attributes::Plain;
 use ferrix_proto::file::kind;
 use ferrix_proto::request::{Head, Place};
 use ferrix_rt::client::{Answer, exchange};
-use ferrix_rt::sys::utcb;
+use ferrix_rt::sys::{ipc, utcb};
 
 use crate::state::FILES;
 use ferrix_posix::descriptors::Descriptor;
@@ -78,12 +78,33 @@ pub fn channel(fd: u64, descriptor: &Descriptor, length: u64) -> Result<Channel>
     if length <= LONG_MAX as u64 && !known_server(descriptor).is_some_and(window::is_connected) {
         return Ok(Channel::Inline);
     }
-    let server = match known_server(descriptor) {
-        Some(server) => server,
-        None => find_server(fd, session)?,
-    };
+    let server = server_of(fd, descriptor)?;
     let slot = window::take(server, session, Use::Transfer)?;
     Ok(slot.map_or(Channel::Inline, Channel::Window))
+}
+
+/// The server behind `fd`'s description.
+pub fn server_of(fd: u64, descriptor: &Descriptor) -> Result<Server> {
+    match known_server(descriptor) {
+        Some(server) => Ok(server),
+        None => find_server(fd, Handle(descriptor.handle)),
+    }
+}
+
+/// Waits until a session has one of the bits, or is in error.
+///
+/// # Errors
+/// `ETIMEDOUT`, `EINTR`.
+pub fn wait_ready(session: Handle, want: u32, until: u64) -> Result<()> {
+    let mut items = [WaitItem {
+        handle: session.0,
+        want,
+        ..WaitItem::default()
+    }];
+    match ipc::wait_many(&mut items, until)? {
+        0 => Err(Errno::ETIMEDOUT),
+        _ => Ok(()),
+    }
 }
 
 fn known_server(descriptor: &Descriptor) -> Option<Server> {

@@ -16,6 +16,7 @@ use ferrix_posix::heap_break::Break;
 use ferrix_posix::limits::Limits;
 use ferrix_posix::{Errno, Result};
 use ferrix_proto::file::{self, kind};
+use ferrix_proto::queue::mq;
 use ferrix_rt::sys::ipc;
 
 /// Open files and directories. The long table comes last, so that what is used lies on one page.
@@ -63,8 +64,22 @@ pub static IDENTITY: Mutex<Identity> = Mutex::new(Identity {
     egid: 0,
     sgid: 0,
 });
+/// The `queue` server.
+pub static QUEUE: Mutex<Queue> = Mutex::new(Queue {
+    port: Handle::NONE,
+    presence: Handle::NONE,
+});
 /// `init`'s port, for `reboot`.
 pub static INIT: Mutex<Handle> = Mutex::new(Handle::NONE);
+
+/// What the process has of the `queue` server.
+#[derive(Debug)]
+pub struct Queue {
+    /// Its port.
+    pub port: Handle,
+    /// The session that tells it of the process's end, if it wants to know.
+    pub presence: Handle,
+}
 
 /// What `mlockall` said of mappings to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +116,8 @@ pub struct All {
     pub locking: Guard<'static, LockFuture>,
     _limits: Guard<'static, Limits>,
     _identity: Guard<'static, Identity>,
+    /// The `queue` server.
+    pub queue: Guard<'static, Queue>,
     /// Windows.
     pub windows: Guard<'static, Windows>,
     /// Threads' stacks.
@@ -118,6 +135,7 @@ impl All {
             locking: LOCKING.lock(),
             _limits: LIMITS.lock(),
             _identity: IDENTITY.lock(),
+            queue: QUEUE.lock(),
             windows: WINDOWS.lock(),
             stacks: STACKS.lock(),
         }
@@ -150,6 +168,10 @@ impl Files {
         if self.record_locks == RecordLocks::Some && may_be_locked {
             // A server that is gone has no locks left.
             let _ = server::ask(Handle(old.handle), file::UNLOCK_ALL, [0; 3]);
+        }
+        if u64::from(old.kind) == kind::QUEUE {
+            // The same: who is gone notifies nobody.
+            let _ = server::ask(Handle(old.handle), mq::DISOWN, [0; 3]);
         }
         self.release(Handle(old.handle));
     }

@@ -7,9 +7,9 @@ use ferrix_abi::layout::{PAGE_SIZE, SYSTEM_BASE};
 use ferrix_abi::limit::{Limit, LimitInfo};
 use ferrix_abi::signal::SignalSet;
 use ferrix_posix::actions::Action;
-use ferrix_posix::shm;
 use ferrix_posix::signal_frame::{AltStack, SignalFrame};
 use ferrix_posix::{Errno, Result};
+use ferrix_posix::{mq, shm};
 use linux_raw_sys::{general as linux, system};
 
 /// Copies `length` bytes; 0, or 1 after a fault (`fault_entry` returns for it).
@@ -206,7 +206,7 @@ plain! {
     linux::stat, linux::statx, linux::statfs, linux::iovec, linux::pollfd, linux::rusage,
     linux::__kernel_timespec, linux::__kernel_old_timeval, linux::__kernel_old_itimerval, linux::robust_list_head,
     linux::flock, shm::Status, shm::Limits, shm::Usage, system::new_utsname, SystemInfo, Mask, [linux::__kernel_timespec; 2],
-    [linux::__kernel_old_timeval; 2], [u8; 16],
+    [linux::__kernel_old_timeval; 2], [u8; 16], mq::Attributes, mq::Notification,
 }
 
 /// `struct sysinfo` without its open end, which linux-raw-sys makes uncopyable.

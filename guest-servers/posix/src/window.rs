@@ -10,7 +10,7 @@ use ferrix_posix::slots::{self, SLOT_SIZE, Slots, WINDOW_SIZE};
 use ferrix_posix::{Errno, Result};
 use ferrix_proto::request::{CONNECT, Head, Place};
 use ferrix_rt::client::exchange;
-use ferrix_rt::sys::{ipc, memory, utcb};
+use ferrix_rt::sys::{ipc, memory, thread, utcb};
 
 /// Most servers that a process has windows with.
 const WINDOWS_MAX: usize = 12;
@@ -119,6 +119,17 @@ pub fn take(server: Server, session: Handle, purpose: Use) -> Result<Option<Slot
         index,
         address: base + slots::offset(index),
     }))
+}
+
+/// The same for a request that is answered at once, which waits until a slot is free.
+pub fn wait_for_slot(server: Server, session: Handle) -> Result<Slot> {
+    loop {
+        // The slots that are in use come back: a transfer never holds the last one.
+        match take(server, session, Use::Request)? {
+            Some(slot) => return Ok(slot),
+            None => thread::yield_now(),
+        }
+    }
 }
 
 /// Ends a connection, so that the next use makes a new one: the server has been restarted. The old window stays

@@ -250,6 +250,12 @@ pub static TOOLS: &[Tool] = &[
         "make links",
     ),
     tool(
+        "ipccheck",
+        util::ipccheck::run,
+        "ipccheck [NAME]...",
+        "check the system's queues, semaphores, sockets and events",
+    ),
+    tool(
         "lockcheck",
         util::lockcheck::run,
         "lockcheck [NAME]...",

@@ -189,4 +189,12 @@ pub mod kind {
     pub const CHARACTER: u64 = 4;
     /// A block device.
     pub const BLOCK: u64 = 5;
+    /// A message queue: [`queue`](crate::queue).
+    pub const QUEUE: u64 = 6;
+    /// A socket.
+    pub const SOCKET: u64 = 7;
+    /// A counter (`eventfd`).
+    pub const EVENT: u64 = 8;
+    /// A list of descriptors to wait for (`epoll`).
+    pub const POLLER: u64 = 9;
 }

@@ -11,6 +11,7 @@
 //! | [`filesystem`] | `ext2` | `vfs` |
 //! | [`block`] | `blk` | `ext2`, `vfs` |
 //! | [`tty`] | `console` | `vfs` |
+//! | [`queue`] | `queue`, on its port and its sessions | the personality |
 //! | [`control`] | `init` | the personality, servers |
 //! | [`startup`] | every new process | `init` |
 //! | [`device`] | drivers, in their start-up strings | `init` |
@@ -26,6 +27,7 @@ pub mod device;
 pub mod file;
 pub mod filesystem;
 pub mod path;
+pub mod queue;
 pub mod request;
 pub mod shm;
 pub mod startup;

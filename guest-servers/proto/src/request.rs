@@ -48,6 +48,8 @@ pub const BLOCK_BASE: u16 = 0xb0;
 pub const TTY_BASE: u16 = 0xc0;
 /// First operation number of [`control`](crate::control).
 pub const CONTROL_BASE: u16 = 0xd0;
+/// First operation number of [`queue`](crate::queue).
+pub const QUEUE_BASE: u16 = 0x100;
 
 /// Word 0 of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -58,6 +58,8 @@ pub mod name {
     pub const CONSOLE: &str = "console";
     /// `vfs`'s port: as a directory session it is the root of the mount tree.
     pub const VFS: &str = "vfs";
+    /// `queue`'s port.
+    pub const QUEUE: &str = "queue";
     /// `init`'s port.
     pub const INIT: &str = "init";
     /// The root directory of a Linux program.

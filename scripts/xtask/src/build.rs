@@ -13,6 +13,7 @@ pub const GUEST: &[(&str, &str)] = &[
     ("console", "console/guest"),
     ("ferrix-ext2", "ferrix-ext2/guest"),
     ("vfs", "vfs/guest"),
+    ("queue", "queue/guest"),
     ("posix", "posix/guest"),
     ("bench", "bench/guest"),
     ("ktest", "ktest/guest"),
@@ -20,7 +21,7 @@ pub const GUEST: &[(&str, &str)] = &[
 ];
 
 /// Boot modules of the default image.
-const MODULES: &[&str] = &["init", "blk", "console", "ext2", "vfs", "posix"];
+const MODULES: &[&str] = &["init", "blk", "console", "ext2", "vfs", "queue", "posix"];
 
 const GUEST_TARGET: &str = "x86_64-unknown-none";
 const PROGRAM_TARGET: &str = "x86_64-unknown-linux-musl";

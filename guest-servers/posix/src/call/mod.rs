@@ -13,6 +13,7 @@ pub mod limits;
 pub mod locks;
 pub mod memory;
 pub mod memory_advice;
+pub mod mq;
 pub mod names;
 pub mod paths;
 pub mod poll;

@@ -1,7 +1,7 @@
 //! Paths on their way to vfs: fetched from the program into the message or, when long, into the window.
 
 use crate::state::{FILES, directory};
-use crate::window::{self, Server, Slot, Use};
+use crate::window::{self, Server, Slot};
 use crate::{server, user};
 use arrayvec::ArrayVec;
 use ferrix_abi::handle::{Handle, Rights};
@@ -10,7 +10,7 @@ use ferrix_posix::{Errno, Result};
 use ferrix_proto::path::PATH_MAX;
 use ferrix_proto::request::{Head, Place};
 use ferrix_rt::client::{Answer, exchange};
-use ferrix_rt::sys::{thread, utcb};
+use ferrix_rt::sys::utcb;
 use linux_raw_sys::general::AT_FDCWD;
 
 /// `AT_FDCWD` as an argument.
@@ -98,13 +98,7 @@ impl Payload {
     pub fn use_window(&mut self) -> Result<&Slot> {
         if self.slot.is_none() {
             let root = FILES.lock().root;
-            let slot = loop {
-                // The slots that are in use come back: a transfer never holds the last one.
-                match window::take(Server::VFS, root, Use::Request)? {
-                    Some(slot) => break slot,
-                    None => thread::yield_now(),
-                }
-            };
+            let slot = window::wait_for_slot(Server::VFS, root)?;
             slot.fill(0, &self.inline)?;
             self.slot = Some(slot);
         }

@@ -1,6 +1,6 @@
 //! Making and ending processes: `fork`, `vfork`, `clone`, `exit`.
 
-use super::{shm, threads};
+use super::{mq, shm, threads};
 use crate::state::{All, LockFuture, RecordLocks};
 use crate::{local, program, stacks, user};
 use ferrix_abi::signal::number::SIGCHLD;
@@ -21,6 +21,7 @@ fn fork_process() -> Result<Option<u32>> {
     let child = program::fork(&mut locks)?;
     if child.is_none() {
         locks.windows.forget();
+        mq::forked(&mut locks.queue);
         shm::count_again(&locks);
         *locks.locking = LockFuture::No;
         locks.files.record_locks = RecordLocks::None;

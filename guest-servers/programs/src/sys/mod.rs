@@ -9,6 +9,7 @@ pub mod fs;
 pub mod limit;
 pub mod lock;
 pub mod memory;
+pub mod mq;
 pub mod process;
 pub mod realtime;
 pub mod robust;
@@ -28,6 +29,11 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     } else {
         Ok(result)
     }
+}
+
+/// The same for a call that returns a size.
+fn check_size(result: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
 /// A string for C; a NUL inside is `EINVAL`.

@@ -21,6 +21,7 @@ pub mod faults;
 pub mod files;
 pub mod find;
 pub mod grep;
+pub mod ipccheck;
 pub mod kill;
 pub mod launch;
 pub mod limitcheck;

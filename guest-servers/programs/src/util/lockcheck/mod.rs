@@ -130,7 +130,7 @@ fn locked(file: &File, bytes: &[i64]) -> io::Result<Vec<i64>> {
 }
 
 /// A child whose body fails with an errno, or not (0).
-fn errno_in_child(body: impl FnOnce() -> io::Result<()>) -> io::Result<i32> {
+pub(super) fn errno_in_child(body: impl FnOnce() -> io::Result<()>) -> io::Result<i32> {
     let ended =
         in_child(|| body().map_or_else(|error| error.raw_os_error().unwrap_or(255), |()| 0))?;
     match ended {
@@ -140,7 +140,7 @@ fn errno_in_child(body: impl FnOnce() -> io::Result<()>) -> io::Result<i32> {
 }
 
 /// Starts a child; its status is 0 if `body` succeeds.
-fn start(body: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
+pub(super) fn start(body: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
     match process::fork()? {
         Fork::Child => {
             let errno = body().map_or_else(|error| error.raw_os_error().unwrap_or(255), |()| 0);
@@ -151,7 +151,7 @@ fn start(body: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
 }
 
 /// Waits for a child.
-fn reap(pid: Pid) -> io::Result<Change> {
+pub(super) fn reap(pid: Pid) -> io::Result<Change> {
     loop {
         match process::wait(Patience::Block)? {
             Some((ended, change)) if ended == pid => return Ok(change),

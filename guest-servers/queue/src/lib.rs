@@ -1,0 +1,18 @@
+//! Message queues as pure logic: nothing here knows a message, a handle or a clock, so all of it runs in host tests.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`message`] | one queue: messages by priority, and who waits at either end |
+//! | [`names`] | the queues that have names: permissions and limits |
+//! | [`waits`] | callers that wait, and until when |
+//! | [`errno`] | error numbers |
+
+#![cfg_attr(not(test), no_std)]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+pub mod errno;
+pub mod message;
+pub mod names;
+pub mod waits;

@@ -1,0 +1,224 @@
+//! State, dispatch, and the ends of waits.
+
+mod files;
+mod notify;
+mod open;
+mod sessions;
+mod transfer;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use ferrix_abi::handle::Handle;
+use ferrix_proto::queue::{self as proto, mq};
+use ferrix_proto::{file, request::Place};
+use ferrix_queue::errno::{EINTR, EINVAL, ENOSYS, Errno, Result};
+use ferrix_queue::message::Message;
+use ferrix_queue::names::Names;
+use ferrix_queue::waits::{FOREVER, Waits};
+use ferrix_rt::clock::monotonic_ns;
+use ferrix_rt::connections::Connections;
+use ferrix_rt::service::{Caller, Outcome, Reply, Request, SESSION_RIGHTS, Service};
+use ferrix_rt::sys::{ipc, process};
+use open::Post;
+use sessions::{Object, Sessions};
+
+/// The badge of the timer: connections have theirs above, sessions below.
+const TIMER: u32 = ferrix_rt::connections::FIRST_BADGE - 1;
+/// When so many entries are kept for processes, those of dead ones are looked for.
+const MANY: usize = 128;
+
+/// Somebody who waits.
+struct Wait {
+    caller: Caller,
+    /// Where it waits.
+    queue: u32,
+}
+
+/// The server.
+pub struct Server {
+    port: Handle,
+    connections: Connections,
+    sessions: Sessions,
+    posts: BTreeMap<u32, Post>,
+    names: Names,
+    /// Mailboxes by process.
+    mailboxes: BTreeMap<u32, u32>,
+    next_queue: u32,
+    waits: Waits<Wait>,
+    /// How many may wait before the dead among them are looked for.
+    waits_bound: usize,
+    /// When the timer goes off.
+    armed: u64,
+    /// What did not fit into a reply, by thread.
+    parked: BTreeMap<u32, (u32, Vec<u8>)>,
+    /// What the reply under way takes out of a queue.
+    leaving: Option<(u32, Message)>,
+}
+
+impl Server {
+    /// Without any queue.
+    pub fn new(port: Handle) -> Server {
+        Server {
+            port,
+            connections: Connections::new(port),
+            sessions: Sessions::new(port),
+            posts: BTreeMap::new(),
+            names: Names::default(),
+            mailboxes: BTreeMap::new(),
+            next_queue: 1,
+            waits: Waits::default(),
+            waits_bound: MANY,
+            armed: FOREVER,
+            parked: BTreeMap::new(),
+            leaving: None,
+        }
+    }
+
+    fn dispatch(&mut self, request: &Request) -> Outcome {
+        match request.head.operation() {
+            proto::PRESENCE => self.presence(request),
+            proto::TAKE => self.take(request),
+            mq::OPEN => self.open(request),
+            mq::UNLINK => self.unlink(request),
+            mq::SEND => self.send(request),
+            mq::RECEIVE => self.receive(request),
+            mq::NOTIFY => self.notify(request),
+            mq::ATTRIBUTES => self.attributes(request),
+            mq::DISOWN => self.disown(request),
+            file::READ => self.read(request),
+            file::GET_FLAGS => self.get_flags(request),
+            file::SET_FLAGS => self.set_flags(request),
+            file::GET_ATTRIBUTES => self.get_attributes(request),
+            _ => Err(ENOSYS),
+        }
+    }
+
+    fn presence(&mut self, request: &Request) -> Outcome {
+        let pid = request.caller.pid;
+        let (handle, _) = self.sessions.add(Object::Presence { pid }, 0)?;
+        let rights = SESSION_RIGHTS | ferrix_abi::handle::Rights::NO_INHERIT;
+        Ok(Some(Reply::value(0).with_handle(handle, rights)))
+    }
+
+    /// Answers what did not fit into an earlier reply.
+    fn take(&mut self, request: &Request) -> Outcome {
+        let thread = request.caller.token as u32;
+        if request.words[0] != u64::from(thread) || request.head.place() != Place::WINDOW {
+            return Err(EINVAL);
+        }
+        let (_, bytes) = self.parked.remove(&thread).ok_or(EINVAL)?;
+        request.answer_bytes(&self.connections, &bytes).map(Some)
+    }
+
+    /// Keeps what the thread will [`take`](Self::take).
+    fn park(&mut self, caller: Caller, bytes: Vec<u8>) -> u64 {
+        if self.parked.len() >= MANY {
+            self.parked.retain(|_, (pid, _)| lives(*pid));
+        }
+        let thread = caller.token as u32;
+        self.parked.insert(thread, (caller.pid, bytes));
+        thread.into()
+    }
+
+    /// A caller waits, until its deadline at most.
+    fn wait(&mut self, caller: Caller, deadline: u64, queue: u32) {
+        if self.waits.len() >= self.waits_bound {
+            self.forget_dead();
+        }
+        self.waits
+            .add(caller.token, deadline, Wait { caller, queue });
+    }
+
+    /// Callers that have died are not told to the server: it looks when there are many.
+    fn forget_dead(&mut self) {
+        for token in self.waits.tokens() {
+            if self
+                .waits
+                .get(token)
+                .is_some_and(|wait| !lives(wait.caller.pid))
+            {
+                self.stop_waiting(token);
+            }
+        }
+        self.waits_bound = (self.waits.len() * 2).max(MANY);
+    }
+
+    fn stop_waiting(&mut self, token: u64) -> Option<Wait> {
+        let wait = self.waits.take(token)?;
+        if let Some(post) = self.posts.get_mut(&wait.queue) {
+            post.queue.forget(&token);
+        }
+        Some(wait)
+    }
+
+    fn end_wait(&mut self, token: u64, why: Errno) {
+        if let Some(wait) = self.stop_waiting(token) {
+            // Who died meanwhile needs no answer.
+            let _ = wait.caller.reply(&Reply::error(why));
+        }
+    }
+
+    /// Sets the timer to the next deadline, if it would come too late.
+    fn arm(&mut self) {
+        let next = self.waits.next();
+        if next < self.armed && ipc::port_timer(self.port, TIMER, next).is_ok() {
+            self.armed = next;
+        }
+    }
+}
+
+/// Whether there is such a process.
+fn lives(pid: u32) -> bool {
+    process::identity(pid).is_ok()
+}
+
+impl Service for Server {
+    fn request(&mut self, request: &Request) -> Outcome {
+        self.leaving = None;
+        let outcome = self.dispatch(request);
+        self.arm();
+        outcome
+    }
+
+    fn closed(&mut self, badge: u32) {
+        let Some(session) = self.sessions.remove(badge) else {
+            return;
+        };
+        match session.object {
+            Object::Presence { pid } => self.process_ended(pid),
+            Object::Queue { from, to } => {
+                for id in [from, to] {
+                    self.description_closed(id, badge);
+                }
+            }
+        }
+    }
+
+    fn notified(&mut self, _badge: u32, _count: u64) {
+        self.armed = FOREVER;
+        let now = monotonic_ns();
+        while let Some(token) = self.waits.expired(now) {
+            self.end_wait(token, ferrix_queue::errno::ETIMEDOUT);
+        }
+        self.arm();
+    }
+
+    fn cancelled(&mut self, caller: Caller) {
+        self.end_wait(caller.token, EINTR);
+    }
+
+    fn undelivered(&mut self, _request: &Request) {
+        if let Some((id, message)) = self.leaving.take() {
+            self.put_back(id, message);
+        }
+    }
+
+    fn connections(&mut self) -> &mut Connections {
+        &mut self.connections
+    }
+}
+
+/// The ids that decide for a request.
+fn identity(request: &Request) -> Result<ferrix_abi::process::Identity> {
+    process::identity(request.caller.pid).map_err(i32::from)
+}
