@@ -1,10 +1,12 @@
-//! Many guests at once: each reaches its prompt and answers, and costs the host little.
+//! Many guests at once, each of which reaches its prompt, answers, and costs the host little; many one after another.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ferrix_tests::guest::{COMMAND_TIME, PROMPT};
 use ferrix_tests::{Disk, Guest, Options, Wiring, extent};
+use kvm_ioctls::Kvm;
 use libtest_mimic::Trial;
 
 use crate::trial::on_monitor;
@@ -13,15 +15,21 @@ use crate::trial::on_monitor;
 const GUESTS: [usize; 2] = [3, 100];
 /// For one more guest to come up beside the others.
 const EACH: Duration = Duration::from_secs(10);
+/// Virtual machines that come and go, and threads that switch meanwhile.
+const MACHINES: usize = 30;
+const BUSY_THREADS: usize = 3;
 /// KiB of the monitor's own, of each guest (issue: 3 MiB).
 const MOST: u64 = 3 << 10;
 
 pub fn trials() -> Vec<Trial> {
-    vec![on_monitor(
-        "crowd::guests_at_once",
-        "about the monitor's memory",
-        crowd,
-    )]
+    vec![
+        on_monitor("crowd::guests_at_once", "about the monitor's memory", crowd),
+        on_monitor(
+            "crowd::machines_come_and_go",
+            "about the host's KVM",
+            come_and_go,
+        ),
+    ]
 }
 
 /// How many: `FERRIX_GUESTS`, else what the extent of the tests allows.
@@ -30,6 +38,24 @@ fn count() -> Result<usize> {
         Ok(text) => text.parse().context("FERRIX_GUESTS is no number"),
         Err(_) => Ok(GUESTS[usize::from(extent::is_long())]),
     }
+}
+
+/// The host's kernel bears it, also an emulated one, whose threads switch all the while (`docs/kvm.md`).
+fn come_and_go() -> Result<()> {
+    let kvm = Kvm::new()?;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..BUSY_THREADS {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    std::thread::yield_now();
+                }
+            });
+        }
+        let made = (0..MACHINES).try_for_each(|_| kvm.create_vm().map(drop));
+        done.store(true, Relaxed);
+        Ok(made?)
+    })
 }
 
 fn crowd() -> Result<()> {

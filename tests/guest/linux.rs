@@ -24,9 +24,8 @@ const MODULES: [&str; 5] = [
     "virtio-rng",
 ];
 const PROMPT: &str = "linux:/# ";
-/// An emulated computer beside other work boots Linux on one CPU in 20 to 110 seconds. On two it depends on the host:
-/// each waits for the other in spin loops that are emulated, too, and one boot of four stood still with both
-/// CPUs halted, on a host with eight times as much to do as it has CPUs for.
+/// An emulated computer beside other work boots Linux on one CPU in 20 to 110 seconds. With two, Linux patches its
+/// code at its boot while both run it, which QEMU 7.2 does not always survive (`docs/kvm.md`).
 const BOOT_TIME: Duration = Duration::from_secs(90);
 const COMMAND_TIME: Duration = Duration::from_secs(20);
 const OPTIONS: &str = "console=ttyS0 quiet tsc=reliable no_timer_check nokaslr cryptomgr.notests \

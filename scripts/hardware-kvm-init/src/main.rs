@@ -11,10 +11,12 @@ mod heart;
 mod network;
 mod ports;
 mod relay;
+mod steady;
 
 use anyhow::Result;
 use hardware_kvm_init::Message;
 use ports::Ports;
+use steady::Steady;
 
 fn main() -> ! {
     match files::mount_kernel_trees()
@@ -37,6 +39,7 @@ fn main() -> ! {
 fn serve(ports: &mut Ports) -> Result<()> {
     files::enter_host_tree()?;
     network::raise_loopback()?;
+    let _steady = Steady::hold()?;
     Message::Ready.write(&mut ports.control)?;
     let request = command::Request::read(&mut ports.control)?;
     let heart = heart::Heart::beat(ports.control.try_clone()?);
