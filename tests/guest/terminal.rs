@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         everywhere("terminal::end_of_file", end_of_file),
         on_monitor("terminal::monitor_prompt", WHY, monitor_prompt),
         on_monitor("terminal::window", WHY, window),
+        on_monitor("terminal::where_the_guest_is", WHY, where_it_is),
     ]
 }
 
@@ -66,6 +67,27 @@ fn monitor_prompt() -> Result<()> {
     guest.expect_log("no command `nonsense`", COMMAND_TIME)?;
     guest.send("\r")?;
     guest.expect_log("back to the guest", COMMAND_TIME)?;
+    guest.check("echo hello", "hello\n")?;
+    guest.power_off(0).map(drop)
+}
+
+/// SIGUSR1 asks the monitor from outside, and the guest goes on.
+fn where_it_is() -> Result<()> {
+    let disk = Disk::copy()?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(2))?;
+    guest.ask_where();
+    for line in [
+        "vmm: where the guest is:",
+        "CPU 0: ",
+        "vectors in service: ",
+        "timer: LVT ",
+        "backtrace:",
+        "CPU 1: ",
+        "PID   TID STATE",
+        "vmm: the guest goes on",
+    ] {
+        guest.expect_log(line, COMMAND_TIME)?;
+    }
     guest.check("echo hello", "hello\n")?;
     guest.power_off(0).map(drop)
 }

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::disk::Disk;
@@ -25,6 +26,9 @@ pub const BOOT_TIME: Duration = Duration::from_secs(20);
 pub const COMMAND_TIME: Duration = Duration::from_secs(20);
 /// For the monitor to end after the guest did.
 const END_TIME: Duration = Duration::from_secs(10);
+
+/// The last line of the monitor's answer to SIGUSR1.
+const WHERE_ANSWERED: &str = "vmm: the guest goes on";
 
 /// A machine that runs, and all it said. Killed when dropped.
 #[derive(Debug)]
@@ -191,14 +195,26 @@ impl Guest {
         Ok(process::wait(&mut self.child, time)?.is_none())
     }
 
-    /// An error that shows what the guest said.
+    /// An error that shows what the guest said, and where it is if it still runs.
     pub fn wrong(&mut self, what: String) -> Error {
         let state = match process::wait(&mut self.child, Duration::ZERO) {
-            Ok(None) => "runs".to_string(),
+            Ok(None) => {
+                self.ask_where();
+                "runs".to_string()
+            }
             Ok(Some(status)) => format!("ended: {status}"),
             Err(error) => error.to_string(),
         };
         report(&what, &state, &self.screen.tail(), &self.log.tail())
+    }
+
+    /// Asks the monitor where the guest is; the answer stands in its messages. Another program that was started
+    /// as a machine may end by this.
+    pub fn ask_where(&self) {
+        if self.machine.is_monitor() {
+            let _ = kill_process(Pid::from_child(&self.child), Signal::USR1);
+            self.log.wait_for(WHERE_ANSWERED, END_TIME);
+        }
     }
 
     fn missed(&mut self, pattern: &str, missing: Missing, timeout: Duration) -> Error {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Bytes of the end of a transcript that a failure shows.
-const SHOWN: usize = 8000;
+const SHOWN: usize = 16_000;
 
 #[derive(Debug, Default)]
 struct Text {
@@ -75,6 +75,15 @@ impl Transcript {
             let waited = self.shared.grown.wait_timeout(text, left);
             text = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Waits until `pattern` has appeared anywhere or the stream has ended, at most for `timeout`.
+    pub fn wait_for(&self, pattern: &str, timeout: Duration) {
+        let lacks =
+            |text: &mut Text| !text.ended && find(&text.bytes, pattern.as_bytes()).is_none();
+        let text = self.shared.lock();
+        let waited = self.shared.grown.wait_timeout_while(text, timeout, lacks);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Waits for the end of the stream, at most for `timeout`; whether it came.
@@ -150,9 +159,9 @@ mod tests {
 
     #[test]
     fn shows_the_end_of_much_text() {
-        let transcript = Transcript::follow(std::io::repeat(b'x').take(20_000));
+        let transcript = Transcript::follow(std::io::repeat(b'x').take(SHOWN as u64 + 1000));
         assert!(transcript.wait_end(SOON));
         let tail = transcript.tail();
-        assert!(tail.starts_with("[...]x") && tail.len() < 10_000);
+        assert!(tail.starts_with("[...]x") && tail.len() < SHOWN + 10);
     }
 }

@@ -62,7 +62,9 @@ Exit status:
   71     Ferrix could not start its servers; its log says why
   124    --timeout ran out
   253    the guest's kernel panicked
-  128+N  ended by signal N (129 SIGHUP, 130 SIGINT, 131 SIGQUIT, 143 SIGTERM)";
+  128+N  ended by signal N (129 SIGHUP, 130 SIGINT, 131 SIGQUIT, 143 SIGTERM)
+
+SIGUSR1 asks where the guest is: registers, interrupts, backtraces, threads. It goes on.";
 
 #[cfg(test)]
 mod tests {

@@ -10,16 +10,19 @@ use vmm_sys_util::signal::create_sigset;
 /// Signals that end the machine.
 const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
+/// Signals on which the machine goes on: the window's new size, and the question where the guest is.
+const OTHERS: [i32; 2] = [libc::SIGWINCH, libc::SIGUSR1];
+
 /// The signals of this process that the event loop handles.
 #[derive(Debug)]
 pub struct Signals(File);
 
 impl Signals {
-    /// Takes over the ending signals and SIGWINCH. Call before any other thread starts: threads
+    /// Takes over the ending signals, SIGWINCH and SIGUSR1. Call before any other thread starts: threads
     /// inherit the mask. Signals that the parent ignores (nohup, background jobs) stay ignored.
     pub fn take_over() -> io::Result<Self> {
         let mut wanted: Vec<i32> = ENDING.into_iter().filter(|&s| !is_ignored(s)).collect();
-        wanted.push(libc::SIGWINCH);
+        wanted.extend(OTHERS);
         let set = create_sigset(&wanted)?;
         // SAFETY: `set` is initialised; the old mask is not asked for.
         let blocked = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut()) };

@@ -8,7 +8,7 @@ use crate::control::Outcome;
 const HELP: &str = "\
 help              these commands
 info              the vCPUs: where each stands
-report            registers, code and backtrace of each vCPU
+report            registers, interrupts, code and backtrace of each vCPU
 threads           Ferrix's own processes and threads
 stats             exits of each vCPU by reason
 translate ADDR    the physical address behind a virtual one (hexadecimal), on each vCPU

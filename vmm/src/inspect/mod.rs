@@ -6,6 +6,7 @@ mod commands;
 pub mod core_dump;
 mod ferrix;
 mod guest;
+mod interrupts;
 pub mod paging;
 mod report;
 pub mod symbols;

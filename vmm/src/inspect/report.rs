@@ -1,4 +1,4 @@
-//! The report of a guest's death: registers, the bytes at the instruction, who called whom.
+//! The report about a vCPU: registers, interrupts, the bytes at the instruction, who called whom.
 
 use std::fmt::Write;
 use std::fs::File;
@@ -8,6 +8,7 @@ use kvm_ioctls::VcpuFd;
 
 use super::View;
 use super::backtrace::frames;
+use super::interrupts;
 use super::symbols::Symbols;
 
 const CODE_BYTES: usize = 16;
@@ -22,6 +23,7 @@ pub fn crash_report(vcpu: &VcpuFd, view: &View<'_>, kernel: &File) -> String {
     // Writing to a String cannot fail.
     let _ = registers(&mut text, &regs)
         .and_then(|()| control(&mut text, &sregs))
+        .and_then(|()| interrupts::describe(&mut text, vcpu))
         .and_then(|()| code(&mut text, view, regs.rip))
         .and_then(|()| backtrace(&mut text, view, &regs, &symbols));
     text

@@ -1,6 +1,6 @@
 //! What comes from outside the guest: signals, the timeout, questions at the prompt. And the end itself.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,12 @@ use crate::inspect::Guest;
 use crate::timer::Timer;
 
 use super::tty::Tty;
+
+/// What SIGUSR1 asks.
+const SITUATION: [&str; 3] = ["stats", "report", "threads"];
+/// The first and the last line of the answer.
+const WHERE: &str = "vmm: where the guest is:";
+const GOES_ON: &str = "vmm: the guest goes on";
 
 /// The event loop's ear for endings.
 pub struct Watch {
@@ -47,6 +53,7 @@ impl Watch {
         while let Some(signal) = self.signals.next() {
             match signal {
                 libc::SIGWINCH => self.tty.resize(),
+                libc::SIGUSR1 => self.say_where(),
                 _ => self.control.end(Outcome::Signal(signal as u8)),
             }
         }
@@ -54,6 +61,18 @@ impl Watch {
 }
 
 impl Watch {
+    /// Says on standard error where the guest is, and lets it go on.
+    fn say_where(&self) {
+        let answer = |question| self.guest.answer(question);
+        let answers = self.guest.hold(|| SITUATION.map(answer));
+        let text = format!("{WHERE}\n{}\n{GOES_ON}\n", answers.join("\n"));
+        // A terminal is raw while the guest runs.
+        match io::stderr().is_terminal() {
+            true => eprint!("{}", text.replace('\n', "\r\n")),
+            false => eprint!("{text}"),
+        }
+    }
+
     /// Answers what was typed at the prompt, on a raw terminal.
     fn answer(&self) {
         for line in self.control.take_questions() {
