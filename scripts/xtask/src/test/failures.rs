@@ -2,8 +2,12 @@
 
 use std::fmt;
 
-/// Lines of one failure that are shown again: the last ones name the cause.
-const TAIL: usize = 25;
+/// Lines of all failures that are shown again, together: what fits on a screen or two.
+const SHOWN: usize = 60;
+/// Of one failure at least: the first lines say what is wrong, the last ones often why.
+const LEAST: usize = 10;
+/// Of the first lines.
+const HEAD: usize = 2;
 
 /// Collects the sections `---- NAME ----` (or `---- NAME stdout ----`) that follow a line `failures:`.
 #[derive(Debug, Default)]
@@ -55,15 +59,25 @@ fn heading(line: &str) -> Option<&str> {
     Some(name.strip_suffix(" stdout").unwrap_or(name))
 }
 
-/// Every failure with its last lines.
+/// Every failure with its first and its last lines.
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let share = SHOWN / self.sections.len().max(1);
+        let most = share.max(LEAST);
         for Section { test, lines } in &self.sections {
             writeln!(f, "FAILED: {test}")?;
-            let end = lines.iter().rposition(|line| !line.is_empty());
-            let lines = &lines[..end.map_or(0, |last| last + 1)];
-            for line in &lines[lines.len().saturating_sub(TAIL)..] {
-                writeln!(f, "    {line}")?;
+            let lines: Vec<_> = lines.iter().filter(|line| !line.is_empty()).collect();
+            let cut = match lines.len() > most {
+                true => HEAD..lines.len() - (most - HEAD),
+                false => 0..0,
+            };
+            for (number, line) in lines.into_iter().enumerate() {
+                if number == cut.start && !cut.is_empty() {
+                    writeln!(f, "    [{} lines]", cut.len())?;
+                }
+                if !cut.contains(&number) {
+                    writeln!(f, "    {line}")?;
+                }
             }
         }
         Ok(())
@@ -89,13 +103,15 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_long_failure_is_kept() {
+    fn both_ends_of_a_long_failure_are_kept() {
         let long: String = (0..100).map(|number| format!("line {number}\n")).collect();
         let shown = read(&format!("failures:\n---- x ----\n{long}"))
             .at("kvm")
             .to_string();
         assert!(
-            shown.starts_with("FAILED: kvm: x\n    line 75\n"),
+            shown.starts_with(
+                "FAILED: kvm: x\n    line 0\n    line 1\n    [40 lines]\n    line 42\n"
+            ),
             "{shown}"
         );
         assert!(shown.ends_with("    line 99\n"));

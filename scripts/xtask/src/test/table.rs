@@ -132,12 +132,6 @@ impl Table {
                     tests.push(name);
                 }
             }
-            lines.extend(
-                column
-                    .broken
-                    .iter()
-                    .map(|why| format!("{title}: FAILED: {why}")),
-            );
             lines.extend(column.notes.iter().map(|note| format!("{title}: {note}")));
             let all = self.names.len();
             lines.extend(groups.into_iter().map(|((word, reason), tests)| {
@@ -151,22 +145,35 @@ impl Table {
         lines
     }
 
+    /// Runs that failed as a whole.
+    fn broken(&self) -> impl Iterator<Item = String> {
+        let told = |(title, column): &(String, Column)| {
+            let why = column.broken.as_ref()?;
+            Some(format!("{title}: FAILED: {why}"))
+        };
+        self.columns.iter().filter_map(told)
+    }
+
     /// For a terminal.
     pub fn text(&self) -> String {
         let rows = self.rows();
         let width = |index: usize| rows.iter().map(|row| row[index].chars().count()).max();
         let widths: Vec<usize> = (0..=self.columns.len()).filter_map(width).collect();
         let mut text = String::new();
+        // What failed stands nearest to the end.
+        for reason in self.reasons() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{reason}");
+        }
         for row in &rows {
             let cells = row.iter().zip(&widths);
             let cells: Vec<String> = cells
                 .map(|(cell, &width)| format!("{cell:width$}"))
                 .collect();
-            // Writing to a string cannot fail.
             let _ = writeln!(text, "{}", cells.join("  ").trim_end());
         }
-        for reason in self.reasons() {
-            let _ = writeln!(text, "{reason}");
+        for why in self.broken() {
+            let _ = writeln!(text, "{why}");
         }
         text
     }
@@ -186,7 +193,7 @@ impl Table {
                 let _ = writeln!(text, "|{}", "---|".repeat(row.len()));
             }
         }
-        for reason in self.reasons() {
+        for reason in self.broken().chain(self.reasons()) {
             let _ = write!(text, "\n- {reason}");
         }
         text.trim_end().to_string() + "\n"
@@ -252,11 +259,12 @@ mod tests {
     fn is_readable() {
         let text = table().text();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "test                       KVM        QEMU");
-        assert_eq!(lines[1], "x::a                       ok         -");
-        assert_eq!(lines[2], "x::b                       FAILED     left out");
-        assert_eq!(lines[3], "passed / failed / skipped  1 / 1 / 0  0 / 0 / 1");
-        assert!(text.contains("QEMU: -: about the monitor: x::a\n"));
+        assert_eq!(lines[0], "QEMU: -: about the monitor: x::a");
+        assert_eq!(lines[1], "QEMU: left out: too slow: x::b");
+        assert_eq!(lines[2], "test                       KVM        QEMU");
+        assert_eq!(lines[3], "x::a                       ok         -");
+        assert_eq!(lines[4], "x::b                       FAILED     left out");
+        assert_eq!(lines[5], "passed / failed / skipped  1 / 1 / 0  0 / 0 / 1");
         assert!(!text.contains("KVM: "), "nothing to explain there");
     }
 
