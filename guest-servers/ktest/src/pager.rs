@@ -7,9 +7,9 @@ mod supply;
 
 use core::sync::atomic::AtomicU64;
 
+use ferrix_abi::Call;
 use ferrix_abi::Error;
 use ferrix_abi::layout::PAGE_SIZE;
-use ferrix_abi::{Call, process::ProcessInfo};
 use ferrix_rt::sys::raw::call6;
 
 use crate::support::*;
@@ -69,9 +69,8 @@ fn touch(paged: Paged, page: u64) -> Outcome {
     Ok(())
 }
 
-/// Lets the kernel write a `ProcessInfo` of process 1.
+/// Lets the kernel write what it knows of process 1.
 fn write_info(address: u64) -> Result<u64, Error> {
-    let _ = size_of::<ProcessInfo>();
     // SAFETY: the memory is a test's, used by raw accesses only.
     unsafe { call6(Call::ProcessNext, [0, address, 0, 0, 0, 0]) }
 }

@@ -109,6 +109,16 @@ fn decode(status: i32) -> Change {
     }
 }
 
+/// Waits for the end of one child; what others become meanwhile is lost.
+pub fn reap(pid: Pid) -> io::Result<Change> {
+    loop {
+        match wait(Patience::Block)? {
+            Some((ended, change)) if ended == pid => return Ok(change),
+            _ => {}
+        }
+    }
+}
+
 /// Sends `signal` to a process, or to the group `-pid`; 0 only asks whether it exists.
 pub fn kill(pid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: kill takes any numbers.

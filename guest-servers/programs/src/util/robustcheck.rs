@@ -50,18 +50,17 @@ fn start(body: impl FnOnce() -> i32) -> io::Result<Pid> {
     }
 }
 
-fn reap(pid: Pid) -> io::Result<Change> {
-    loop {
-        match process::wait(Patience::Block)? {
-            Some((ended, change)) if ended == pid => return Ok(change),
-            _ => {}
-        }
-    }
+/// A child, which has told by the function that it is given how far it is.
+fn told(body: impl FnOnce(&dyn Fn()) -> i32) -> Result<Pid, Wrong> {
+    let mark = shared_memory(1)?;
+    let pid = start(|| body(&|| word(mark).store(1, SeqCst)))?;
+    until(mark, |value| value != 0);
+    Ok(pid)
 }
 
 fn kill(pid: Pid) -> Result<(), Wrong> {
     process::kill(pid, SIGKILL)?;
-    same("the child", reap(pid)?, Change::Killed(SIGKILL))
+    same("the child", process::reap(pid)?, Change::Killed(SIGKILL))
 }
 
 /// Never returns.
@@ -73,13 +72,11 @@ fn sleep() -> ! {
 
 /// A child that has the lock, and waits for its end.
 fn holder(mutex: Mutex) -> Result<Pid, Wrong> {
-    let has = shared_memory(1)?;
-    let pid = start(|| {
+    let pid = told(|has| {
         mutex.lock();
-        word(has).store(1, SeqCst);
+        has();
         sleep()
     })?;
-    until(has, |value| value != 0);
     same("it is locked", mutex.try_lock(), EBUSY)?;
     Ok(pid)
 }
@@ -134,15 +131,12 @@ fn other_thread() -> Result<(), Wrong> {
     let ended = in_child(|| beside(mutex, || 0))?;
     same("the child", ended, Change::Exited(0))?;
     is_inherited(mutex)?;
-    let has = shared_memory(1)?;
-    let pid = start(|| {
+    kill(told(|has| {
         beside(mutex, || {
-            word(has).store(1, SeqCst);
+            has();
             sleep()
         })
-    })?;
-    until(has, |value| value != 0);
-    kill(pid)?;
+    })?)?;
     is_inherited(mutex)
 }
 
@@ -158,26 +152,24 @@ fn become_sleep() -> i32 {
 
 /// The old program's locks do not survive it, though the process does.
 fn exec() -> Result<(), Wrong> {
-    let (mutex, has) = (Mutex::new()?, shared_memory(1)?);
-    let pid = start(|| {
+    let mutex = Mutex::new()?;
+    let pid = told(|has| {
         mutex.lock();
-        word(has).store(1, SeqCst);
+        has();
         become_sleep()
     })?;
-    until(has, |value| value != 0);
     is_inherited(mutex)?;
     kill(pid)
 }
 
 fn exec_thread() -> Result<(), Wrong> {
-    let (mutex, has) = (Mutex::new()?, shared_memory(1)?);
-    let pid = start(|| {
+    let mutex = Mutex::new()?;
+    let pid = told(|has| {
         beside(mutex, || {
-            word(has).store(1, SeqCst);
+            has();
             become_sleep()
         })
     })?;
-    until(has, |value| value != 0);
     is_inherited(mutex)?;
     kill(pid)
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::sys::lock::alarm_every;
 use crate::sys::mq::{self, Queue, Shape, State, Timeout};
+use crate::sys::process::reap;
 use crate::sys::process::{Change, kill};
 use crate::sys::signal;
-use crate::util::lockcheck::{errno_in_child, reap, start};
+use crate::util::lockcheck::{errno_in_child, start};
 use crate::util::memcheck::{Check, Wrong, fails, same};
 use libc::{
     EACCES, EAGAIN, EBADF, EEXIST, EINTR, EINVAL, EMSGSIZE, ENAMETOOLONG, ENOENT, ETIMEDOUT,

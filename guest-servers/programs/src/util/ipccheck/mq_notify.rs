@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::mq::with_queue;
 use crate::sys::mq::{Queue, Shape, Told, block, told};
 use crate::sys::process::Change;
+use crate::sys::process::reap;
 use crate::sys::{fd, process};
-use crate::util::lockcheck::{errno_in_child, reap, start};
+use crate::util::lockcheck::{errno_in_child, start};
 use crate::util::memcheck::{Check, Wrong, fails, same};
 use libc::{EAGAIN, EBUSY, EINVAL, SIGUSR1, SIGUSR2};
 

@@ -14,7 +14,7 @@ use crate::cx::{Cx, Outcome};
 use crate::sys::fd;
 use crate::sys::lock::{Record, record};
 use crate::sys::memory::in_child;
-use crate::sys::process::{self, Change, Fork, Patience, Pid};
+use crate::sys::process::{self, Change, Fork, Pid, reap};
 use libc::{F_RDLCK, F_UNLCK, F_WRLCK};
 
 const GROUPS: &[&[(&str, Check)]] = &[record::CHECKS, waiting::CHECKS, description::CHECKS];
@@ -147,15 +147,5 @@ pub(super) fn start(body: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
             process::exit(errno)
         }
         Fork::Parent(pid) => Ok(pid),
-    }
-}
-
-/// Waits for a child.
-pub(super) fn reap(pid: Pid) -> io::Result<Change> {
-    loop {
-        match process::wait(Patience::Block)? {
-            Some((ended, change)) if ended == pid => return Ok(change),
-            _ => {}
-        }
     }
 }
