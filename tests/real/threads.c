@@ -431,6 +431,40 @@ static void *count(void *end) {
     return NULL;
 }
 
+// Counts, and makes short system calls and such as wait.
+static void *count_and_wait(void *counter) {
+    struct timespec moment = {.tv_nsec = 1000};
+    for (unsigned step = 0;; step++) {
+        ++*(atomic_int *)counter;
+        if (step % 64 == 0) getppid();
+        if (step % 1024 == 0) nanosleep(&moment, NULL);
+    }
+}
+
+// Who hears that a process has stopped sees none of its threads run.
+static void suspension_of_many(void) {
+    enum { THREADS = 3, TIMES = 10 };
+    atomic_int *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        for (int number = 1; number < THREADS; number++) start(count_and_wait, &counters[number]);
+        count_and_wait(&counters[0]);
+    }
+    int status, stand[THREADS];
+    for (int time = 0; time < TIMES; time++) {
+        for (int number = 0; number < THREADS; number++)
+            for (int before = counters[number]; counters[number] == before;) sched_yield();
+        CHECK(kill(child, SIGSTOP) == 0);
+        CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+        for (int number = 0; number < THREADS; number++) stand[number] = counters[number];
+        let_run();
+        for (int number = 0; number < THREADS; number++) CHECK(counters[number] == stand[number]);
+        CHECK(kill(child, SIGCONT) == 0);
+        CHECK(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
+    }
+    CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+}
+
 static void suspension(void) {
     struct sigaction action = {.sa_handler = suspend};
     sigfillset(&action.sa_mask);
@@ -457,16 +491,13 @@ static void suspension(void) {
     while (*counter == 0) sched_yield();
     CHECK(kill(child, SIGSTOP) == 0);
     CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
-    // On another CPU it may still be about to stop.
-    int tries = 0;
-    do {
-        stands = *counter;
-        let_run();
-    } while (*counter != stands && ++tries < 500);
+    stands = *counter;
+    let_run();
     CHECK(*counter == stands);
     CHECK(kill(child, SIGCONT) == 0);
     while (*counter == stands) sched_yield();
     CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
+    suspension_of_many();
 }
 
 // Scheduling parameters and who may change them

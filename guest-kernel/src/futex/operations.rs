@@ -83,7 +83,7 @@ pub fn wait(frame: &mut TrapFrame, address: u64, expected: u32, deadline: u64, h
         Ok(_) => return Next::error(frame, Error::Invalid),
         Err(error) => return Next::error(frame, error),
     };
-    let (core, found) = match lock_and_read(address) {
+    let (mut core, found) = match lock_and_read(address) {
         Ok(read) => read,
         Err(error) => return Next::error(frame, error),
     };
@@ -94,7 +94,7 @@ pub fn wait(frame: &mut TrapFrame, address: u64, expected: u32, deadline: u64, h
     let caller = current();
     caller.futex.set(&core, key);
     caller.futex_bits.set(&core, bits);
-    if let Err(error) = thread::may_wait(&core, caller, true) {
+    if let Err(error) = thread::may_wait(&mut core, caller, true) {
         drop(core);
         return Next::error(frame, error);
     }

@@ -110,15 +110,15 @@ fn try_lock_pi(address: u64, how: u64) -> Result<Option<Owned>> {
 
 /// The caller waits for `owner` to give it the futex.
 fn wait_for(
-    core: CoreGuard,
+    mut core: CoreGuard,
     frame: &mut TrapFrame,
     key: Key,
     owner: &'static Thread,
     deadline: u64,
 ) -> Next {
     let caller = current();
-    let result =
-        thread::may_wait(&core, caller, true).and_then(|()| inherit::donate(&core, caller, owner));
+    let result = thread::may_wait(&mut core, caller, true)
+        .and_then(|()| inherit::donate(&core, caller, owner));
     if let Err(error) = result {
         drop(core);
         return Next::error(frame, error);

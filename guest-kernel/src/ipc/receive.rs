@@ -57,7 +57,7 @@ pub fn receive(frame: &mut TrapFrame) -> Next {
     if take_arrival(&mut core, caller, endpoint, only) {
         return Next::Caller;
     }
-    if let Err(error) = start_waiting(&core, caller, endpoint, tag, only) {
+    if let Err(error) = start_waiting(&mut core, caller, endpoint, tag, only) {
         return Next::error(frame, error);
     }
     sched::block(core, caller, State::Receive)
@@ -90,7 +90,7 @@ pub(super) fn take_arrival(
 /// The caller waits in the endpoint; the deadline is armed if the tag asks for one.
 #[inline(always)]
 pub(super) fn start_waiting(
-    core: &Core,
+    core: &mut Core,
     caller: &'static Thread,
     endpoint: &'static Endpoint,
     tag: Tag,
@@ -107,7 +107,7 @@ pub(super) fn start_waiting(
 }
 
 #[cold]
-fn check_modifiers(core: &Core, caller: &'static Thread, tag: Tag) -> Result<()> {
+fn check_modifiers(core: &mut Core, caller: &'static Thread, tag: Tag) -> Result<()> {
     if tag.0 & Tag::NON_BLOCKING != 0 {
         return Err(Error::WouldBlock);
     }

@@ -100,7 +100,7 @@ fn reply_receive_ordinarily(frame: &mut TrapFrame) -> Next {
         return Next::Caller;
     }
     let tag = Tag((frame.rax >> 8) as u32 & Tag::MODIFIERS);
-    if let Err(error) = start_waiting(&core, replier, endpoint, tag, 0) {
+    if let Err(error) = start_waiting(&mut core, replier, endpoint, tag, 0) {
         sched::wake(&core, caller);
         return Next::error(frame, error);
     }

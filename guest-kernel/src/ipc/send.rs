@@ -75,7 +75,7 @@ fn call_ordinarily(frame: &mut TrapFrame) -> Next {
         return queue(core, caller, frame, tag, to, Reply::Awaited);
     };
     if caller.work.get(&core) != 0
-        && let Err(error) = may_wait(&core, caller, tag)
+        && let Err(error) = may_wait(&mut core, caller, tag)
     {
         return Next::error(frame, error);
     }
@@ -100,7 +100,7 @@ enum Reply {
     None,
 }
 
-fn may_wait(core: &Core, caller: &Thread, tag: Tag) -> Result<()> {
+fn may_wait(core: &mut Core, caller: &'static Thread, tag: Tag) -> Result<()> {
     thread::may_wait(core, caller, tag.0 & Tag::INTERRUPTIBLE != 0)
 }
 
@@ -177,7 +177,7 @@ fn may_take_over(core: &Core, thread: &Thread) -> bool {
 /// No receiver: the sender waits in the endpoint.
 #[inline(never)]
 fn queue(
-    core: CoreGuard,
+    mut core: CoreGuard,
     caller: &'static Thread,
     frame: &mut TrapFrame,
     tag: Tag,
@@ -187,7 +187,7 @@ fn queue(
     if tag.0 & Tag::NON_BLOCKING != 0 {
         return Next::error(frame, Error::WouldBlock);
     }
-    if let Err(error) = may_wait(&core, caller, tag) {
+    if let Err(error) = may_wait(&mut core, caller, tag) {
         return Next::error(frame, error);
     }
     caller.badge.set(&core, to.badge);

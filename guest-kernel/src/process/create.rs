@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use ferrix_abi::error::Result;
 use ferrix_abi::limit::RESOURCES;
 
+use super::halt::Halt;
 use super::kind::{Life, PIDS, PROCESSES, Process, count_fork};
 use super::limits::{self, check_processes};
 use crate::arch::TrapFrame;
@@ -52,6 +53,7 @@ pub fn create_empty(
     *process.handles.get_mut(core) = HandleTable::new();
     process.thread_count.set(core, 0);
     process.stopped.set(core, false);
+    process.halt.set(core, Halt::NONE);
     process.report.set(core, None);
     process.personality.set(core, None);
     process.executed.set(core, false);

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use super::halt::Halt;
 use super::kind::{InitPid, Life, PIDS, Process};
 use super::waiting::Report;
 use crate::arch::cpu;
@@ -36,6 +37,7 @@ pub fn kill(core: &mut Core, process: &'static Process, status: u32) {
     process.life.set(core, Life::Ending);
     process.report.set(core, Some(Report::Ended(status)));
     process.stopped.set(core, false);
+    process.halt.set(core, Halt::NONE);
     let mut next = process.threads.first(core);
     while let Some(thread) = next {
         next = process.threads.after(core, Some(thread));

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 use ferrix_abi::limit::RESOURCES;
 use ferrix_abi::process::{ARGUMENTS_MAX, Identity, Personality};
 
+use super::halt::Halt;
 use super::limits::LimitTable;
 use super::waiting::Report;
 use crate::ipc::{MadeBy, OwnedBy, Pager, Session};
@@ -97,6 +98,8 @@ pub struct Process {
     pub survivor: CoreCell<Option<&'static Thread>>,
     /// Whether it is stopped.
     pub stopped: CoreCell<bool>,
+    /// How far its stop is.
+    pub halt: CoreCell<Halt>,
     /// What its parent has not been told yet.
     pub report: CoreCell<Option<Report>>,
     /// Where foreign system calls, signals and faults go.
@@ -161,6 +164,7 @@ impl Pooled for Process {
             thread_count: CoreCell::new(0),
             survivor: CoreCell::new(None),
             stopped: CoreCell::new(false),
+            halt: CoreCell::new(Halt::NONE),
             report: CoreCell::new(None),
             personality: CoreCell::new(None),
             signals: ProcessSignals::new(),

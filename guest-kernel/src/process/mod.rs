@@ -7,6 +7,7 @@
 //! | `create` | empty processes, `fork`, the first one |
 //! | `end` | exit, zombies, reparenting |
 //! | `stop` | stopping and continuing |
+//! | [`halt`] | when a process that is being stopped has stopped |
 //! | [`waiting`] | which children a wait finds |
 //! | `family` | groups and sessions |
 //! | `info` | what can be asked of a process |
@@ -21,6 +22,7 @@
     expect(dead_code, reason = "used where there is a first process")
 )]
 mod elf;
+pub mod halt;
 pub mod waiting;
 
 #[cfg(target_os = "none")]
@@ -65,4 +67,4 @@ pub use limits::{
 #[cfg(target_os = "none")]
 pub use space::{SpaceRef, with_current_space, with_space_of};
 #[cfg(target_os = "none")]
-pub use stop::{continue_all, stop, stop_current};
+pub use stop::{continue_all, runs_no_more, stop, stop_current};

@@ -10,7 +10,7 @@ use crate::arch::cpu::{self, PerCpu};
 use crate::object::core_lock::{lock, try_lock};
 use crate::object::{Core, CoreGuard};
 use crate::thread::{State, Thread, current, flow, work};
-use crate::{time, timer};
+use crate::{process, time, timer};
 
 /// A slice, in nanoseconds.
 const SLICE_NS: u64 = 10_000_000;
@@ -59,8 +59,9 @@ pub fn block(guard: CoreGuard, caller: &'static Thread, state: State) -> Next {
 }
 
 /// The current thread waits in the middle of its work in the kernel; returns when it runs again.
-pub fn block_inside(guard: CoreGuard, caller: &'static Thread, state: State) {
+pub fn block_inside(mut guard: CoreGuard, caller: &'static Thread, state: State) {
     caller.state.set(&guard, state);
+    process::runs_no_more(&mut guard, caller);
     let next = next(&guard);
     switch(guard, next);
 }

@@ -104,7 +104,8 @@ pub fn requeue(core: &Core, thread: &'static Thread, change: impl FnOnce()) {
         State::Ready => {
             dequeue(core, thread);
             change();
-            place(core, thread);
+            // Not stopped, even if its process is: it may be in the middle of the kernel.
+            enqueue(core, thread, suitable(core, thread));
         }
         State::Running => {
             change();

@@ -32,7 +32,7 @@ pub fn wait_many(frame: &mut TrapFrame) -> Next {
     let expired = deadline != FOREVER && time::now_ns() >= deadline;
     let mut core = lock();
     let caller = current();
-    let waits = !expired && thread::may_wait(&core, caller, true).is_ok();
+    let waits = !expired && !thread::is_interrupted(&core, caller, true);
     let found = ipc::poll(
         &mut core,
         current_process(),

@@ -4,7 +4,7 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::sched::Policy;
 use ferrix_abi::signal::SignalSet;
 
-use super::kind::{THREADS, TIDS, Thread};
+use super::kind::{THREADS, TIDS, Thread, work};
 use super::{State, current};
 use crate::arch::TrapFrame;
 use crate::arch::thread::{ArchThread, adopt};
@@ -98,7 +98,8 @@ fn reset(core: &mut Core, thread: &'static Thread, process: &'static Process, ti
     thread.set_process(process);
     thread.tid.set(core, tid);
     thread.state.set(core, State::Stopped);
-    thread.work.set(core, 0);
+    let stopped = process.stopped.get(core);
+    thread.work.set(core, if stopped { work::STOP } else { 0 });
     thread.server.set(core, None);
     thread
         .token

@@ -59,6 +59,7 @@ pub fn end_current() -> ! {
     clear_and_wake(thread);
     let process = thread.process();
     let mut core = lock();
+    process::runs_no_more(&mut core, thread);
     thread.work.set(&core, 0);
     leave(&mut core, thread);
     if process.thread_count.get(&core) == 0 {

@@ -46,6 +46,10 @@ pub mod work {
     pub const CANCELLED: u32 = 32;
     /// It lends its priority to whom it waits for.
     pub const LENDS: u32 = 128;
+    /// The report that its process has stopped waits for it.
+    pub const AWAITED: u32 = 256;
+    /// What must be looked at before it waits.
+    pub const BEFORE_WAIT: u32 = KILL | SIGNAL | TOLD | AWAITED;
     /// What the end of any wait undoes.
     pub const OF_WAIT: u32 = TIMED | LENDS;
     /// The personality has been told of a signal, and has not taken it yet: waits are interrupted.

@@ -34,7 +34,9 @@ pub use end::{dismiss, end_current, is_killed, kill, live, reap};
 #[cfg(target_os = "none")]
 pub use kind::{InProcess, THREADS, TIDS, Thread, by_tid, work};
 #[cfg(target_os = "none")]
-pub use wait::{Outcome, bound, expired, finish, interrupt, may_wait, unblock, wait};
+pub use wait::{
+    Outcome, bound, expired, finish, interrupt, is_interrupted, may_wait, unblock, wait,
+};
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -10,7 +10,7 @@ use crate::mm::oom;
 use crate::object::{Core, CoreGuard};
 use crate::sched::{self, Next};
 use crate::timer::{self, Owner};
-use crate::{futex, ipc, signal};
+use crate::{futex, ipc, process, signal};
 
 /// Bytes of the `SYSCALL` instruction.
 const SYSCALL_LENGTH: u64 = 2;
@@ -25,29 +25,37 @@ pub enum Outcome {
 }
 
 /// Whether a thread that is about to wait must not: it has been killed, or a signal is there that
-/// would interrupt it.
+/// would interrupt it. If it may, it runs no more.
 #[inline(always)]
-pub fn may_wait(core: &Core, thread: &Thread, interruptible: bool) -> Result<()> {
+pub fn may_wait(core: &mut Core, thread: &'static Thread, interruptible: bool) -> Result<()> {
+    if thread.work.get(core) & work::BEFORE_WAIT == 0 {
+        return Ok(());
+    }
+    if is_interrupted(core, thread, interruptible) {
+        return Err(Error::Interrupted);
+    }
+    process::runs_no_more(core, thread);
+    Ok(())
+}
+
+/// Whether a thread has been killed, or a signal is there that would interrupt its wait.
+pub fn is_interrupted(core: &Core, thread: &Thread, interruptible: bool) -> bool {
     let bits = thread.work.get(core);
-    if bits & work::KILL != 0
+    bits & work::KILL != 0
         || interruptible
             && bits & (work::SIGNAL | work::TOLD) != 0
             && signal::interrupts(core, thread)
-    {
-        return Err(Error::Interrupted);
-    }
-    Ok(())
 }
 
 /// The caller waits, until `deadline` at most (`FOREVER`: no deadline), by a call that signals interrupt.
 pub fn wait(
-    core: CoreGuard,
+    mut core: CoreGuard,
     caller: &'static Thread,
     frame: &mut TrapFrame,
     state: State,
     deadline: u64,
 ) -> Next {
-    if let Err(error) = may_wait(&core, caller, true) {
+    if let Err(error) = may_wait(&mut core, caller, true) {
         drop(core);
         return Next::error(frame, error);
     }

@@ -42,11 +42,11 @@ pub fn wait_requeue_pi(frame: &mut TrapFrame) -> Next {
 
 fn may_wait(address: u64, expected: u32, how: u64, second: u64) -> Result<(CoreGuard, (Key, Key))> {
     let keys = keys(address, second, how)?;
-    let (core, word) = lock_and_read(address)?;
+    let (mut core, word) = lock_and_read(address)?;
     if word != expected {
         return Err(Error::WouldBlock);
     }
-    thread::may_wait(&core, current(), true)?;
+    thread::may_wait(&mut core, current(), true)?;
     Ok((core, keys))
 }
 
