@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
     by_musl
         .chain([
             everywhere("threads::our_tools", our_tools),
+            everywhere("threads::rust_std", rust_std),
             needs(busybox, &[Need::Busybox]),
         ])
         .collect()
@@ -44,6 +45,20 @@ fn pthreads() -> Result<()> {
         &["pi_mutex", "pi_condition", "inversion", "robust", "locks"],
     )?;
     succeed(&mut guest, &["lives", "names", "guard", "suspension"])?;
+    guest.power_off(0).map(drop)
+}
+
+/// Threads as Rust's standard library makes them: `tests/real/rust_threads.rs`.
+fn rust_std() -> Result<()> {
+    let disk = Disk::copy()?;
+    disk.add(&real::programs("rust", &["rust_threads"])?, "/real")?;
+    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(2))?;
+    let names = "join mutex condvar rwlock barrier thread_locals scopes park names mpsc panics once detach stack";
+    let expected: String = names
+        .split(' ')
+        .map(|name| format!("{name} ok\n"))
+        .collect();
+    guest.check("/real/rust_threads", &expected)?;
     guest.power_off(0).map(drop)
 }
 

@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -374,6 +375,8 @@ static void *named(void *unused) {
     return NULL;
 }
 
+static void *sleep_on(void *unused) { for (;;) pause(); }
+
 static void names(void) {
     join(start(named, NULL));
     FILE *file = fopen("/proc/self/comm", "r");
@@ -382,6 +385,22 @@ static void names(void) {
     CHECK(prctl(PR_SET_NAME, "a very long name for a thread") == 0);
     file = freopen("/proc/self/comm", "r", file);
     CHECK(file && fgets(text, sizeof text, file) && strcmp(text, "a very long nam\n") == 0);
+    // Another thread's, by its file; not another process's.
+    pthread_t sleeper = start(sleep_on, NULL);
+    CHECK(pthread_setname_np(sleeper, "sleeper") == 0);
+    CHECK(pthread_getname_np(sleeper, text, sizeof text) == 0 && strcmp(text, "sleeper") == 0);
+    CHECK(pthread_getname_np(pthread_self(), text, sizeof text) == 0 && strcmp(text, "a very long nam") == 0);
+    CHECK(pthread_setname_np(sleeper, "a very long name") == ERANGE);
+    pid_t child = fork();
+    if (child == 0) {
+        snprintf(text, sizeof text, "/proc/%d/comm", getppid());
+        int parent = open(text, O_WRONLY);
+        CHECK(parent >= 0 && write(parent, "mine", 4) == -1 && errno == EINVAL);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(pthread_cancel(sleeper) == 0 && pthread_join(sleeper, NULL) == 0);
 }
 
 // Stacks

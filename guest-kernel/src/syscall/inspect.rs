@@ -12,7 +12,7 @@ use crate::object::Core;
 use crate::object::core_lock::lock;
 use crate::process::{Process, by_pid};
 use crate::sched::{self, Next};
-use crate::thread::{Thread, by_tid, current, current_process};
+use crate::thread::{State, Thread, by_tid, current, current_process};
 use crate::time::cycles_to_ns;
 
 /// `ThreadNext`.
@@ -78,15 +78,24 @@ pub fn name_thread(frame: &mut TrapFrame) -> Next {
     let core = lock();
     let thread = match tid as u32 {
         0 => Some(current()),
-        tid => {
-            by_tid(&core, tid).filter(|thread| core::ptr::eq(thread.process(), current_process()))
-        }
+        tid => by_tid(&core, tid).filter(|thread| may_name(&core, thread.process())),
     };
     let result = thread.ok_or(Error::NoSuchProcess).map(|thread| {
         thread.name.set(&core, [first, last]);
         0
     });
     Next::result(frame, result)
+}
+
+/// Whether the caller may name a process's threads: its own, and those of one whose call it serves, on its behalf.
+fn may_name(core: &Core, process: &'static Process) -> bool {
+    let caller = current_process();
+    let is_served = |thread: &Thread| {
+        let server = thread.server.get(core);
+        thread.state.get(core) == State::Reply
+            && server.is_some_and(|server| core::ptr::eq(server, caller))
+    };
+    core::ptr::eq(process, caller) || process.threads.iter(core).any(is_served)
 }
 
 /// `CpuInfo`.

@@ -16,6 +16,8 @@ use linux_raw_sys::general as linux;
 pub enum Local {
     /// Text, made when the file was opened.
     Text(Vec<u8>),
+    /// The name of the thread with this id, as text when the file was opened: what is written becomes its name.
+    Name(Vec<u8>, u32),
     /// `/dev/null`: takes everything, holds nothing.
     Null,
     /// `/dev/zero`: endless zeroes.

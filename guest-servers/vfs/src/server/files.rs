@@ -1,10 +1,13 @@
 //! Directories and generated files as open files.
 
 use super::{Object, Vfs};
+use ferrix_abi::ipc::LONG_MAX;
+use ferrix_abi::thread::NAME_SIZE;
 use ferrix_proto::attributes::{Attributes, Change, Plain};
 use ferrix_proto::file::{io, position};
 use ferrix_proto::request::Place;
 use ferrix_rt::service::{Outcome, Reply, Request};
+use ferrix_rt::sys::thread;
 use ferrix_vfs::errno::{EBADF, EINVAL, EISDIR, ENOSPC, ENOTDIR, ENOTTY, EPERM, ESPIPE, Result};
 use ferrix_vfs::filesystem::Node;
 use ferrix_vfs::pipe::Blocking;
@@ -73,6 +76,10 @@ impl Vfs {
                 local: Local::Text(_),
                 ..
             } => Err(EPERM),
+            Object::Local {
+                local: Local::Name(_, tid),
+                ..
+            } => name_thread(*tid, &request.payload(&self.connections, LONG_MAX)?),
             Object::Local { .. } => Ok(Some(Reply::value(request.head.length().into()))),
         }
     }
@@ -90,7 +97,7 @@ impl Vfs {
             Object::Directory { cookie, .. } => (cookie, 0),
             Object::File { offset, .. } => (offset, 0),
             Object::Local {
-                local: Local::Text(text),
+                local: Local::Text(text) | Local::Name(text, _),
                 offset,
                 ..
             } => (offset, text.len() as u64),
@@ -233,12 +240,21 @@ fn blocking(flags: u32, request: &Request) -> Blocking {
     }
 }
 
+/// As Linux, keeps 15 bytes of a name and takes all. The kernel lets only the writer's own process do it.
+fn name_thread(tid: u32, text: &[u8]) -> Outcome {
+    let mut name = [0; NAME_SIZE];
+    let kept = text.len().min(NAME_SIZE - 1);
+    name[..kept].copy_from_slice(&text[..kept]);
+    thread::set_name(tid, name).map_err(|_| EINVAL)?;
+    Ok(Some(Reply::value(text.len() as u64)))
+}
+
 fn local_bytes(local: &Local, at: u64, length: usize) -> Result<alloc::vec::Vec<u8>> {
     Ok(match local {
         Local::Null => alloc::vec::Vec::new(),
         Local::Zero | Local::Full => alloc::vec![0; length],
         Local::Random => super::facts::random_bytes(length),
-        Local::Text(text) => {
+        Local::Text(text) | Local::Name(text, _) => {
             let begin = usize::try_from(at).unwrap_or(usize::MAX).min(text.len());
             text[begin..text.len().min(begin + length)].to_vec()
         }

@@ -192,7 +192,7 @@ impl Vfs {
             Opened::Local(Local::Terminal) => open_terminal(self.ports.console, flags).map(Some),
             Opened::Local(Local::Disk(name)) => open_disk(self.ports.blk, &name).map(Some),
             Opened::Local(local) => {
-                let kind = if matches!(local, Local::Text(_)) {
+                let kind = if matches!(local, Local::Text(_) | Local::Name(..)) {
                     kind::REGULAR
                 } else {
                     kind::CHARACTER

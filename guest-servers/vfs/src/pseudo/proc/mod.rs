@@ -11,7 +11,7 @@ mod task;
 
 use super::{Local, attributes, directory_type};
 use crate::dirent::Records;
-use crate::errno::{EINVAL, ENOENT, Result};
+use crate::errno::{EINVAL, ENOENT, EPERM, Result};
 use crate::filesystem::{Filesystem, Opened};
 use alloc::boxed::Box;
 use alloc::format;
@@ -22,7 +22,7 @@ use ferrix_abi::limit::LimitInfo;
 use ferrix_abi::process::{Identity, MemoryInfo, ProcessInfo};
 use ferrix_abi::thread::ThreadInfo;
 use ferrix_abi::vm::Region;
-use ferrix_proto::attributes::{Attributes, FilesystemInfo};
+use ferrix_proto::attributes::{Attributes, Change, FilesystemInfo};
 use ferrix_proto::shm::Segment;
 use linux_raw_sys::general as linux;
 
@@ -71,6 +71,8 @@ const DEVICE: u64 = 4;
 const MAGIC: u64 = 0x9fa0;
 const DIRECTORY: u32 = linux::S_IFDIR | 0o555;
 const FILE: u32 = linux::S_IFREG | 0o444;
+/// A thread's name.
+const NAME_FILE: u32 = linux::S_IFREG | 0o644;
 const LINK: u32 = linux::S_IFLNK | 0o777;
 
 /// Inode of `/proc` itself.
@@ -126,6 +128,15 @@ impl Proc {
             .checked_sub(1)
             .and_then(|previous| self.source.next_thread(pid, previous));
         next.filter(|info| info.tid == tid).ok_or(ENOENT)
+    }
+
+    /// The thread whose name is what this file holds, if it is such a file.
+    fn named_by(&self, number: u64) -> Option<u32> {
+        match self.inode(number) {
+            Ok(Inode::ProcessFile(info, file)) if file.name == task::NAME => Some(info.pid),
+            Ok(Inode::TaskFile(_, thread, file)) if file.name == task::NAME => Some(thread.tid),
+            _ => None,
+        }
     }
 
     /// What a number with a thread's id means.
@@ -276,7 +287,10 @@ impl Filesystem for Proc {
             }
             Inode::SelfLink => (LINK, 0),
             Inode::System(_) => (FILE, 0),
-            Inode::ProcessFile(info, _) | Inode::TaskFile(info, ..) => (FILE, info.uid),
+            Inode::ProcessFile(info, _) | Inode::TaskFile(info, ..) => {
+                let writable = self.named_by(number).is_some();
+                (if writable { NAME_FILE } else { FILE }, info.uid)
+            }
         };
         Ok(Attributes {
             uid,
@@ -291,7 +305,18 @@ impl Filesystem for Proc {
             Inode::TaskFile(info, thread, file) => (file.text)(&info, &thread).into_bytes(),
             _ => return Err(EINVAL),
         };
-        Ok(Opened::Local(Local::Text(text)))
+        Ok(Opened::Local(match self.named_by(number) {
+            Some(tid) => Local::Name(text, tid),
+            None => Local::Text(text),
+        }))
+    }
+
+    /// Who opens a name to write a new one may ask for an empty file.
+    fn set_attributes(&mut self, number: u64, change: Change, _to: &Attributes) -> Result<()> {
+        match self.named_by(number) {
+            Some(_) if change == Change::SIZE => Ok(()),
+            _ => Err(EPERM),
+        }
     }
 
     fn read_directory(&mut self, number: u64, cookie: u64, room: usize) -> Result<Vec<u8>> {

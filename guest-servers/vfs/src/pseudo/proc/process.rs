@@ -31,7 +31,7 @@ pub const FILES: &[File] = &[
         text: |info, _| arguments(info).to_vec(),
     },
     File {
-        name: "comm",
+        name: task::NAME,
         text: |info, source| task::comm(info, &main_thread(info, source)).into_bytes(),
     },
     File {

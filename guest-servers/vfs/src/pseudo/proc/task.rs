@@ -10,6 +10,9 @@ use ferrix_abi::thread::{Activity, ThreadInfo};
 /// Clock ticks a second, the unit of times in `stat` (`sysconf(_SC_CLK_TCK)`).
 const TICK_NS: u64 = 10_000_000;
 
+/// The file that holds a thread's name, and of a process that of its first thread.
+pub const NAME: &str = "comm";
+
 /// A file of every thread.
 pub struct File {
     pub name: &'static str,
@@ -27,7 +30,7 @@ pub const FILES: &[File] = &[
         text: status,
     },
     File {
-        name: "comm",
+        name: NAME,
         text: comm,
     },
     File {

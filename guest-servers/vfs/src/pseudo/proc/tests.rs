@@ -164,7 +164,9 @@ fn read(path: &[&str]) -> Result<String> {
         at = proc.lookup(at, name.as_bytes())?.inode;
     }
     match proc.open(at, 0)? {
-        Opened::Local(Local::Text(text)) => Ok(String::from_utf8(text).unwrap()),
+        Opened::Local(Local::Text(text) | Local::Name(text, _)) => {
+            Ok(String::from_utf8(text).unwrap())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -201,6 +203,22 @@ fn processes_have_their_files() {
     assert_eq!(read(&["12", "statm"]).unwrap(), "9 1 0 2 0 7 0\n");
     assert_eq!(read(&["13", "stat"]), Err(ENOENT));
     assert_eq!(read(&["0", "stat"]), Err(ENOENT));
+}
+
+#[test]
+fn names_can_be_written() {
+    let mut proc = Proc::new(Box::new(Fixed));
+    let tasks = task_inode(12, 13);
+    for (directory, tid) in [(process_inode(12), 12), (tasks, 13)] {
+        let name = proc.lookup(directory, b"comm").unwrap();
+        assert_eq!(name.mode & 0o777, 0o644);
+        let opened = proc.open(name.inode, 0).unwrap();
+        assert!(matches!(opened, Opened::Local(Local::Name(_, named)) if named == tid));
+        let (size, to) = (Change::SIZE, Attributes::default());
+        assert_eq!(proc.set_attributes(name.inode, size, &to), Ok(()));
+        let other = proc.lookup(directory, b"stat").unwrap();
+        assert_eq!(proc.set_attributes(other.inode, size, &to), Err(EPERM));
+    }
 }
 
 #[test]
