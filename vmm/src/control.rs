@@ -1,11 +1,12 @@
 //! How a machine ends: the first outcome wins and wakes the event loop.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::kvm::{KvmError, event_fd};
+use crate::sync::Mutex;
 
 /// What a vCPU could not go on from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Control {
 
     /// A command was typed at the prompt. The event loop answers it when nobody holds a device.
     pub fn ask(&self, line: String) {
-        self.questions().push(line);
+        self.questions.lock().push(line);
         // A full counter is readable as well.
         let _ = self.asked.write(1);
     }
@@ -105,13 +106,7 @@ impl Control {
     pub fn take_questions(&self) -> Vec<String> {
         // `WouldBlock` if there was nothing.
         let _ = self.asked.read();
-        std::mem::take(&mut *self.questions())
-    }
-
-    fn questions(&self) -> MutexGuard<'_, Vec<String>> {
-        self.questions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut *self.questions.lock())
     }
 
     /// Ends the machine. Only the first outcome counts.

@@ -21,6 +21,7 @@
 
 pub mod boot;
 pub mod bus;
+mod bytes;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -43,6 +44,7 @@ pub mod run;
 pub mod sandbox;
 pub mod stats;
 pub mod status;
+mod sync;
 pub mod timer;
 pub mod trace;
 pub mod vcpu;

@@ -15,12 +15,8 @@ fn main() -> ExitCode {
         Err(error) => {
             // Clap's own messages; `--help` and `--version` are no errors.
             let _ = error.print();
-            let usage = error.use_stderr();
-            return code(if usage {
-                ExitStatus::Usage
-            } else {
-                ExitStatus::Guest(0)
-            });
+            let status = error.use_stderr().then_some(ExitStatus::Usage);
+            return code(status.unwrap_or(ExitStatus::Guest(0)));
         }
     };
     let done = match &command {

@@ -116,6 +116,9 @@ const OTHERS: [u64; 8] = [
     libc::FIONBIO,
 ];
 
+/// `si_syscall` of a SIGSYS, in words from the start of its `siginfo_t` (`sigaction(2)`).
+const SIGSYS_CALL: usize = 6;
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 impl Sandbox {
@@ -203,8 +206,8 @@ fn compile(
 /// A call that is on no list: the terminal is restored, and the monitor is gone.
 extern "C" fn blocked(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     terminal::restore_now();
-    // SAFETY: the kernel hands a whole `siginfo_t` to the handler; of SIGSYS it has the layout below.
-    let call = unsafe { (*info.cast::<SigsysInfo>()).call };
+    // SAFETY: the kernel hands a whole `siginfo_t` to the handler; of SIGSYS it has the call there.
+    let call = unsafe { *info.cast::<c_int>().add(SIGSYS_CALL) };
     let mut text = *b"vmm: system call 000 is blocked; if the guest did nothing odd, report it and use --seccomp off\n";
     for (place, power) in [(17, 100), (18, 10), (19, 1)] {
         text[place] = b'0' + (call / power % 10) as u8;
@@ -213,17 +216,6 @@ extern "C" fn blocked(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
     // SAFETY: ends the process without running anything of it.
     unsafe { libc::_exit(ExitStatus::Host.code().into()) }
-}
-
-/// `siginfo_t` of SIGSYS (`sigaction(2)`).
-#[repr(C)]
-struct SigsysInfo {
-    signal: c_int,
-    errno: c_int,
-    code: c_int,
-    address: *mut c_void,
-    call: c_int,
-    architecture: u32,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `--stats`: one JSON object at the end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use crate::devices::Milestone;
 use crate::run::Machine;
 use crate::status::ExitStatus;
+use crate::vcpu::Vcpu;
 use crate::virtio::blk::BlkSnapshot;
 use crate::virtio::console::ConsoleSnapshot;
 
@@ -45,20 +47,15 @@ pub struct VcpuReport {
 
 /// Collects everything.
 pub(crate) fn collect(start: Instant, status: ExitStatus, machine: &Machine) -> Stats {
-    let reports: Vec<_> = machine
-        .guest
-        .vcpus
-        .all
-        .iter()
-        .map(|vcpu| VcpuReport {
+    let report = |vcpu: &Arc<Vcpu>| {
+        let counters = vcpu.stats.as_ref().and_then(|stats| stats.snapshot().ok());
+        VcpuReport {
             exits: vcpu.exits.snapshot(),
-            kvm: vcpu
-                .stats
-                .as_ref()
-                .and_then(|s| s.snapshot().ok())
-                .unwrap_or_default(),
-        })
-        .collect();
+            kvm: counters.unwrap_or_default(),
+        }
+    };
+    let reports: Vec<_> = machine.guest.vcpus.all.iter().map(report).collect();
+    let disks = machine.backs.disks.iter();
     Stats {
         status: status.code(),
         wall_us: start.elapsed().as_micros() as u64,
@@ -66,12 +63,7 @@ pub(crate) fn collect(start: Instant, status: ExitStatus, machine: &Machine) -> 
         exits: sum(reports.iter().map(|r| &r.exits)),
         kvm: sum(reports.iter().map(|r| &r.kvm)),
         vcpus: reports,
-        disks: machine
-            .backs
-            .disks
-            .iter()
-            .map(|disk| disk.counters())
-            .collect(),
+        disks: disks.map(|disk| disk.counters()).collect(),
         console: machine.backs.tty.counters(),
         log_bytes: machine.log.bytes(),
     }

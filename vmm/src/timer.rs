@@ -22,17 +22,9 @@ impl Timer {
 
     /// Lets the timer expire after `delay`, once.
     pub fn set(&self, delay: Duration) -> io::Result<()> {
-        let zero = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let delay = Timespec {
-            tv_sec: delay.as_secs() as i64,
-            tv_nsec: i64::from(delay.subsec_nanos()),
-        };
         let time = Itimerspec {
-            it_interval: zero,
-            it_value: delay,
+            it_interval: Timespec::default(),
+            it_value: Timespec::try_from(delay).map_err(io::Error::other)?,
         };
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &time)?;
         Ok(())

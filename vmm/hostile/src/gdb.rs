@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
-use vmm::boot::{KernelImage, Protocol};
+use vmm::boot::{KernelImage, Protocol, kernel::Decoded};
 use vmm::bus::Bus;
 use vmm::config::{MemorySize, Model};
 use vmm::control::Control;
@@ -169,10 +169,12 @@ impl Session {
 fn no_kernel() -> io::Result<KernelImage> {
     Ok(KernelImage {
         path: "none".into(),
-        segments: Vec::new(),
-        entry: 0,
-        protocol: Protocol::Pvh,
-        kind: "none",
+        decoded: Decoded {
+            segments: Vec::new(),
+            entry: 0,
+            protocol: Protocol::Pvh,
+            kind: "none",
+        },
         file: File::open("/dev/null")?,
     })
 }

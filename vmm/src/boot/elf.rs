@@ -55,9 +55,8 @@ pub fn decode(mut file: File, length: u64) -> Result<Decoded, Defect> {
             (LINUX, start, Protocol::Linux(header))
         }
         None => {
-            return Err(Defect::NoPvhNote {
-                found: list(&notes),
-            });
+            let found = list(&notes);
+            return Err(Defect::NoPvhNote { found });
         }
     };
     check_inside(kind, entry, &segments)?;
@@ -112,11 +111,8 @@ fn segment(header: &ProgramHeader, length: u64) -> Result<Segment, Defect> {
             "segment at {physical:#x} has more file than memory"
         )));
     }
-    if header
-        .p_offset
-        .checked_add(header.p_filesz)
-        .is_none_or(|end| end > length)
-    {
+    let end = header.p_offset.checked_add(header.p_filesz);
+    if end.is_none_or(|end| end > length) {
         return Err(Defect::Truncated(physical));
     }
     let end = physical.checked_add(header.p_memsz);
@@ -154,10 +150,8 @@ struct OwnedNote {
 /// The notes of every `PT_NOTE`, not only of the first or the last one.
 fn notes(elf: &mut ElfStream<AnyEndian, File>, headers: &[ProgramHeader]) -> Vec<OwnedNote> {
     let mut all = Vec::new();
-    for header in headers
-        .iter()
-        .filter(|h| h.p_type == PT_NOTE && h.p_align.is_power_of_two())
-    {
+    let is_ours = |h: &&ProgramHeader| h.p_type == PT_NOTE && h.p_align.is_power_of_two();
+    for header in headers.iter().filter(is_ours) {
         let Ok(notes) = elf.segment_data_as_notes(header) else {
             continue;
         };

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use elf::abi::ELFMAGIC;
@@ -150,45 +151,32 @@ pub struct Decoded {
 pub struct KernelImage {
     /// Its name, for messages.
     pub path: PathBuf,
-    /// Segments in order of their physical address; they do not overlap.
-    pub segments: Vec<Segment>,
-    /// Physical address of the first instruction.
-    pub entry: u64,
-    /// How to enter.
-    pub protocol: Protocol,
-    /// What it is, for people.
-    pub kind: &'static str,
+    /// What it is made of.
+    pub decoded: Decoded,
     /// The file.
     pub file: File,
+}
+
+impl Deref for KernelImage {
+    type Target = Decoded;
+
+    fn deref(&self) -> &Decoded {
+        &self.decoded
+    }
 }
 
 impl KernelImage {
     /// Opens and validates a kernel. RAM is not touched.
     pub fn open(path: &Path) -> Result<Self, BootError> {
         let file = open("kernel", path)?;
-        let read = |source| BootError::Read {
-            what: "kernel",
-            path: path.into(),
-            source,
-        };
+        let read = |source| BootError::read("kernel", path, source);
         let length = file.metadata().map_err(read)?.len();
         let stream = file.try_clone().map_err(read)?;
-        let decoded = decode(stream, length).map_err(|defect| BootError::Kernel {
-            path: path.into(),
-            defect,
-        })?;
-        let Decoded {
-            segments,
-            entry,
-            protocol,
-            kind,
-        } = decoded;
+        let decoded = decode(stream, length).map_err(|defect| BootError::kernel(path, defect))?;
+        let path = path.into();
         Ok(Self {
-            path: path.into(),
-            segments,
-            entry,
-            protocol,
-            kind,
+            path,
+            decoded,
             file,
         })
     }
@@ -217,11 +205,10 @@ impl KernelImage {
         if end <= memory.bytes().min(MMIO_HOLE_BASE) {
             return Ok(());
         }
-        let defect = Defect::TooLarge { end, memory };
-        Err(BootError::Kernel {
-            path: self.path.clone(),
-            defect,
-        })
+        Err(BootError::kernel(
+            &self.path,
+            Defect::TooLarge { end, memory },
+        ))
     }
 
     /// Copies the segments to RAM, which is zero: BSS needs no work.
@@ -232,11 +219,7 @@ impl KernelImage {
                 .seek(SeekFrom::Start(segment.file_offset))
                 .and_then(|_| file.try_clone())
                 .and_then(|mut f| read_into(ram, segment.physical, &mut f, segment.file_size));
-            copy.map_err(|source| BootError::Read {
-                what: "kernel",
-                path: self.path.clone(),
-                source,
-            })?;
+            copy.map_err(|source| BootError::read("kernel", &self.path, source))?;
         }
         Ok(())
     }

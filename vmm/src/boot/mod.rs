@@ -76,6 +76,18 @@ pub enum BootError {
     Ram(#[from] vm_memory::GuestMemoryError),
 }
 
+impl BootError {
+    fn read(what: &'static str, path: &Path, source: std::io::Error) -> Self {
+        let path = path.into();
+        Self::Read { what, path, source }
+    }
+
+    fn kernel(path: &Path, defect: Defect) -> Self {
+        let path = path.into();
+        Self::Kernel { path, defect }
+    }
+}
+
 /// A module in guest RAM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadedModule {
@@ -108,11 +120,7 @@ pub enum Entry {
 
 /// Opens a boot file for reading.
 pub(crate) fn open(what: &'static str, path: &Path) -> Result<File, BootError> {
-    let read = |source| BootError::Read {
-        what,
-        path: path.into(),
-        source,
-    };
+    let read = |source| BootError::read(what, path, source);
     let file = File::open(path).map_err(read)?;
     if file.metadata().map_err(read)?.is_dir() {
         return Err(read(std::io::ErrorKind::IsADirectory.into()));
@@ -160,11 +168,7 @@ fn load_modules(
     let mut next = kernel.end().next_multiple_of(MODULE_ALIGN);
     let mut loaded = Vec::with_capacity(modules.len());
     for module in modules {
-        let read = |source| BootError::Read {
-            what: "boot module",
-            path: module.path.clone(),
-            source,
-        };
+        let read = |source| BootError::read("boot module", &module.path, source);
         let mut file = open("boot module", &module.path)?;
         let size = file.metadata().map_err(read)?.len();
         let end = next.saturating_add(size);
@@ -195,11 +199,7 @@ fn load_initrd(
     let mut contents = Vec::with_capacity(modules.len());
     for module in modules {
         let mut content = Vec::new();
-        let read = |source| BootError::Read {
-            what: "boot module",
-            path: module.path.clone(),
-            source,
-        };
+        let read = |source| BootError::read("boot module", &module.path, source);
         let mut file = open("boot module", &module.path)?;
         file.read_to_end(&mut content).map_err(read)?;
         contents.push((module.args.clone(), content));

@@ -5,7 +5,7 @@
 //! [`LINGER`]. When nobody reads, [`LIMIT`] bytes are kept and later ones are counted as lost.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use event_manager::{EventOps, Events, MutEventSubscriber};
@@ -14,6 +14,7 @@ use vmm_sys_util::epoll::EventSet;
 
 use super::out::{Buffered, Patience};
 use super::terminal;
+use crate::sync::Mutex;
 use crate::timer::Timer;
 
 /// How long the start of a line waits for its end.
@@ -59,7 +60,7 @@ impl LogSink {
 
     /// Hands over everything as long as patience lasts.
     pub fn flush_all(&self, patience: Patience) {
-        let mut state = self.lock();
+        let mut state = self.0.state.lock();
         if state.lost > 0 {
             let lost = state.lost;
             state
@@ -71,11 +72,7 @@ impl LogSink {
 
     /// Bytes that the kernel wrote.
     pub fn bytes(&self) -> u64 {
-        self.lock().bytes
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().bytes
     }
 
     fn arm(&self, state: &mut State) {
@@ -88,7 +85,7 @@ impl LogSink {
 impl Write for LogSink {
     /// Takes all bytes and never blocks.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.lock();
+        let mut state = self.0.state.lock();
         state.bytes += bytes.len() as u64;
         if state.out.pending() + bytes.len() > LIMIT {
             state.lost += bytes.len() as u64;
@@ -136,7 +133,7 @@ impl MutEventSubscriber for LogFlusher {
 
     fn process(&mut self, _: Events, ops: &mut EventOps<'_>) {
         self.sink.0.timer.clear();
-        let mut state = self.sink.lock();
+        let mut state = self.sink.0.state.lock();
         let done = state.out.drain();
         (state.armed, state.blocked) = (false, !done);
         let room = Events::new(&state.out, EventSet::OUT);
@@ -185,7 +182,7 @@ mod tests {
         let (_reader, writer) = pipe_with(PipeFlags::NONBLOCK).unwrap();
         let mut sink = LogSink::new(Buffered::new(Out::open(writer.as_fd()).unwrap())).unwrap();
         (0..2000).for_each(|_| sink.write_all(&[b'x'; 1024]).unwrap());
-        assert!(sink.lock().out.pending() <= LIMIT);
-        assert!(sink.lock().lost > 0);
+        assert!(sink.0.state.lock().out.pending() <= LIMIT);
+        assert!(sink.0.state.lock().lost > 0);
     }
 }

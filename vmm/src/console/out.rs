@@ -42,10 +42,7 @@ impl Out {
                 .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
                 .open(format!("/proc/self/fd/{}", stream.as_raw_fd()));
             if let Ok(file) = again {
-                return Ok(Self {
-                    file,
-                    kind: Kind::Direct,
-                });
+                return Ok(Self::from_file(file));
             }
         }
         let file = File::from(stream.try_clone_to_owned()?);
@@ -136,10 +133,7 @@ impl Patience {
             Self::Endless => None,
             Self::Until(end) => {
                 let left = end.saturating_duration_since(Instant::now());
-                Some(Timespec {
-                    tv_sec: left.as_secs() as i64,
-                    tv_nsec: i64::from(left.subsec_nanos()),
-                })
+                left.try_into().ok()
             }
         }
     }

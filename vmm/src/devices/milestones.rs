@@ -1,11 +1,12 @@
 //! The milestone port: when the guest reached which point of its boot.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use ferrix_machine::milestone;
 use serde::Serialize;
 
+use crate::sync::Mutex;
 use crate::trace::{self, Kind};
 
 /// More milestones than this are not kept.
@@ -62,7 +63,7 @@ impl Milestones {
         let insn_emulation = self.counter.get().and_then(|count| count());
         log::info!("milestone {name} at {us} us");
         trace::instant(Kind::Milestone, format_args!("{name}"));
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock();
         if noted.len() < MOST {
             noted.push(Milestone {
                 name,
@@ -74,10 +75,7 @@ impl Milestones {
 
     /// Everything noted so far, in order.
     pub fn all(&self) -> Vec<Milestone> {
-        self.noted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.noted.lock().clone()
     }
 }
 

@@ -1,12 +1,13 @@
 //! The 16550 at 0x3f8: the kernel's log. Transmit only; it goes to the monitor's log sink.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
 
 use ferrix_machine::uart::{FIFO_ENABLE, FIFOS_ON, IDENTIFICATION};
 use vm_superio::serial::NoEvents;
 use vm_superio::{Serial, Trigger};
 use vmm_sys_util::eventfd::EventFd;
+
+use crate::sync::Mutex;
 
 /// An interrupt line as vm-superio wants it.
 pub struct Line(pub EventFd);
@@ -43,7 +44,7 @@ impl Uart {
 
 impl super::Registers for Uart {
     fn write(&self, offset: u16, data: &[u8]) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         for &byte in data {
             if offset == IDENTIFICATION {
                 state.fifos = byte & FIFO_ENABLE != 0;
@@ -55,7 +56,7 @@ impl super::Registers for Uart {
     }
 
     fn read(&self, offset: u16, data: &mut [u8]) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         data.fill_with(|| state.serial.read(offset as u8));
         if offset == IDENTIFICATION && !state.fifos {
             data.iter_mut().for_each(|byte| *byte &= !FIFOS_ON);
@@ -75,7 +76,7 @@ mod tests {
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
+            self.0.lock().extend(bytes);
             Ok(bytes.len())
         }
 
@@ -105,7 +106,7 @@ mod tests {
         let (line, sink) = (EventFd::new(libc::EFD_NONBLOCK).unwrap(), Shared::default());
         let uart = Uart::new(line, Box::new(sink.clone()));
         uart.write(0, b"ok\n");
-        assert_eq!(*sink.0.lock().unwrap(), b"ok\n");
+        assert_eq!(*sink.0.lock(), b"ok\n");
         let mut status = [0];
         uart.read(5, &mut status);
         assert_eq!(status[0] & 0x60, 0x60, "transmitter empty");

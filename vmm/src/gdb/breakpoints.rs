@@ -1,11 +1,11 @@
 //! Software breakpoints: which bytes of guest RAM are `INT3` for the debugger's sake.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vm_memory::{Bytes, GuestAddress};
 
 use crate::memory::Ram;
+use crate::sync::Mutex;
 
 /// The instruction of one byte.
 pub const INT3: u8 = 0xcc;
@@ -23,7 +23,7 @@ pub struct Breakpoints(Mutex<BTreeMap<u64, Place>>);
 impl Breakpoints {
     /// Plants a breakpoint. False if it is not RAM.
     pub fn insert(&self, ram: &Ram, address: u64, physical: u64) -> bool {
-        let mut places = self.lock();
+        let mut places = self.0.lock();
         if places.contains_key(&address) {
             return true;
         }
@@ -45,7 +45,7 @@ impl Breakpoints {
 
     /// Takes a breakpoint away. False if there was none.
     pub fn remove(&self, ram: &Ram, address: u64) -> bool {
-        let mut places = self.lock();
+        let mut places = self.0.lock();
         let Some(place) = places.remove(&address) else {
             return false;
         };
@@ -59,7 +59,7 @@ impl Breakpoints {
 
     /// Takes all breakpoints away.
     pub fn clear(&self, ram: &Ram) {
-        for place in std::mem::take(&mut *self.lock()).values() {
+        for place in std::mem::take(&mut *self.0.lock()).values() {
             if let Err(error) = ram.write_obj(place.original, GuestAddress(place.physical)) {
                 log::warn!("cannot remove a breakpoint: {error}");
             }
@@ -68,12 +68,15 @@ impl Breakpoints {
 
     /// Whether this physical byte is a breakpoint.
     pub fn holds(&self, physical: u64) -> bool {
-        self.lock().values().any(|place| place.physical == physical)
+        self.0
+            .lock()
+            .values()
+            .any(|place| place.physical == physical)
     }
 
     /// Shows the program's own bytes in what was read from `physical` on.
     pub fn hide(&self, physical: u64, bytes: &mut [u8]) {
-        for place in self.lock().values() {
+        for place in self.0.lock().values() {
             let offset = place
                 .physical
                 .checked_sub(physical)
@@ -82,10 +85,6 @@ impl Breakpoints {
                 *byte = place.original;
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Place>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -20,11 +20,10 @@ pub use points::Points;
 pub use server::{GdbServer, listen};
 pub use target::{GdbTarget, Shared};
 
-use std::sync::{Mutex, PoisonError};
-
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::kvm::{KvmError, event_fd};
+use crate::sync::Mutex;
 use crate::vcpu::DebugStop;
 
 /// Stops on their way from vCPU threads to the server.
@@ -45,10 +44,7 @@ impl Stops {
 
     /// A vCPU has stopped.
     pub fn push(&self, stop: DebugStop) {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(stop);
+        self.waiting.lock().push(stop);
         // A full counter is readable as well.
         let _ = self.event.write(1);
     }
@@ -58,7 +54,7 @@ impl Stops {
     fn take_first(&self) -> Option<DebugStop> {
         // `WouldBlock` if there was none.
         let _ = self.event.read();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let first = waiting.first().copied();
         waiting.clear();
         first

@@ -5,13 +5,12 @@
 //! exit an instruction; it cannot see reads; and where KVM emulates kernels, programs run without stops, so what
 //! they write is seen at the kernel's next instruction.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use gdbstub::target::ext::breakpoints::WatchKind;
 use vm_memory::{Bytes, GuestAddress};
 
 use super::abilities::Abilities;
 use crate::memory::Ram;
+use crate::sync::Mutex;
 use crate::vcpu::DebugMode;
 use crate::vcpu::points::{Access, Point, registers};
 
@@ -47,7 +46,7 @@ impl Points {
 
     /// Adds one whose memory is at `physical`. False if that cannot be watched.
     pub fn insert(&self, ram: &Ram, point: Point, physical: u64) -> bool {
-        let mut all = self.lock();
+        let mut all = self.all.lock();
         let watched = Watched {
             point,
             physical,
@@ -70,19 +69,19 @@ impl Points {
 
     /// Takes one away. False if it is not there.
     pub fn remove(&self, point: Point) -> bool {
-        let mut all = self.lock();
+        let mut all = self.all.lock();
         let place = all.iter().position(|watched| watched.point == point);
         place.map(|place| all.remove(place)).is_some()
     }
 
     /// Takes all away.
     pub fn clear(&self) {
-        self.lock().clear();
+        self.all.lock().clear();
     }
 
     /// How a vCPU is to run so that all are noticed.
     pub fn mode(&self) -> DebugMode {
-        let all = self.lock();
+        let all = self.all.lock();
         match self.needs_looks(&all) {
             true => DebugMode::Look,
             false => DebugMode::Breakpoints(registers(&points(&all)).unwrap_or_default().0),
@@ -99,14 +98,14 @@ impl Points {
 
     /// Forgets what memory was like: the debugger has looked, or written.
     pub fn refresh(&self, ram: &Ram) {
-        for watched in self.lock().iter_mut() {
+        for watched in self.all.lock().iter_mut() {
             watched.refresh(ram);
         }
     }
 
     /// The point of the debug register whose bit is set in DR6.
     pub fn hit(&self, dr6: u64) -> Option<Point> {
-        let all = points(&self.lock());
+        let all = points(&self.all.lock());
         let (_, owners) = registers(&all)?;
         let register = (dr6 & 0xf).trailing_zeros() as usize;
         all.get(*owners.get(register)?).copied()
@@ -114,17 +113,13 @@ impl Points {
 
     /// The point whose instruction is at `pc`, or whose memory has changed since the last look.
     pub fn look(&self, ram: &Ram, pc: u64) -> Option<Point> {
-        let mut all = self.lock();
+        let mut all = self.all.lock();
         let changed = |watched: &mut Watched| match watched.point.access {
             Access::Execute => watched.point.address == pc,
             Access::Write | Access::ReadWrite => watched.refresh(ram) == Some(true),
         };
         all.iter_mut()
             .find_map(|watched| changed(watched).then_some(watched.point))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Watched>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -26,34 +26,17 @@ impl Registers {
 
     /// Writes a parked vCPU: only those groups that differ from what it has.
     pub fn write(&self, vcpu: &VcpuFd) -> Result<(), kvm_ioctls::Error> {
-        let mut wanted = self.clone();
         let now = Self::read(vcpu)?;
-        for (ours, theirs) in wanted.segments().into_iter().zip(now.clone().segments()) {
-            // gdb knows selector and base only; the rest of a descriptor stays.
-            let (selector, base) = (ours.selector, ours.base);
-            *ours = kvm_segment {
-                selector,
-                base,
-                ..*theirs
-            };
+        let (mut wanted, mut changed) = (self.clone(), now.clone());
+        // gdb knows of a segment's descriptor no more than the selector: the rest stays.
+        for (to, from) in changed.segments().into_iter().zip(wanted.segments()) {
+            to.selector = from.selector;
         }
-        let sregs = kvm_sregs {
-            cs: wanted.sregs.cs,
-            ss: wanted.sregs.ss,
-            ds: wanted.sregs.ds,
-            es: wanted.sregs.es,
-            fs: wanted.sregs.fs,
-            gs: wanted.sregs.gs,
-            cr0: wanted.sregs.cr0,
-            cr2: wanted.sregs.cr2,
-            cr3: wanted.sregs.cr3,
-            cr4: wanted.sregs.cr4,
-            cr8: wanted.sregs.cr8,
-            efer: wanted.sregs.efer,
-            ..now.sregs
-        };
-        if sregs != now.sregs {
-            vcpu.set_sregs(&sregs)?;
+        for (to, from) in changed.system().into_iter().zip(wanted.system()) {
+            *to = *from;
+        }
+        if changed.sregs != now.sregs {
+            vcpu.set_sregs(&changed.sregs)?;
         }
         if wanted.fpu != now.fpu {
             xsave::write(vcpu, &wanted.fpu)?;
@@ -96,26 +79,17 @@ impl Registers {
         let f = &self.fpu;
         let [ip_low, ip_high] = [f.last_ip as u32, (f.last_ip >> 32) as u32];
         let [dp_low, dp_high] = [f.last_dp as u32, (f.last_dp >> 32) as u32];
-        let tags = expand_tags(f.ftwx).into();
+        let [control, status, tags] = [f.fcw, f.fsw, expand_tags(f.ftwx)].map(u32::from);
+        let opcode = f.last_opcode.into();
         [
-            f.fcw.into(),
-            f.fsw.into(),
-            tags,
-            ip_high,
-            ip_low,
-            dp_high,
-            dp_low,
-            f.last_opcode.into(),
+            control, status, tags, ip_high, ip_low, dp_high, dp_low, opcode,
         ]
     }
 
     fn set_x87_control(&mut self, words: [u32; 8]) {
         let f = &mut self.fpu;
-        (f.fcw, f.fsw, f.ftwx) = (
-            words[0] as u16,
-            words[1] as u16,
-            reduce_tags(words[2] as u16),
-        );
+        let [control, status, tags] = [words[0], words[1], words[2]].map(|word| word as u16);
+        (f.fcw, f.fsw, f.ftwx) = (control, status, reduce_tags(tags));
         f.last_ip = u64::from(words[3]) << 32 | u64::from(words[4]);
         f.last_dp = u64::from(words[5]) << 32 | u64::from(words[6]);
         f.last_opcode = words[7] as u16;
@@ -171,15 +145,11 @@ impl<'a> Bytes<'a> {
     }
 
     fn u32(&mut self) -> Option<u32> {
-        self.take(4)
-            .and_then(|b| b.try_into().ok())
-            .map(u32::from_le_bytes)
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
     }
 
     fn u64(&mut self) -> Option<u64> {
-        self.take(8)
-            .and_then(|b| b.try_into().ok())
-            .map(u64::from_le_bytes)
+        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
     }
 }
 
@@ -193,25 +163,24 @@ impl gdbstub::arch::Registers for Registers {
     fn gdb_serialize(&self, mut write_byte: impl FnMut(Option<u8>)) {
         let mut copy = self.clone();
         let mut put = |bytes: &[u8]| bytes.iter().for_each(|byte| write_byte(Some(*byte)));
-        copy.general()
-            .into_iter()
-            .for_each(|register| put(&register.to_le_bytes()));
+        for register in copy.general() {
+            put(&register.to_le_bytes());
+        }
         put(&(self.regs.rflags as u32).to_le_bytes());
-        copy.segments()
-            .into_iter()
-            .for_each(|s| put(&u32::from(s.selector).to_le_bytes()));
-        self.fpu
-            .fpr
-            .iter()
-            .for_each(|register| put(&register[..X87_BYTES]));
-        self.x87_control()
-            .into_iter()
-            .for_each(|word| put(&word.to_le_bytes()));
+        for segment in copy.segments() {
+            put(&u32::from(segment.selector).to_le_bytes());
+        }
+        for register in &self.fpu.fpr {
+            put(&register[..X87_BYTES]);
+        }
+        for word in self.x87_control() {
+            put(&word.to_le_bytes());
+        }
         self.fpu.xmm.iter().for_each(|register| put(register));
         put(&self.fpu.mxcsr.to_le_bytes());
-        copy.system()
-            .into_iter()
-            .for_each(|register| put(&register.to_le_bytes()));
+        for register in copy.system() {
+            put(&register.to_le_bytes());
+        }
     }
 
     fn gdb_deserialize(&mut self, bytes: &[u8]) -> Result<(), ()> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use event_manager::{EventOps, Events, MutEventSubscriber};
 use gdbstub::common::Signal;
-use gdbstub::stub::state_machine::GdbStubStateMachine;
+use gdbstub::stub::state_machine::GdbStubStateMachine::{self, *};
 use gdbstub::stub::{DisconnectReason, GdbStub, GdbStubError, MultiThreadStopReason};
 use gdbstub::target::ext::breakpoints::WatchKind;
 use vmm_sys_util::epoll::EventSet;
@@ -99,7 +99,7 @@ impl GdbServer {
     /// A dead guest stops as soon as it is to run.
     fn tell_death(&mut self, machine: Machine) -> Stepped {
         match (self.guest, machine) {
-            (Guest::Dead(vcpu), GdbStubStateMachine::Running(run)) => {
+            (Guest::Dead(vcpu), Running(run)) => {
                 let stop = Stop::SignalWithThread {
                     tid: tid(vcpu),
                     signal: Signal::SIGABRT,
@@ -112,14 +112,11 @@ impl GdbServer {
 
     /// Tells gdb that the machine has ended.
     pub fn goodbye(&mut self, status: u8) {
-        let Some(Connection { machine, .. }) = self.connection.take() else {
-            return;
-        };
-        if let GdbStubStateMachine::Running(running) = machine {
-            let told = running.report_stop(&mut self.target, Stop::Exited(status));
-            if let Err(error) = told {
-                log::debug!("gdb: {error}");
-            }
+        let machine = self.connection.take().map(|connection| connection.machine);
+        if let Some(Running(running)) = machine
+            && let Err(error) = running.report_stop(&mut self.target, Stop::Exited(status))
+        {
+            log::debug!("gdb: {error}");
         }
     }
 
@@ -167,7 +164,7 @@ impl GdbServer {
         for &byte in &chunk[..count] {
             let fed = self.feed(machine, byte);
             match fed.and_then(|machine| self.tell_death(machine)) {
-                Ok(GdbStubStateMachine::Disconnected(end)) => {
+                Ok(Disconnected(end)) => {
                     if matches!(end.get_reason(), DisconnectReason::Kill) {
                         self.control.end(Outcome::Quit);
                     }
@@ -188,12 +185,12 @@ impl GdbServer {
 
     fn feed(&mut self, machine: Machine, byte: u8) -> Stepped {
         let next = match machine {
-            GdbStubStateMachine::Idle(idle) => idle.incoming_data(&mut self.target, byte)?,
-            GdbStubStateMachine::Running(run) => run.incoming_data(&mut self.target, byte)?,
+            Idle(idle) => idle.incoming_data(&mut self.target, byte)?,
+            Running(run) => run.incoming_data(&mut self.target, byte)?,
             other => other,
         };
         match next {
-            GdbStubStateMachine::CtrlCInterrupt(interrupt) => {
+            CtrlCInterrupt(interrupt) => {
                 self.target.pause();
                 // A breakpoint that was hit just before is told instead.
                 let stop = self.target.take_stop().map_or(INTERRUPTED, stop_reason);
@@ -212,7 +209,7 @@ impl GdbServer {
                 Some(stop),
                 Some(Connection {
                     stream,
-                    machine: GdbStubStateMachine::Running(run),
+                    machine: Running(run),
                 }),
             ) => match run.report_stop(&mut self.target, stop_reason(stop)) {
                 Ok(machine) => self.connection = Some(Connection { stream, machine }),

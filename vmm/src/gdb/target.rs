@@ -226,19 +226,14 @@ impl MultiThreadBase for GdbTarget {
             shared.breakpoints.hide(physical, piece);
             read
         });
-        if read == 0 {
-            Err(TargetError::NonFatal)
-        } else {
-            Ok(read)
-        }
+        Some(read)
+            .filter(|read| *read != 0)
+            .ok_or(TargetError::NonFatal)
     }
 
     fn write_addrs(&mut self, start: u64, data: &[u8], tid: Tid) -> TargetResult<(), Self> {
-        if self.view(tid)?.write(start, data) == data.len() {
-            Ok(())
-        } else {
-            Err(TargetError::NonFatal)
-        }
+        let written = self.view(tid)?.write(start, data) == data.len();
+        written.then_some(()).ok_or(TargetError::NonFatal)
     }
 
     fn list_active_threads(&mut self, active: &mut dyn FnMut(Tid)) -> Result<(), Self::Error> {

@@ -131,20 +131,14 @@ impl Guest {
 
     fn dump(&self, address: u64, count: usize) -> String {
         let mut bytes = vec![0; count];
-        if self
-            .ram
-            .read_slice(&mut bytes, GuestAddress(address))
-            .is_err()
-        {
+        let read = self.ram.read_slice(&mut bytes, GuestAddress(address));
+        if read.is_err() {
             return format!("{count:#x} bytes at {address:#x} are not all RAM");
         }
         let line = |(index, line): (usize, &[u8])| {
             let hex: Vec<_> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!(
-                "{:#x}: {}",
-                address + (index * BYTES_IN_LINE) as u64,
-                hex.join(" ")
-            )
+            let at = address + (index * BYTES_IN_LINE) as u64;
+            format!("{at:#x}: {}", hex.join(" "))
         };
         let lines: Vec<_> = bytes.chunks(BYTES_IN_LINE).enumerate().map(line).collect();
         lines.join("\n")

@@ -48,22 +48,14 @@ pub fn write(file: &File, cpus: &[Cpu], ram: &Ram) -> io::Result<()> {
     let headers = FILE_HEADER + PROGRAM_HEADER * (1 + mappings.len());
     let image = ((headers + notes.len()) as u64).next_multiple_of(PAGE);
     let mut head = file_header(1 + mappings.len());
-    head.extend(program_header(
-        PT_NOTE,
-        headers as u64,
-        0,
-        0,
-        notes.len() as u64,
-    ));
+    let of_notes = Mapping {
+        length: notes.len() as u64,
+        ..Mapping::default()
+    };
+    head.extend(program_header(PT_NOTE, headers as u64, &of_notes));
     for mapping in &mappings {
         let offset = image + offset_in_image(ram, mapping.physical).unwrap_or(0);
-        head.extend(program_header(
-            PT_LOAD,
-            offset,
-            mapping.address,
-            mapping.physical,
-            mapping.length,
-        ));
+        head.extend(program_header(PT_LOAD, offset, mapping));
     }
     head.extend(notes);
     file.write_all_at(&head, 0)?;
@@ -146,27 +138,17 @@ fn file_header(headers: usize) -> Vec<u8> {
         bytes.extend(word.to_le_bytes());
     }
     bytes.extend(0u32.to_le_bytes());
-    for half in [
-        FILE_HEADER as u16,
-        PROGRAM_HEADER as u16,
-        headers as u16,
-        0,
-        0,
-        0,
-    ] {
+    let (own, each, count) = (FILE_HEADER as u16, PROGRAM_HEADER as u16, headers as u16);
+    for half in [own, each, count, 0, 0, 0] {
         bytes.extend(half.to_le_bytes());
     }
     bytes
 }
 
-fn program_header(kind: u32, offset: u64, address: u64, physical: u64, length: u64) -> Vec<u8> {
+fn program_header(kind: u32, offset: u64, mapping: &Mapping) -> Vec<u8> {
     const READ_WRITE_EXECUTE: u32 = 7;
-    let mut bytes = Vec::with_capacity(PROGRAM_HEADER);
-    bytes.extend(
-        [kind, READ_WRITE_EXECUTE]
-            .iter()
-            .flat_map(|word| word.to_le_bytes()),
-    );
+    let (address, physical, length) = (mapping.address, mapping.physical, mapping.length);
+    let mut bytes = [kind.to_le_bytes(), READ_WRITE_EXECUTE.to_le_bytes()].concat();
     for word in [offset, address, physical, length, length, 1] {
         bytes.extend(word.to_le_bytes());
     }
@@ -179,36 +161,29 @@ fn note(cpu: &Cpu) -> Vec<u8> {
     status[STATUS_PID..STATUS_PID + 4].copy_from_slice(&(cpu.index as u32 + 1).to_le_bytes());
     let (r, s) = (&cpu.regs, &cpu.sregs);
     // In the order of `struct user_regs_struct`.
-    let registers = [
-        r.r15,
-        r.r14,
-        r.r13,
-        r.r12,
-        r.rbp,
-        r.rbx,
-        r.r11,
-        r.r10,
-        r.r9,
-        r.r8,
-        r.rax,
-        r.rcx,
-        r.rdx,
-        r.rsi,
-        r.rdi,
+    let general = [
+        r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9, r.r8, r.rax, r.rcx, r.rdx,
+        r.rsi, r.rdi,
+    ];
+    let [cs, ss, ds] = [s.cs, s.ss, s.ds].map(|segment| segment.selector.into());
+    let [es, fs, gs] = [s.es, s.fs, s.gs].map(|segment| segment.selector.into());
+    let (fs_base, gs_base) = (s.fs.base, s.gs.base);
+    let rest = [
         u64::MAX,
         r.rip,
-        s.cs.selector.into(),
+        cs,
         r.rflags,
         r.rsp,
-        s.ss.selector.into(),
-        s.fs.base,
-        s.gs.base,
-        s.ds.selector.into(),
-        s.es.selector.into(),
-        s.fs.selector.into(),
-        s.gs.selector.into(),
+        ss,
+        fs_base,
+        gs_base,
+        ds,
+        es,
+        fs,
+        gs,
     ];
-    for (index, register) in registers.iter().enumerate() {
+    let registers = general.into_iter().chain(rest);
+    for (index, register) in registers.enumerate() {
         let at = STATUS_REGISTERS + 8 * index;
         status[at..at + 8].copy_from_slice(&register.to_le_bytes());
     }

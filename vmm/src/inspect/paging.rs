@@ -81,7 +81,7 @@ impl Mode {
 }
 
 /// A range of virtual addresses that is mapped to one of physical addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mapping {
     /// First virtual address.
     pub address: u64,

@@ -86,15 +86,12 @@ fn segments(sregs: &mut kvm_sregs, code: kvm_segment, data: kvm_segment) {
 
 fn flat(selector: u16, type_: u8) -> kvm_segment {
     kvm_segment {
-        base: 0,
         limit: 0xffff_ffff,
         selector,
         type_,
         present: 1,
-        dpl: 0,
         db: 1,
         s: 1,
-        l: 0,
         g: 1,
         ..Default::default()
     }

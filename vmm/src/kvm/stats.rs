@@ -12,6 +12,8 @@ use std::os::unix::fs::FileExt;
 
 use kvm_ioctls::VcpuFd;
 
+use crate::bytes::array_at;
+
 /// `_IO(KVMIO, 0xce)`.
 const KVM_GET_STATS_FD: libc::c_ulong = 0xaece;
 const HEADER_SIZE: usize = 24;
@@ -94,23 +96,13 @@ impl VcpuStats {
     fn data(&self) -> io::Result<Vec<u64>> {
         let mut bytes = vec![0; 8 * self.data_words];
         self.file.read_exact_at(&mut bytes, self.data_offset)?;
-        let word = |chunk: &[u8]| {
-            chunk
-                .iter()
-                .rev()
-                .fold(0, |sum, b| sum << 8 | u64::from(*b))
-        };
+        let word = |chunk: &[u8]| u64::from_le_bytes(array_at(chunk, 0));
         Ok(bytes.chunks_exact(8).map(word).collect())
     }
 }
 
 fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    u32::from_le_bytes([
-        bytes[offset],
-        bytes[offset + 1],
-        bytes[offset + 2],
-        bytes[offset + 3],
-    ])
+    u32::from_le_bytes(array_at(bytes, offset))
 }
 
 fn name(bytes: &[u8]) -> String {

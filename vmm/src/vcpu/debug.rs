@@ -90,14 +90,14 @@ impl Vcpu {
     /// Chooses what stops this vCPU, which must be parked.
     pub fn set_debug(&self, mode: DebugMode) -> Result<(), Error> {
         let fd = self.fd();
-        *self.debug_mode() = mode;
+        *self.debug.lock() = mode;
         fd.set_guest_debug(&mode.settings())
     }
 
     /// `KVM_EXIT_DEBUG`.
     pub(super) fn debug_exit(&self, fd: &VcpuFd, exit: kvm_debug_exit_arch, context: &Context) {
         let Some(debug) = &context.debug else { return };
-        let mode = *self.debug_mode();
+        let mode = *self.debug.lock();
         let reason = match (exit.exception, mode) {
             (BREAKPOINT, _) if !debug.owns_breakpoint(fd) => return give_back(fd, mode),
             (BREAKPOINT, _) => Some(DebugReason::Breakpoint),
@@ -114,10 +114,8 @@ impl Vcpu {
     /// emulate, with the instruction pointer on it and an undefined-opcode fault on its way.
     pub(super) fn internal_error(&self, fd: &mut VcpuFd, context: &Context) {
         let suberror = run_page::internal_suberror(fd);
-        let ours = context
-            .debug
-            .as_ref()
-            .is_some_and(|d| d.owns_breakpoint(fd));
+        let debug = context.debug.as_ref();
+        let ours = debug.is_some_and(|debug| debug.owns_breakpoint(fd));
         if suberror == KVM_INTERNAL_ERROR_EMULATION && !ours && self.may_try_again(fd) {
             return;
         }
@@ -137,12 +135,11 @@ impl Vcpu {
         let (Ok(regs), Ok(sregs)) = (fd.get_regs(), fd.get_sregs()) else {
             return false;
         };
-        let mut stumble = self.stumble();
-        stumble.times = match stumble.rip == regs.rip {
-            true => stumble.times + 1,
-            false => 1,
-        };
-        stumble.rip = regs.rip;
+        let mut stumble = self.stumble.lock();
+        if stumble.rip != regs.rip {
+            (stumble.rip, stumble.times) = (regs.rip, 0);
+        }
+        stumble.times += 1;
         let user = sregs.cs.selector & 3 == 3;
         user && stumble.times <= TRIES && cancel_exception(fd).is_ok()
     }

@@ -1,7 +1,9 @@
 //! Where vCPUs wait until they may run: for the debugger, and for the end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, PoisonError};
+
+use crate::sync::Mutex;
 
 /// Who may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl Gate {
     ///
     /// The vCPU counts as running until it comes here again.
     pub fn wait(&self, vcpu: usize) -> Turn {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state = self
             .changed
             .wait_while(state, |s| {
@@ -77,7 +79,7 @@ impl Gate {
 
     /// A vCPU that ran has left the guest and given up its descriptor.
     pub fn leave(&self) {
-        self.lock().running -= 1;
+        self.state.lock().running -= 1;
         self.changed.notify_all();
     }
 
@@ -98,7 +100,7 @@ impl Gate {
 
     /// Waits until no vCPU runs.
     pub fn wait_parked(&self) {
-        let state = self.lock();
+        let state = self.state.lock();
         let parked = self.changed.wait_while(state, |s| s.running > 0);
         drop(parked.unwrap_or_else(PoisonError::into_inner));
     }
@@ -110,22 +112,18 @@ impl Gate {
 
     /// All threads are to end. Running vCPUs have to be kicked to notice.
     pub fn stop(&self) {
-        self.lock().stopping = true;
+        self.state.lock().stopping = true;
         self.attention.store(true, Ordering::SeqCst);
         self.changed.notify_all();
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         change(&mut state);
         let attention = state.stopping || state.held || state.who == Who::Nobody;
         self.attention.store(attention, Ordering::SeqCst);
         drop(state);
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

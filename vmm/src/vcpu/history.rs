@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use kvm_ioctls::{Error, VcpuExit};
 
 use super::Exit;
+
+use crate::sync::Mutex;
 
 /// Exits remembered.
 const LENGTH: usize = 16;
@@ -71,7 +72,7 @@ pub struct History(Mutex<VecDeque<(Record, u64)>>);
 impl History {
     /// Adds an exit.
     pub fn note(&self, record: Record) {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut records = self.0.lock();
         match records.back_mut() {
             Some((last, times)) if *last == record => *times += 1,
             _ => {
@@ -85,7 +86,7 @@ impl History {
 
     /// A line an exit, the last one last.
     pub fn lines(&self) -> Vec<String> {
-        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.0.lock();
         let line = |(record, times): &(Record, u64)| match times {
             1 => record.to_string(),
             times => format!("{record} ({times} times)"),

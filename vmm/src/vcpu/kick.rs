@@ -4,12 +4,12 @@
 //! one in progress. Together they leave no window. The handler does nothing.
 
 use std::os::raw::{c_int, c_void};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use kvm_ioctls::VcpuFd;
 use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
+
+use crate::sync::Mutex;
 
 /// One vCPU's kick.
 pub struct Kick {
@@ -46,18 +46,18 @@ impl Kick {
     pub fn claim(&self) {
         // SAFETY: has no conditions.
         let this = unsafe { libc::pthread_self() };
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(this);
+        *self.thread.lock() = Some(this);
     }
 
     /// The calling thread, which claimed the vCPU, ends.
     pub fn release(&self) {
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.thread.lock() = None;
     }
 
     /// Ends this and prevents the next `KVM_RUN`.
     pub fn now(&self) {
         self.prevent();
-        if let Some(thread) = *self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(thread) = *self.thread.lock() {
             // SAFETY: the thread set itself here and takes itself out, under this lock, before it
             // ends; so it exists.
             unsafe { libc::pthread_kill(thread, SIGRTMIN()) };

@@ -20,7 +20,7 @@ pub mod points;
 mod run_page;
 mod threads;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
@@ -33,6 +33,7 @@ pub use threads::Vcpus;
 use crate::bus::Bus;
 use crate::control::{Control, CrashCause, Outcome};
 use crate::kvm::stats::VcpuStats;
+use crate::sync::Mutex;
 use crate::trace::{self, Kind};
 use history::Record;
 use kick::Kick;
@@ -90,15 +91,7 @@ impl Vcpu {
 
     /// The descriptor; waits until the vCPU is parked.
     pub fn fd(&self) -> MutexGuard<'_, VcpuFd> {
-        self.fd.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn debug_mode(&self) -> MutexGuard<'_, DebugMode> {
-        self.debug.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn stumble(&self) -> MutexGuard<'_, Stumble> {
-        self.stumble.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fd.lock()
     }
 
     /// Makes the vCPU leave the guest soon; it then looks at the gate.

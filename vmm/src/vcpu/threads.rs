@@ -1,11 +1,12 @@
 //! The vCPUs of a machine and their threads.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::{Context, Vcpu, kick};
 use crate::sandbox::{Role, Sandbox};
+use crate::sync::Mutex;
 
 /// Enough for the exit handlers; the host reserves, but does not touch it.
 const STACK_SIZE: usize = 256 << 10;
@@ -38,10 +39,7 @@ impl Vcpus {
                     sandbox.enter(Role::Vcpu);
                     vcpu.run(&context);
                 })?;
-            self.threads
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(thread);
+            self.threads.lock().push(thread);
         }
         Ok(())
     }
@@ -55,8 +53,7 @@ impl Vcpus {
     pub fn stop(&self, context: &Context) {
         context.gate.stop();
         self.kick();
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             if thread.join().is_err() {
                 log::error!("a vCPU thread panicked");

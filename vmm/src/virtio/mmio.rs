@@ -4,7 +4,7 @@
 //! wrong order or with wrong values; each such write is ignored and logged, and the device stays
 //! as it was.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use virtio_bindings::virtio_config::{
     VIRTIO_CONFIG_S_DRIVER, VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_FAILED,
@@ -17,6 +17,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::{Activation, Interrupt, VirtioDevice};
 use crate::memory::Ram;
+use crate::sync::Mutex;
 
 /// "virt".
 const MAGIC: u32 = 0x7472_6976;
@@ -84,7 +85,7 @@ impl Transport {
     /// A read inside the window.
     pub fn read(&self, offset: u64, data: &mut [u8]) {
         if offset >= CONFIG {
-            self.state().device.read_config(offset - CONFIG, data);
+            self.state.lock().device.read_config(offset - CONFIG, data);
         } else if data.len() == 4 && offset.is_multiple_of(4) {
             data.copy_from_slice(&self.read_register(offset as u32).to_le_bytes());
         } else {
@@ -109,24 +110,22 @@ impl Transport {
 
     /// Ends the device's work on guest RAM.
     pub fn reset(&self) {
-        self.state().reset(&self.interrupt);
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().reset(&self.interrupt);
     }
 
     fn read_register(&self, register: u32) -> u32 {
         match register {
             VIRTIO_MMIO_MAGIC_VALUE => MAGIC,
             VIRTIO_MMIO_VERSION => VERSION,
-            VIRTIO_MMIO_DEVICE_ID => self.state().device.id(),
+            VIRTIO_MMIO_DEVICE_ID => self.state.lock().device.id(),
             VIRTIO_MMIO_VENDOR_ID => VENDOR,
-            VIRTIO_MMIO_DEVICE_FEATURES => self.state().device_features(),
-            VIRTIO_MMIO_QUEUE_NUM_MAX => self.state().queue().map_or(0, |q| q.max_size().into()),
-            VIRTIO_MMIO_QUEUE_READY => self.state().queue().map_or(0, |q| q.ready().into()),
+            VIRTIO_MMIO_DEVICE_FEATURES => self.state.lock().device_features(),
+            VIRTIO_MMIO_QUEUE_NUM_MAX => {
+                self.state.lock().queue().map_or(0, |q| q.max_size().into())
+            }
+            VIRTIO_MMIO_QUEUE_READY => self.state.lock().queue().map_or(0, |q| q.ready().into()),
             VIRTIO_MMIO_INTERRUPT_STATUS => self.interrupt.status(),
-            VIRTIO_MMIO_STATUS => self.state().status,
+            VIRTIO_MMIO_STATUS => self.state.lock().status,
             VIRTIO_MMIO_SHM_LEN_LOW | VIRTIO_MMIO_SHM_LEN_HIGH => NO_REGION,
             VIRTIO_MMIO_SHM_BASE_LOW | VIRTIO_MMIO_SHM_BASE_HIGH => NO_REGION,
             VIRTIO_MMIO_CONFIG_GENERATION => self.interrupt.generation(),
@@ -135,7 +134,7 @@ impl Transport {
     }
 
     fn write_register(&self, register: u32, value: u32) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let accepted = match register {
             VIRTIO_MMIO_DEVICE_FEATURES_SEL => store(&mut state.device_features_select, value),
             VIRTIO_MMIO_DRIVER_FEATURES_SEL => store(&mut state.driver_features_select, value),

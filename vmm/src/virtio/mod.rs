@@ -13,6 +13,19 @@ pub mod ring;
 pub mod rng;
 mod segments;
 mod slot;
+/// The bytes of a configuration space: a structure of the specification, little-endian, zero but for these fields.
+macro_rules! config_space {
+    ($structure:ty { $($field:ident: $value:expr,)* }) => {{
+        let mut space = [0; size_of::<$structure>()];
+        $(
+            let (at, bytes) = (std::mem::offset_of!($structure, $field), $value.to_le_bytes());
+            space[at..at + bytes.len()].copy_from_slice(&bytes);
+        )*
+        space
+    }};
+}
+pub(crate) use config_space;
+
 #[cfg(test)]
 mod testing;
 
@@ -61,9 +74,7 @@ impl Activation {
 /// Copies the part of a configuration space that a read asks for.
 pub fn read_from(space: &[u8], offset: u64, data: &mut [u8]) {
     for (index, byte) in data.iter_mut().enumerate() {
-        let at = usize::try_from(offset)
-            .ok()
-            .and_then(|o| o.checked_add(index));
-        *byte = at.and_then(|at| space.get(at)).copied().unwrap_or(0);
+        let at = offset.saturating_add(index as u64);
+        *byte = space.get(at as usize).copied().unwrap_or(0);
     }
 }

@@ -51,17 +51,11 @@ impl Segments {
             let cut = u64::from(segment.length).min(left) as u32;
             left -= u64::from(cut);
             if cut > 0 {
-                taken.push(Segment {
-                    address: segment.address,
-                    length: cut,
-                });
+                taken.push((segment.address, cut).into());
             }
             if cut < segment.length {
                 let address = segment.address.wrapping_add(cut.into());
-                kept.push(Segment {
-                    address,
-                    length: segment.length - cut,
-                });
+                kept.push((address, segment.length - cut).into());
             }
         }
         self.0 = kept;

@@ -1,6 +1,8 @@
 //! Where a front leaves an activated device for its back.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
+
+use crate::sync::Mutex;
 
 /// Shared by front and back; empty while the driver has not set up the device.
 ///
@@ -11,7 +13,7 @@ pub struct Slot<T>(Arc<Mutex<Option<T>>>);
 impl<T> Slot<T> {
     /// The content, for as long as the guard lives.
     pub fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

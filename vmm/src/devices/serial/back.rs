@@ -27,7 +27,7 @@ impl SerialBack {
         if wait == self.waits_for_room {
             return;
         }
-        let room = Events::new(&self.serial.state().out, EventSet::OUT);
+        let room = Events::new(&self.serial.0.state.lock().out, EventSet::OUT);
         let changed = if wait {
             ops.add(room)
         } else {
@@ -44,11 +44,11 @@ impl MutEventSubscriber for SerialBack {
     fn init(&mut self, ops: &mut EventOps<'_>) {
         ops.add(Events::new(&self.serial.0.attention, EventSet::IN))
             .expect("event files can be polled");
-        self.serial.state().input.watch(ops);
+        self.serial.0.state.lock().input.watch(ops);
     }
 
     fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
-        let mut state = self.serial.state();
+        let mut state = self.serial.0.state.lock();
         if events.fd() == state.input.as_raw_fd() {
             state.input.fill();
         }

@@ -6,13 +6,14 @@
 mod back;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ferrix_machine::uart::*;
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::console::input::Input;
 use crate::console::out::{Buffered, Patience};
+use crate::sync::Mutex;
 use crate::virtio::Line;
 use crate::virtio::console::ConsoleSnapshot;
 
@@ -89,18 +90,14 @@ impl Serial {
         }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Puts out everything as long as patience lasts. For the end.
     pub fn flush(&self, patience: Patience) {
-        self.state().out.flush(patience);
+        self.0.state.lock().out.flush(patience);
     }
 
     /// The counters now.
     pub fn counters(&self) -> ConsoleSnapshot {
-        let state = self.state();
+        let state = self.0.state.lock();
         ConsoleSnapshot {
             bytes_out: state.out.written,
             ..state.counters
@@ -110,7 +107,7 @@ impl Serial {
 
 impl Registers for Serial {
     fn write(&self, offset: u16, data: &[u8]) {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         data.iter().for_each(|&byte| state.write(offset, byte));
         if state.is_full() {
             // The counter cannot overflow: the event loop reads it.
@@ -119,7 +116,7 @@ impl Registers for Serial {
     }
 
     fn read(&self, offset: u16, data: &mut [u8]) {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         data.fill_with(|| state.read(offset));
         if offset == DATA {
             let _ = self.0.attention.write(1);
@@ -219,13 +216,9 @@ impl State {
             LINE_CONTROL => self.line_control,
             MODEM_CONTROL => self.modem_control,
             LINE_STATUS => {
-                let empty = if self.is_full() { 0 } else { TRANSMITTER_EMPTY };
-                empty
-                    | if self.received.is_empty() {
-                        0
-                    } else {
-                        HAS_INPUT
-                    }
+                let room = if self.is_full() { 0 } else { TRANSMITTER_EMPTY };
+                let input = !self.received.is_empty();
+                room | if input { HAS_INPUT } else { 0 }
             }
             MODEM_STATUS => self.modem_status(),
             SCRATCH => self.scratch,

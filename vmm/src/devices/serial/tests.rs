@@ -55,7 +55,7 @@ impl Rig {
 
     /// Input arrives as in the event loop.
     fn arrive(&self) {
-        let mut state = self.serial.state();
+        let mut state = self.serial.0.state.lock();
         state.input.fill();
         state.receive();
         state.update();

@@ -6,15 +6,14 @@
 pub mod request;
 mod worker;
 
-use std::mem::offset_of;
 use std::sync::Arc;
 
 use virtio_bindings::virtio_blk::*;
 
-pub use request::{BlkCounters, BlkSnapshot};
+pub use request::BlkSnapshot;
 pub use worker::{Desk, Worker};
 
-use super::{Activation, VirtioDevice, read_from};
+use super::{Activation, VirtioDevice, config_space, read_from};
 use crate::config::DiskMode;
 use crate::disk::{Disk, SECTOR};
 
@@ -23,8 +22,8 @@ const ID: u32 = 2;
 const QUEUE_SIZES: [u16; 1] = [256];
 /// Data buffers of a request: the queue less header and status.
 const SEG_MAX: u32 = QUEUE_SIZES[0] as u32 - 2;
-/// Sectors of the block in which hosts' file systems keep files.
-const PHYSICAL_BLOCK: u16 = 8;
+/// Hosts' file systems keep files in blocks of 8 sectors.
+const PHYSICAL_BLOCK_EXP: u8 = 3;
 /// Ranges in one discard or write-zeroes request.
 pub(crate) const RANGES_MAX: u32 = 16;
 /// Sectors in one such range: 2 GiB.
@@ -40,58 +39,26 @@ pub struct Blk {
 impl Blk {
     /// A front whose back works at this desk.
     pub fn new(disk: Arc<Disk>, desk: Desk) -> Self {
-        let config = config_space(&disk);
+        let config = config_of(&disk);
         Self { disk, desk, config }
     }
 }
 
-fn config_space(disk: &Disk) -> Vec<u8> {
-    let mut space = vec![0; size_of::<virtio_blk_config>()];
-    let mut put = |offset: usize, bytes: &[u8]| {
-        space[offset..offset + bytes.len()].copy_from_slice(bytes);
-    };
-    put(
-        offset_of!(virtio_blk_config, capacity),
-        &disk.sectors.to_le_bytes(),
-    );
-    put(
-        offset_of!(virtio_blk_config, seg_max),
-        &SEG_MAX.to_le_bytes(),
-    );
-    put(
-        offset_of!(virtio_blk_config, blk_size),
-        &(SECTOR as u32).to_le_bytes(),
-    );
-    put(
-        offset_of!(virtio_blk_config, physical_block_exp),
-        &[PHYSICAL_BLOCK.trailing_zeros() as u8],
-    );
-    put(
-        offset_of!(virtio_blk_config, min_io_size),
-        &PHYSICAL_BLOCK.to_le_bytes(),
-    );
-    put(
-        offset_of!(virtio_blk_config, max_discard_sectors),
-        &RANGE_SECTORS_MAX.to_le_bytes(),
-    );
-    put(
-        offset_of!(virtio_blk_config, max_discard_seg),
-        &RANGES_MAX.to_le_bytes(),
-    );
-    put(
-        offset_of!(virtio_blk_config, discard_sector_alignment),
-        &8u32.to_le_bytes(),
-    );
-    put(
-        offset_of!(virtio_blk_config, max_write_zeroes_sectors),
-        &RANGE_SECTORS_MAX.to_le_bytes(),
-    );
-    put(
-        offset_of!(virtio_blk_config, max_write_zeroes_seg),
-        &RANGES_MAX.to_le_bytes(),
-    );
-    put(offset_of!(virtio_blk_config, write_zeroes_may_unmap), &[1]);
-    space
+fn config_of(disk: &Disk) -> Vec<u8> {
+    let space = config_space!(virtio_blk_config {
+        capacity: disk.sectors,
+        seg_max: SEG_MAX,
+        blk_size: SECTOR as u32,
+        physical_block_exp: PHYSICAL_BLOCK_EXP,
+        min_io_size: 1u16 << PHYSICAL_BLOCK_EXP,
+        max_discard_sectors: RANGE_SECTORS_MAX,
+        max_discard_seg: RANGES_MAX,
+        discard_sector_alignment: 1u32 << PHYSICAL_BLOCK_EXP,
+        max_write_zeroes_sectors: RANGE_SECTORS_MAX,
+        max_write_zeroes_seg: RANGES_MAX,
+        write_zeroes_may_unmap: 1u8,
+    });
+    space.into()
 }
 
 impl VirtioDevice for Blk {

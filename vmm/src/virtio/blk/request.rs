@@ -1,15 +1,14 @@
 //! One block request: decoded from its buffers, then executed.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde::Serialize;
 use virtio_bindings::virtio_blk::*;
 
 use super::{RANGE_SECTORS_MAX, RANGES_MAX};
+use crate::bytes::array_at;
 use crate::config::DiskMode;
 use crate::disk::{Disk, SECTOR};
 use crate::memory::Ram;
+use crate::sync::Mutex;
 use crate::trace::{self, Kind};
 use crate::virtio::{Buffers, Segments};
 
@@ -28,18 +27,6 @@ pub enum CacheMode {
 }
 
 /// What a disk did.
-#[derive(Debug, Default)]
-pub struct BlkCounters {
-    reads: AtomicU64,
-    writes: AtomicU64,
-    flushes: AtomicU64,
-    discards: AtomicU64,
-    errors: AtomicU64,
-    bytes_read: AtomicU64,
-    bytes_written: AtomicU64,
-}
-
-/// [`BlkCounters`] at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BlkSnapshot {
     /// The disk's file.
@@ -60,28 +47,6 @@ pub struct BlkSnapshot {
     pub bytes_written: u64,
     /// Interrupts raised.
     pub interrupts: u64,
-}
-
-impl BlkCounters {
-    /// The counters now.
-    pub fn snapshot(&self, file: &Path, interrupts: u64) -> BlkSnapshot {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        BlkSnapshot {
-            file: file.display().to_string(),
-            reads: get(&self.reads),
-            writes: get(&self.writes),
-            flushes: get(&self.flushes),
-            discards: get(&self.discards),
-            errors: get(&self.errors),
-            bytes_read: get(&self.bytes_read),
-            bytes_written: get(&self.bytes_written),
-            interrupts,
-        }
-    }
-}
-
-fn add(counter: &AtomicU64, amount: u64) {
-    counter.fetch_add(amount, Ordering::Relaxed);
 }
 
 /// Why a request has another status than OK.
@@ -128,7 +93,7 @@ pub struct Executor<'a> {
     /// Guest RAM.
     pub ram: &'a Ram,
     /// Counters.
-    pub counters: &'a BlkCounters,
+    pub counters: &'a Mutex<BlkSnapshot>,
     /// Durability of writes.
     pub cache: CacheMode,
 }
@@ -137,22 +102,18 @@ impl Executor<'_> {
     /// Serves one request. Returns the bytes written to its buffers, the status included.
     pub fn serve(&self, mut buffers: Buffers) -> u32 {
         let Some(status) = buffers.writable.take_back(1) else {
-            log::warn!(
-                "{}: a request without room for its status",
-                self.disk.path.display()
-            );
+            let name = self.disk.path.display();
+            log::warn!("{name}: a request without room for its status");
             return 0;
         };
-        let result = self
-            .decode(buffers)
-            .and_then(|request| self.execute(&request));
-        let (code, written) = match result {
+        let request = self.decode(buffers);
+        let (code, written) = match request.and_then(|request| self.execute(&request)) {
             Ok(written) => (VIRTIO_BLK_S_OK, written),
             Err(Failure::Io) => (VIRTIO_BLK_S_IOERR, 0),
             Err(Failure::Unsupported) => (VIRTIO_BLK_S_UNSUPP, 0),
         };
         if code != VIRTIO_BLK_S_OK {
-            add(&self.counters.errors, 1);
+            self.counters.lock().errors += 1;
         }
         match status.write(self.ram, &[code as u8]) {
             Ok(_) => written.saturating_add(1),
@@ -161,14 +122,12 @@ impl Executor<'_> {
     }
 
     fn decode(&self, mut buffers: Buffers) -> Result<Request, Failure> {
-        let header = buffers
-            .readable
-            .take_front(HEADER as u64)
-            .ok_or(Failure::Io)?;
+        let header = buffers.readable.take_front(HEADER as u64);
+        let header = header.ok_or(Failure::Io)?;
         let mut bytes = [0; HEADER];
         header.read(self.ram, &mut bytes).map_err(|_| Failure::Io)?;
-        let kind = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        let sector = u64::from_le_bytes(std::array::from_fn(|i| bytes[8 + i]));
+        let kind = u32::from_le_bytes(array_at(&bytes, 0));
+        let sector = u64::from_le_bytes(array_at(&bytes, 8));
         let Buffers { readable, writable } = buffers;
         match kind {
             VIRTIO_BLK_T_IN => Ok(Request::Read {
@@ -210,10 +169,8 @@ impl Executor<'_> {
     }
 
     fn on_disk(&self, range: Range) -> bool {
-        range
-            .sector
-            .checked_add(range.count)
-            .is_some_and(|end| end <= self.disk.sectors)
+        let end = range.sector.checked_add(range.count);
+        end.is_some_and(|end| end <= self.disk.sectors)
     }
 
     fn ranges(&self, data: &Segments, allowed_flags: u32) -> Result<Vec<Range>, Failure> {
@@ -224,16 +181,15 @@ impl Executor<'_> {
         }
         let mut bytes = vec![0; length];
         data.read(self.ram, &mut bytes).map_err(|_| Failure::Io)?;
-        bytes
-            .chunks_exact(RANGE)
-            .map(|chunk| self.range(chunk, allowed_flags))
-            .collect()
+        let ranges = bytes.chunks_exact(RANGE);
+        let checked = ranges.map(|chunk| self.range(chunk, allowed_flags));
+        checked.collect()
     }
 
     fn range(&self, bytes: &[u8], allowed_flags: u32) -> Result<Range, Failure> {
-        let sector = u64::from_le_bytes(std::array::from_fn(|i| bytes[i]));
-        let count = u32::from_le_bytes(std::array::from_fn(|i| bytes[8 + i]));
-        let flags = u32::from_le_bytes(std::array::from_fn(|i| bytes[12 + i]));
+        let sector = u64::from_le_bytes(array_at(bytes, 0));
+        let count = u32::from_le_bytes(array_at(bytes, 8));
+        let flags = u32::from_le_bytes(array_at(bytes, 12));
         let range = Range {
             sector,
             count: count.into(),
@@ -250,24 +206,18 @@ impl Executor<'_> {
     /// Returns the bytes written to the request's buffers, the status not included.
     fn execute(&self, request: &Request) -> Result<u32, Failure> {
         let began = trace::begin();
-        let (counter, result) = match request {
-            Request::Read { offset, into } => (&self.counters.reads, self.read(*offset, into)),
-            Request::Write { offset, from } => (&self.counters.writes, self.write(*offset, from)),
-            Request::Flush => (&self.counters.flushes, self.disk.flush().map(|()| 0)),
-            Request::Discard(ranges) => (
-                &self.counters.discards,
-                each(ranges, |r| self.disk.discard(r.sector, r.count)),
-            ),
+        let result = match request {
+            Request::Read { offset, into } => self.read(*offset, into),
+            Request::Write { offset, from } => self.write(*offset, from),
+            Request::Flush => self.disk.flush().map(|()| 0),
+            Request::Discard(ranges) => each(ranges, |r| self.disk.discard(r.sector, r.count)),
             Request::WriteZeroes(ranges) => {
                 let zero = |r: &Range| self.disk.write_zeroes(r.sector, r.count);
-                (
-                    &self.counters.discards,
-                    each(ranges, zero).and_then(|n| self.settle(n)),
-                )
+                each(ranges, zero).and_then(|n| self.settle(n))
             }
             Request::Identify { into } => return self.identify(into),
         };
-        add(counter, 1);
+        self.count(request);
         trace::span(Kind::Disk, format_args!("{}", request.name()), began);
         result.map_err(|error| {
             log::warn!("disk {}: {error}", self.disk.path.display());
@@ -275,15 +225,26 @@ impl Executor<'_> {
         })
     }
 
+    fn count(&self, request: &Request) {
+        let mut counters = self.counters.lock();
+        match request {
+            Request::Read { .. } => counters.reads += 1,
+            Request::Write { .. } => counters.writes += 1,
+            Request::Flush => counters.flushes += 1,
+            Request::Discard(_) | Request::WriteZeroes(_) => counters.discards += 1,
+            Request::Identify { .. } => {}
+        }
+    }
+
     fn read(&self, offset: u64, into: &Segments) -> std::io::Result<u32> {
         self.disk.read(self.ram, offset, into.as_slice())?;
-        add(&self.counters.bytes_read, into.length());
+        self.counters.lock().bytes_read += into.length();
         Ok(u32::try_from(into.length()).unwrap_or(u32::MAX))
     }
 
     fn write(&self, offset: u64, from: &Segments) -> std::io::Result<u32> {
         self.disk.write(self.ram, offset, from.as_slice())?;
-        add(&self.counters.bytes_written, from.length());
+        self.counters.lock().bytes_written += from.length();
         self.settle(0)
     }
 
@@ -298,12 +259,8 @@ impl Executor<'_> {
     /// The serial number: the end of the file's name, at most `VIRTIO_BLK_ID_BYTES`, zero-padded.
     fn identify(&self, into: &Segments) -> Result<u32, Failure> {
         const LENGTH: usize = VIRTIO_BLK_ID_BYTES as usize;
-        let name = self
-            .disk
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .as_encoded_bytes();
+        let name = self.disk.path.file_name().unwrap_or_default();
+        let name = name.as_encoded_bytes();
         let end = &name[name.len().saturating_sub(LENGTH)..];
         let mut id = [0; LENGTH];
         id[..end.len()].copy_from_slice(end);

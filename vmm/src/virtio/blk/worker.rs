@@ -12,10 +12,11 @@ use std::thread::{self, JoinHandle};
 use virtio_bindings::virtio_blk::VIRTIO_BLK_F_FLUSH;
 use vmm_sys_util::eventfd::EventFd;
 
-use super::request::{BlkCounters, BlkSnapshot, CacheMode, Executor};
+use super::request::{BlkSnapshot, CacheMode, Executor};
 use crate::disk::Disk;
 use crate::memory::Ram;
 use crate::sandbox::{Role, Sandbox};
+use crate::sync::Mutex;
 use crate::virtio::ring;
 use crate::virtio::{Activation, Buffers, Interrupt, Slot};
 
@@ -69,7 +70,7 @@ struct Shared {
     /// Blocks when read: the threads sleep here.
     notified: EventFd,
     stopping: AtomicBool,
-    counters: BlkCounters,
+    counters: Mutex<BlkSnapshot>,
 }
 
 impl Worker {
@@ -88,7 +89,7 @@ impl Worker {
             interrupt,
             notified,
             stopping: AtomicBool::new(false),
-            counters: BlkCounters::default(),
+            counters: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -118,10 +119,11 @@ impl Worker {
 
     /// What the disk did so far.
     pub fn counters(&self) -> BlkSnapshot {
-        let shared = &self.shared;
-        shared
-            .counters
-            .snapshot(&shared.disk.path, shared.interrupt.raised())
+        BlkSnapshot {
+            file: self.shared.disk.path.display().to_string(),
+            interrupts: self.shared.interrupt.raised(),
+            ..self.shared.counters.lock().clone()
+        }
     }
 
     /// Whether the driver has set up the device.

@@ -5,13 +5,12 @@
 
 mod back;
 
-use std::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use back::{ConsoleBack, ConsoleSnapshot};
 
-use super::{Activation, Interrupt, Slot, VirtioDevice, read_from};
+use super::{Activation, Interrupt, Slot, VirtioDevice, config_space, read_from};
 use crate::console::terminal::WindowSize;
 
 /// `VIRTIO_ID_CONSOLE`.
@@ -106,20 +105,11 @@ impl VirtioDevice for Console {
 
     fn read_config(&self, offset: u64, data: &mut [u8]) {
         let size = self.window.size();
-        let mut space = [0; size_of::<VirtioConsoleConfig>()];
-        let mut put = |at: usize, bytes: &[u8]| space[at..at + bytes.len()].copy_from_slice(bytes);
-        put(
-            offset_of!(VirtioConsoleConfig, cols),
-            &size.columns.to_le_bytes(),
-        );
-        put(
-            offset_of!(VirtioConsoleConfig, rows),
-            &size.rows.to_le_bytes(),
-        );
-        put(
-            offset_of!(VirtioConsoleConfig, max_nr_ports),
-            &1u32.to_le_bytes(),
-        );
+        let space = config_space!(VirtioConsoleConfig {
+            cols: size.columns,
+            rows: size.rows,
+            max_nr_ports: 1u32,
+        });
         read_from(&space, offset, data);
     }
 
