@@ -64,6 +64,8 @@ const LAYOUTS: &[&[Row]] = &[
         ("state.receive", State::Receive as usize),
         ("state.reply", State::Reply as usize),
         ("state.futex", State::Futex as usize),
+        ("state.futexpi", State::FutexPi as usize),
+        ("state.alone", State::Alone as usize),
         ("state.sleep", State::Sleep as usize),
         ("state.poll", State::Poll as usize),
         ("state.child", State::Child as usize),
@@ -74,6 +76,12 @@ const LAYOUTS: &[&[Row]] = &[
         ("state.dead", State::Dead as usize),
     ],
 ];
+
+/// The states of threads: number and name.
+pub fn states() -> impl Iterator<Item = (usize, &'static str)> {
+    let rows = LAYOUTS.iter().copied().flatten();
+    rows.filter_map(|(name, value)| Some((*value, name.strip_prefix("state.")?)))
+}
 
 /// An empty `Vec` has no bytes and a pointer to nowhere, which is not zero.
 const VEC_POINTER: usize = {

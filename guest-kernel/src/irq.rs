@@ -12,12 +12,12 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::machine::LOG_LINE;
 
 use crate::arch::msi::{self, Message};
+use crate::arch::trace_point::count_interrupt;
 use crate::arch::{cpu, ioapic, vector::GSIS};
 use crate::ipc::{Event, Port, Source, post};
 use crate::object::pool::{Pool, Pooled};
 use crate::object::{Core, CoreCell};
 use crate::sched::{self, Work};
-use crate::stats::INTERRUPTS;
 
 /// Lines that can be bound.
 const LINES: usize = GSIS as usize;
@@ -134,7 +134,7 @@ impl Irq {
 
 /// The interrupt of a line.
 pub fn interrupt(gsi: u32) {
-    INTERRUPTS.count();
+    count_interrupt(gsi);
     if let Some(bits) = sched::local().deferred_gsis.get(gsi as usize / 32) {
         bits.fetch_or(1 << (gsi % 32), Relaxed);
         sched::defer(Work::Device, deferred);

@@ -9,6 +9,7 @@
 //! | [`mm`] | frames, slabs, page tables, memory objects, address spaces |
 //! | [`object`], [`process`], [`thread`], [`sched`], [`ipc`], [`signal`], [`futex`], [`timer`], [`irq`] | what system calls act upon |
 //! | [`syscall`], [`exception`] | the ways in |
+//! | [`stats`], [`trace`] | what is told of it all |
 //!
 //! Logic that needs no hardware also compiles for the host, where `cargo test` runs it; what
 //! does is behind `cfg(target_os = "none")`.
@@ -68,5 +69,8 @@ pub mod thread;
 )]
 pub mod time;
 pub mod timer;
+#[cfg(target_os = "none")]
+#[expect(unsafe_code, reason = "buffers that the monitor reads")]
+pub mod trace;
 #[cfg(test)]
 mod user_memory;

@@ -9,7 +9,7 @@ mod kernel {
     use ferrix_kernel::arch::{self, ioapic, power, smp, start};
     use ferrix_kernel::mm::PhysAddr;
     use ferrix_kernel::sync::lockdep;
-    use ferrix_kernel::{boot, log, process, sched, time};
+    use ferrix_kernel::{boot, log, process, sched, time, trace};
     use ferrix_machine::milestone;
 
     /// First Rust code, on the boot CPU, in long mode at the kernel's own addresses; `start_info` is the
@@ -28,6 +28,7 @@ mod kernel {
             ioapic::add(PhysAddr(base), first_gsi);
         }
         time::init();
+        trace::init(boot::apic_ids().len());
         let cpus = smp::start(&boot::apic_ids());
         start::close_low();
         boot::publish(cpus);

@@ -36,6 +36,7 @@ mod serial;
 mod sqlite;
 mod terminal;
 mod threads;
+mod trace;
 mod trial;
 
 use std::process::ExitCode;
@@ -65,6 +66,7 @@ fn tests() -> ExitCode {
         boot::trials(),
         terminal::trials(),
         threads::trials(),
+        trace::trials(),
         disk::trials(),
         processes::trials(),
         scheduling::trials(),

@@ -8,6 +8,7 @@ use crate::config::Model;
 use crate::control::{Control, Outcome};
 use crate::devices::cmos::{self, Cmos};
 use crate::devices::{Milestones, Registers, power};
+use crate::trace;
 use crate::virtio::mmio::Transport;
 
 const UART_LAST: u16 = port::UART + 7;
@@ -20,6 +21,8 @@ pub struct Bus {
     pub uart: Box<dyn Registers>,
     /// Boot milestones.
     pub milestones: Milestones,
+    /// What the guest tells of itself, if that is wanted.
+    pub trace: Option<trace::guest::Guest>,
     /// The wall clock.
     pub cmos: Cmos,
     /// virtio-mmio windows in order.
@@ -35,6 +38,7 @@ impl Bus {
             port::UART..=UART_LAST => self.uart.write(port - port::UART, data),
             port::EXIT if self.model.is_ferrix() => self.exit(vcpu, data),
             port::MILESTONE if self.model.is_ferrix() => self.milestones.note(data),
+            port::TRACE if let Some(trace) = &self.trace => trace.show(data),
             port::I8042_COMMAND => self.i8042(data),
             power::CONTROL if power::is_soft_off(data) => self.control.end(Outcome::GuestExit(0)),
             cmos::INDEX..=cmos::DATA if self.model.is_ferrix() => self.cmos.write(port, data),

@@ -61,23 +61,17 @@ impl Findings {
 
     /// The kernel, and what is loaded with it.
     fn kernel(&mut self, config: &VmConfig, kernel: &KernelImage) {
+        let (path, kind, entry) = (config.kernel.display(), kernel.kind, kernel.entry);
         let value = format!(
-            "{}: {}, entry {:#x}, up to {:#x}",
-            config.kernel.display(),
-            kernel.kind,
-            kernel.entry,
+            "{path}: {kind}, entry {entry:#x}, up to {:#x}",
             kernel.end()
         );
         self.line("kernel", &value);
         for module in &config.modules {
+            let (path, words) = (module.path.display(), &module.args);
             let value = match std::fs::metadata(&module.path) {
-                Ok(file) => format!(
-                    "{}: {} bytes, `{}`",
-                    module.path.display(),
-                    file.len(),
-                    module.args
-                ),
-                Err(error) => format!("{}: {error}", module.path.display()),
+                Ok(file) => format!("{path}: {} bytes, `{words}`", file.len()),
+                Err(error) => format!("{path}: {error}"),
             };
             self.line("module", &value);
         }

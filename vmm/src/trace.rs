@@ -1,16 +1,23 @@
 //! `--trace FILE`: what happened when, in Chrome's trace format, which Perfetto and `chrome://tracing` show.
 //!
 //! Each thread of the monitor is a row. As with messages (`log`), there is one trace a process, and who
-//! has something to tell need not be handed it. Without `--trace` an event costs one load.
+//! has something to tell need not be handed it. Without `--trace` an event costs one load. [`guest`] adds what the guest
+//! tells of itself.
+
+pub mod guest;
 
 use std::cell::Cell;
 use std::fmt::Arguments;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::sync::Mutex;
 
 static TRACE: OnceLock<Trace> = OnceLock::new();
 static ROWS: AtomicU64 = AtomicU64::new(0);
@@ -46,24 +53,29 @@ pub enum Kind {
     Milestone,
 }
 
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Guest => "guest",
-            Self::Exit => "exit",
-            Self::Interrupt => "interrupt",
-            Self::Disk => "disk",
-            Self::Milestone => "milestone",
-        }
-    }
-}
-
 /// Starts the trace; times count from `origin`. Call once.
 pub fn start(path: &Path, origin: Instant) -> io::Result<()> {
     let trace = Trace::new(Box::new(File::create(path)?), origin);
     TRACE
         .set(trace)
         .map_err(|_| io::ErrorKind::AlreadyExists.into())
+}
+
+/// Whether there is a trace.
+pub fn is_on() -> bool {
+    TRACE.get().is_some()
+}
+
+/// Microseconds since the trace's origin; none without a trace.
+fn elapsed_us() -> Option<f64> {
+    TRACE.get().map(|trace| us(trace.origin.elapsed()))
+}
+
+/// Adds lines of events, each with its comma.
+fn write(lines: &str) {
+    if let Some(trace) = TRACE.get().filter(|_| !lines.is_empty()) {
+        trace.line(format_args!("{}", lines.trim_end()));
+    }
 }
 
 /// When something begins that [`span`] will tell of; none without a trace.
@@ -93,6 +105,11 @@ pub fn finish() {
     }
 }
 
+/// In microseconds, as the format has it.
+fn us(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
 impl Trace {
     fn new(file: Box<dyn Write + Send>, origin: Instant) -> Self {
         let mut out = BufWriter::new(file);
@@ -104,20 +121,14 @@ impl Trace {
     }
 
     fn event(&self, kind: Kind, name: Arguments<'_>, from: Instant, to: Option<Instant>) {
-        let row = self.row();
-        let start = from.saturating_duration_since(self.origin);
-        let (kind, start) = (kind.name(), start.as_nanos() as f64 / 1e3);
-        match to {
-            Some(to) => {
-                let length = to.saturating_duration_since(from).as_nanos() as f64 / 1e3;
-                self.line(format_args!(
-                    r#"{{"ph":"X","cat":"{kind}","name":"{name}","pid":1,"tid":{row},"ts":{start:.3},"dur":{length:.3}}},"#
-                ));
-            }
-            None => self.line(format_args!(
-                r#"{{"ph":"i","s":"t","cat":"{kind}","name":"{name}","pid":1,"tid":{row},"ts":{start:.3}}},"#
-            )),
+        let (row, start) = (self.row(), from.saturating_duration_since(self.origin));
+        let mut event = json!({"cat": format!("{kind:?}").to_lowercase(), "name": name.to_string(), "pid": 1, "tid": row,
+            "ts": us(start)});
+        match to.map(|to| to.saturating_duration_since(from)) {
+            Some(length) => (event["ph"], event["dur"]) = ("X".into(), us(length).into()),
+            None => (event["ph"], event["s"]) = ("i".into(), "t".into()),
         }
+        self.line(format_args!("{event},"));
     }
 
     /// This thread's row, named at its first event.
@@ -130,15 +141,14 @@ impl Trace {
             row.set(Some(number));
             let thread = std::thread::current();
             let name = thread.name().unwrap_or("?");
-            self.line(format_args!(
-                r#"{{"ph":"M","name":"thread_name","pid":1,"tid":{number},"args":{{"name":"{name}"}}}},"#
-            ));
+            let name = json!({"ph": "M", "name": "thread_name", "pid": 1, "tid": number, "args": {"name": name}});
+            self.line(format_args!("{name},"));
             number
         })
     }
 
     fn line(&self, line: Arguments<'_>) {
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sink = self.sink.lock();
         if sink.broken {
             return;
         }
@@ -150,10 +160,9 @@ impl Trace {
 
     fn finish(&self) {
         // An array must not end in a comma.
-        self.line(format_args!(
-            r#"{{"ph":"M","name":"process_name","pid":1,"args":{{"name":"vmm"}}}}]"#
-        ));
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = json!({"ph": "M", "name": "process_name", "pid": 1, "args": {"name": "vmm"}});
+        self.line(format_args!("{last}]"));
+        let mut sink = self.sink.lock();
         let flushed = sink.out.flush();
         if let (Err(error), false) = (flushed, sink.broken) {
             log::warn!("cannot write the trace: {error}; its end is missing");
@@ -165,7 +174,6 @@ impl Trace {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Seek};
-    use std::time::Duration;
 
     use super::*;
 

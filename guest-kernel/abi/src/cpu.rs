@@ -33,6 +33,8 @@ bitflags! {
         const XSAVEOPT = 1 << 11;
         /// Machine check exceptions, with banks that say why.
         const MACHINE_CHECK = 1 << 12;
+        /// The monitor asks for a trace.
+        const TRACE = 1 << 15;
         /// No feature, but found by trying: SYSCALL arrives as a fetch fault (docs/kvm.md, machine B).
         const SYSCALL_FAULTS = 1 << 13;
         /// Likewise: the hypervisor does not keep XCR0, so XSAVE is not used.

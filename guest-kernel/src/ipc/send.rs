@@ -9,10 +9,12 @@ use super::transfer::transfer;
 use super::{Endpoint, Session};
 use crate::arch::TrapFrame;
 use crate::arch::cpu;
+use crate::arch::trace_point::trace_point;
 use crate::object::core_lock::lock;
 use crate::object::{Core, CoreGuard, Object};
 use crate::sched::{self, Next};
 use crate::thread::{self, State, Thread, by_tid, current, work};
+use crate::trace;
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug)]
@@ -242,6 +244,7 @@ pub(super) fn take_from(
         return Err(Error::Invalid);
     };
     endpoint.remove_sender(core, sender);
+    trace_point(|| trace::receive(core, sender));
     if let Err(error) = transfer(core, sender, receiver, tag) {
         sender.disarm(core);
         sender.frame(core).rax = ferrix_abi::error::encode(Err(error));

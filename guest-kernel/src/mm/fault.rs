@@ -1,7 +1,6 @@
 //! The page-fault handler: from the trap to the address space, and back or to a signal.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::Error;
 use ferrix_abi::layout::{PAGE_SIZE, USER_TOP};
@@ -13,9 +12,11 @@ use super::space::AddressSpace;
 use super::space::{Access, FaultError};
 use super::uaccess;
 use crate::arch::TrapFrame;
+use crate::arch::trace_point::count_fault;
 use crate::exception::{FaultKind, fault_signal};
 use crate::ipc::{PageAnswer, wait_for_page};
 use crate::process::with_current_space;
+use crate::stats::Counter;
 use crate::thread::is_killed;
 
 /// Bits of the error code that the processor pushes.
@@ -31,17 +32,17 @@ pub mod code {
 }
 
 /// Page faults since boot (races between CPUs may lose some).
-static FAULTS: AtomicU64 = AtomicU64::new(0);
+pub(crate) static FAULTS: Counter = Counter::new();
 
 /// Page faults since boot.
 pub fn count() -> u64 {
-    FAULTS.load(Relaxed)
+    FAULTS.get()
 }
 
 /// Resolves a program's page fault at `address` if it is of the most frequent kinds (see [`AddressSpace::touch_again`]).
 #[inline(always)]
 pub fn touch_again(address: u64, error: u64) -> bool {
-    FAULTS.store(FAULTS.load(Relaxed).wrapping_add(1), Relaxed);
+    count_fault(address, error);
     error & code::USER != 0
         && with_current_space(|space| space.touch_again(address, access(error))).is_some()
 }

@@ -7,15 +7,17 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use ferrix_machine::trace::RESCHEDULE;
+
 use super::cpu::{load, local, set_hint};
 use super::switch::{preempting, resume, switch, time_slice};
 use crate::arch::TrapFrame;
 use crate::arch::cpu;
+use crate::arch::trace_point::{count_interrupt, trace_point};
 use crate::object::Core;
 use crate::object::core_lock::{self, CoreGuard};
-use crate::stats::INTERRUPTS;
 use crate::thread::{self, State, current, work};
-use crate::{ipc, irq, process, signal, timer};
+use crate::{ipc, irq, process, signal, timer, trace};
 
 /// An interrupt's work that may have to wait until no lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ pub extern "C" fn preempt() {
 
 /// Another CPU has put something into our queue, or changed the running thread.
 pub fn reschedule_ipi() {
-    INTERRUPTS.count();
+    count_interrupt(RESCHEDULE);
     let cpu = cpu::this_cpu();
     cpu.set_need_resched();
     cpu.set_work(cpu::WORK_SIGNAL);
@@ -168,5 +170,6 @@ fn steal(core: &Core, here: usize) -> Option<&'static thread::Thread> {
     let thread = queue.find(core, |thread| thread.sched.may_run_on(core, here))?;
     queue.remove(core, thread);
     thread.sched.cpu.set(core, here as u8);
+    trace_point(|| trace::migrate(core, thread, busiest));
     Some(thread)
 }

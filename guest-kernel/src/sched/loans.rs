@@ -2,9 +2,11 @@
 
 use super::inherit::{self, Inheritance, Inheritor, Lending};
 use super::{Entity, requeue};
+use crate::arch::trace_point::trace_point;
 use crate::boot::command_line;
 use crate::object::Core;
 use crate::thread::{State, Thread, work};
+use crate::trace;
 
 impl Inheritor for Thread {
     #[inline(always)]
@@ -27,7 +29,9 @@ impl Inheritor for Thread {
     }
 
     fn requeue(&'static self, core: &Core, change: impl FnOnce()) {
+        let before = self.sched.priority.get(core);
         requeue(core, self, change);
+        trace_point(|| trace::inherit(core, self, before));
     }
 
     fn waits_for(&self, core: &Core) -> Option<&'static Thread> {

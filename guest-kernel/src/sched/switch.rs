@@ -7,6 +7,7 @@ use super::queue::ages;
 use super::turn::end_slice;
 use crate::arch::TrapFrame;
 use crate::arch::cpu::{self, PerCpu};
+use crate::arch::trace_point;
 use crate::object::core_lock::{lock, try_lock};
 use crate::object::{Core, CoreGuard};
 use crate::thread::{State, Thread, current, flow, work};
@@ -146,8 +147,8 @@ fn change(core: &Core, cpu: &PerCpu, previous: &Thread, thread: &'static Thread)
     previous
         .cycles
         .set(core, previous.cycles.get(core).wrapping_add(ran));
-    sched.switches.set(core, sched.switches.get(core) + 1);
     previous.switches.set(core, previous.switches.get(core) + 1);
+    trace_point::count_switch(core, thread);
     thread.state.set(core, State::Running);
 }
 

@@ -3,10 +3,12 @@
 use super::cpu::{hint, load};
 use super::queue::InQueue;
 use super::switch::{running_on, time_slice};
+use crate::arch::trace_point::trace_point;
 use crate::arch::{apic, cpu, vector};
 use crate::object::Core;
 use crate::object::list::List;
 use crate::thread::{State, Thread, work};
+use crate::trace;
 
 /// A thread's wait is over: it becomes ready. It slept, so it rises.
 #[inline(always)]
@@ -28,6 +30,7 @@ pub fn place(core: &Core, thread: &'static Thread) {
 /// Adds a ready thread to a CPU's queue and makes that CPU look, if it should.
 #[inline(always)]
 fn enqueue(core: &Core, thread: &'static Thread, id: usize) {
+    trace_point(|| trace::wake(core, thread, id));
     let priority = thread.sched.priority.get(core);
     thread.state.set(core, State::Ready);
     thread.sched.cpu.set(core, id as u8);

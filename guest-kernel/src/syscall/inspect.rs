@@ -7,6 +7,7 @@ use ferrix_abi::thread::ThreadInfo;
 use super::unlocked;
 use crate::arch::TrapFrame;
 use crate::arch::cpu::cpu_count;
+use crate::arch::trace_point::trace_point;
 use crate::mm::uaccess::UserPtr;
 use crate::object::Core;
 use crate::object::core_lock::lock;
@@ -14,6 +15,7 @@ use crate::process::{Process, by_pid};
 use crate::sched::{self, Next};
 use crate::thread::{State, Thread, by_tid, current, current_process};
 use crate::time::cycles_to_ns;
+use crate::trace;
 
 /// `ThreadNext`.
 pub fn next_thread(frame: &mut TrapFrame) -> Next {
@@ -82,6 +84,7 @@ pub fn name_thread(frame: &mut TrapFrame) -> Next {
     };
     let result = thread.ok_or(Error::NoSuchProcess).map(|thread| {
         thread.name.set(&core, [first, last]);
+        trace_point(|| trace::name(&core, thread));
         0
     });
     Next::result(frame, result)

@@ -7,6 +7,7 @@ use ferrix_abi::process::{Personality, ProcessInfo};
 
 use super::{read_arguments, unlocked};
 use crate::arch::TrapFrame;
+use crate::arch::trace_point::trace_point;
 use crate::mm::uaccess::UserPtr;
 use crate::mm::{AddressSpace, Usage};
 use crate::object::Object;
@@ -15,6 +16,7 @@ use crate::process::{self, Life, PIDS};
 use crate::sched::{self, Next, Parameters};
 use crate::signal;
 use crate::thread::{self, ANY_CPU, Start, current, current_process};
+use crate::trace;
 
 /// `ProcessCreate`.
 pub fn create(frame: &mut TrapFrame) -> Next {
@@ -123,6 +125,7 @@ pub fn exec_commit(frame: &mut TrapFrame) -> Next {
     let mut core = lock();
     let (caller, process) = (current(), current_process());
     process.set_arguments(&mut core, &arguments);
+    trace_point(|| trace::exec(&core, process));
     process.executed.set(&core, true);
     caller.name.set(&core, [0; 2]);
     core = process::end_others(core, caller);

@@ -8,12 +8,14 @@ use super::kind::{THREADS, TIDS, Thread, work};
 use super::{State, current};
 use crate::arch::TrapFrame;
 use crate::arch::thread::{ArchThread, adopt};
+use crate::arch::trace_point::trace_point;
 use crate::futex::Key;
 use crate::mm::{UtcbSlot, tlb};
 use crate::object::Core;
 use crate::process::{Process, by_pid};
 use crate::sched::Parameters;
 use crate::signal::queue::SignalQueue;
+use crate::trace;
 
 /// How a thread begins.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +68,7 @@ pub fn create(
     process.threads.push_back(core, thread);
     process.thread_count.add(core, 1);
     super::end::count(core, thread);
+    trace_point(|| trace::begin(core, thread));
     Ok(thread)
 }
 

@@ -4,6 +4,7 @@
 use super::kind::{InProcess, THREADS, TIDS, Thread, work};
 use super::{State, current, unblock};
 use crate::arch::cpu;
+use crate::arch::trace_point::trace_point;
 use crate::futex;
 use crate::ipc;
 use crate::mm::uaccess::UserPtr;
@@ -14,6 +15,7 @@ use crate::process;
 use crate::sched::queue::InQueue;
 use crate::sched::{self, inherit};
 use crate::time;
+use crate::trace;
 
 /// Threads that have ended. Their stacks are not in use any more: the switch away from them
 /// released the core lock last.
@@ -61,6 +63,7 @@ pub fn end_current() -> ! {
     let mut core = lock();
     process::runs_no_more(&mut core, thread);
     thread.work.set(&core, 0);
+    trace_point(|| trace::end(&core, thread));
     leave(&mut core, thread);
     if process.thread_count.get(&core) == 0 {
         core = process::finish(core, process, thread);

@@ -142,6 +142,8 @@ pub struct Thread {
     pub preemptions: CoreCell<u64>,
     /// Its name: 16 bytes.
     pub name: CoreCell<[u64; 2]>,
+    /// While the kernel is traced: when it became ready; 0 while it is not.
+    pub woken: CoreCell<u64>,
     pub(super) free: CoreCell<Option<&'static Thread>>,
 }
 
@@ -201,6 +203,7 @@ impl Pooled for Thread {
             switches: CoreCell::new(0),
             preemptions: CoreCell::new(0),
             name: CoreCell::new([0; 2]),
+            woken: CoreCell::new(0),
             free: CoreCell::new(None),
         }
     }

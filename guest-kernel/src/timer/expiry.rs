@@ -1,13 +1,15 @@
 //! What happens when deadlines pass; programming the CPU's timer.
 
+use ferrix_machine::trace::TIMER;
+
 use super::queue;
+use crate::arch::trace_point::count_interrupt;
 use crate::arch::{apic, cpu};
 use crate::ipc::{self, PortTimer};
 use crate::object::Core;
 use crate::object::core_lock::try_lock;
 use crate::process::{self, Process};
 use crate::sched::{self, CpuSched, Work};
-use crate::stats::INTERRUPTS;
 use crate::thread::Thread;
 use crate::{signal, thread, time};
 
@@ -52,7 +54,7 @@ pub fn arm(core: &Core, sched: &CpuSched, deadline: u64) {
 
 /// The timer interrupt.
 pub fn interrupt() {
-    INTERRUPTS.count();
+    count_interrupt(TIMER);
     sched::defer(Work::Timer, expired);
 }
 
@@ -60,7 +62,7 @@ pub fn interrupt() {
 /// a busy CPU has most. False: [`interrupt_after_all`] is to see what there is.
 pub extern "C" fn interrupt_of_program() -> bool {
     apic::eoi();
-    INTERRUPTS.count();
+    count_interrupt(TIMER);
     let Some(core) = try_lock() else {
         return false;
     };

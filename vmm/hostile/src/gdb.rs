@@ -184,6 +184,7 @@ fn bus(control: &Arc<Control>) -> Bus {
         model: Model::Ferrix,
         uart: Box::new(Nothing),
         milestones: Milestones::new(Instant::now()),
+        trace: None,
         cmos: Default::default(),
         virtio: Vec::new(),
         control: control.clone(),

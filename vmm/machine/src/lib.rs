@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 pub mod debug;
+pub mod trace;
 pub mod uart;
 
 /// Guest-physical memory map.
@@ -80,6 +81,10 @@ pub mod port {
     ///
     /// Exists where the exit port exists.
     pub const MILESTONE: u16 = 0xf0;
+    /// A 32-bit write shows a buffer of the [`trace`](super::trace) to the monitor.
+    ///
+    /// Exists where [`cpuid::FERRIX_TRACE`](super::cpuid::FERRIX_TRACE) says so.
+    pub const TRACE: u16 = 0xec;
     /// The i8042 command port; writing [`I8042_RESET`] resets the machine (Firecracker, PC).
     pub const I8042_COMMAND: u16 = 0x64;
     /// Pulse the reset line.
@@ -95,7 +100,7 @@ pub mod cpuid {
     /// EAX = TSC frequency in kHz, EBX = APIC timer (bus) frequency in kHz.
     ///
     /// ECX = [`FERRIX_MAGIC`] on Ferrix's own monitor only, and EDX then holds the
-    /// [`FERRIX_EXIT_PORT`] bits.
+    /// [`FERRIX_EXIT_PORT`] and [`FERRIX_TRACE`] bits.
     pub const TIMING: u32 = 0x4000_0010;
     /// The feature bits that the monitor set: EAX = leaf 1 ECX, EBX = leaf 7 EBX, ECX = leaf 7 ECX,
     /// EDX = leaf 0x8000_0001 ECX. On Ferrix's own monitor only.
@@ -107,6 +112,8 @@ pub mod cpuid {
     pub const FERRIX_MAGIC: u32 = 0x5852_5246;
     /// In EDX of [`TIMING`]: the exit port exists.
     pub const FERRIX_EXIT_PORT: u32 = 1 << 0;
+    /// In EDX of [`TIMING`]: the monitor asks for a [`trace`](super::trace).
+    pub const FERRIX_TRACE: u32 = 1 << 1;
 }
 
 /// Statuses with which the guest ends itself through [`port::EXIT`].

@@ -102,14 +102,11 @@ impl FromStr for DiskConfig {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let modes = [
-            (",ro", DiskMode::ReadOnly),
-            (",snapshot", DiskMode::Snapshot),
-        ];
-        let named = modes
-            .iter()
-            .find_map(|&(name, mode)| Some((text.strip_suffix(name)?, mode)));
-        let (path, mode) = named.unwrap_or((text, DiskMode::ReadWrite));
+        let (path, mode) = match text.rsplit_once(',') {
+            Some((path, "ro")) => (path, DiskMode::ReadOnly),
+            Some((path, "snapshot")) => (path, DiskMode::Snapshot),
+            _ => (text, DiskMode::ReadWrite),
+        };
         if path.is_empty() {
             return Err("the file name is empty; write FILE, FILE,ro or FILE,snapshot".into());
         }
@@ -174,13 +171,11 @@ impl VmConfig {
     }
 
     fn from_kernel(kernel: &Path, initrd: Option<&Path>) -> Self {
-        let modules = initrd
-            .map(|path| ModuleConfig {
-                path: path.into(),
-                args: "initrd".into(),
-            })
-            .into_iter()
-            .collect();
+        let module = |path: &Path| ModuleConfig {
+            path: path.into(),
+            args: "initrd".into(),
+        };
+        let modules = initrd.map(module).into_iter().collect();
         Self {
             machine: MachineConfig::default(),
             kernel: kernel.into(),
@@ -237,18 +232,14 @@ impl VmConfig {
 
     fn check(&self) -> Result<(), ConfigError> {
         if self.cpus == 0 || self.cpus > MAX_CPUS {
-            let message = format!(
-                "{} CPUs are not possible; give --cpus 1 to {MAX_CPUS}",
-                self.cpus
-            );
+            let cpus = self.cpus;
+            let message = format!("{cpus} CPUs are not possible; give --cpus 1 to {MAX_CPUS}");
             return Err(ConfigError::Usage(message));
         }
         let most = virtio_mmio::MAX_DEVICES - FIXED_DEVICES;
-        if self.disks.len() > most {
-            let message = format!(
-                "{} disks are too many; attach at most {most}",
-                self.disks.len()
-            );
+        let disks = self.disks.len();
+        if disks > most {
+            let message = format!("{disks} disks are too many; attach at most {most}");
             return Err(ConfigError::Usage(message));
         }
         if self.memory.bytes() < memory::MIN_RAM {

@@ -70,22 +70,18 @@ impl Input {
     pub fn open(stream: BorrowedFd<'_>, control: Arc<Control>) -> io::Result<Self> {
         let escape = stream.is_terminal().then(Escape::default);
         let kind = FileType::from_raw_mode(fstat(stream)?.st_mode);
-        let source = match kind {
+        let reopened = match kind {
             FileType::Fifo | FileType::CharacterDevice => reopen(stream),
             _ => None,
         };
-        let source = match source {
+        let source = match reopened {
             Some(source) => source,
             None => File::from(stream.try_clone_to_owned()?),
         };
         Ok(Self {
-            source,
-            watch: Watch::Off,
-            waiting: VecDeque::new(),
             escape,
-            control,
             is_stdio: true,
-            _keep: None,
+            ..Self::of(source, None, control)
         })
     }
 

@@ -94,13 +94,9 @@ impl Disk {
             defect,
         };
         let (file, size) = open_file(config).map_err(fail)?;
-        let overlay = match config.mode {
-            DiskMode::Snapshot => {
-                let overlay = Overlay::new(size).map_err(DiskDefect::Overlay);
-                Some(overlay.map_err(fail)?)
-            }
-            DiskMode::ReadWrite | DiskMode::ReadOnly => None,
-        };
+        let overlay = (config.mode == DiskMode::Snapshot).then(|| Overlay::new(size));
+        let overlay = overlay.transpose().map_err(DiskDefect::Overlay);
+        let overlay = overlay.map_err(fail)?;
         Ok(Self {
             path: config.path.clone(),
             sectors: size / SECTOR,

@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use super::io::{Direction, Vectors, write_zeroes};
 
@@ -78,13 +78,12 @@ impl Overlay {
 
     /// Fills the vectors from the overlay, and from `base` where nothing was written.
     pub fn read(&self, base: &File, mut offset: u64, mut vectors: Vectors) -> io::Result<()> {
-        let present = self.reading();
+        let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
         while vectors.length() > 0 {
             let (length, here) = present.run(offset, vectors.length());
             let file = if here { &self.file } else { base };
-            vectors
-                .take_front(length)
-                .transfer(file, offset, Direction::FromDisk)?;
+            let part = vectors.take_front(length);
+            part.transfer(file, offset, Direction::FromDisk)?;
             offset += length;
         }
         Ok(())
@@ -94,7 +93,7 @@ impl Overlay {
     pub fn write(&self, base: &File, offset: u64, vectors: Vectors) -> io::Result<()> {
         let mut present = self.writing();
         let end = offset + vectors.length();
-        self.copy_edges(base, &mut present, offset, end)?;
+        self.copy_edges(base, &mut present, [offset, end])?;
         vectors.transfer(&self.file, offset, Direction::ToDisk)?;
         (offset / BLOCK..end.div_ceil(BLOCK)).for_each(|block| present.add(block));
         Ok(())
@@ -104,21 +103,15 @@ impl Overlay {
     pub fn write_zeroes(&self, base: &File, offset: u64, length: u64) -> io::Result<()> {
         let mut present = self.writing();
         let end = offset + length;
-        self.copy_edges(base, &mut present, offset, end)?;
+        self.copy_edges(base, &mut present, [offset, end])?;
         write_zeroes(&self.file, offset, length)?;
         (offset / BLOCK..end.div_ceil(BLOCK)).for_each(|block| present.add(block));
         Ok(())
     }
 
-    /// Copies the blocks of which only a part is about to be written.
-    fn copy_edges(
-        &self,
-        base: &File,
-        present: &mut Present,
-        start: u64,
-        end: u64,
-    ) -> io::Result<()> {
-        for edge in [start, end] {
+    /// Copies the blocks of which only a part, up to or from one of these edges, is about to be written.
+    fn copy_edges(&self, base: &File, present: &mut Present, edges: [u64; 2]) -> io::Result<()> {
+        for edge in edges {
             let block = edge / BLOCK;
             if edge.is_multiple_of(BLOCK) || edge >= self.size || present.has(block) {
                 continue;
@@ -130,10 +123,6 @@ impl Overlay {
             present.add(block);
         }
         Ok(())
-    }
-
-    fn reading(&self) -> RwLockReadGuard<'_, Present> {
-        self.present.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writing(&self) -> RwLockWriteGuard<'_, Present> {

@@ -263,17 +263,12 @@ fn stop_reason(stop: DebugStop) -> Stop {
 
 impl MutEventSubscriber for GdbServer {
     fn init(&mut self, ops: &mut EventOps<'_>) {
-        for events in [
-            Events::new(&self.listener, EventSet::IN),
-            Events::new(self.target.stop_event(), EventSet::IN),
-        ] {
-            ops.add(events)
-                .expect("sockets and event files can be polled");
-        }
+        let own: [&dyn AsRawFd; 2] = [&self.listener, self.target.stop_event()];
         // One that stayed for the guest's death.
-        if let Some(connection) = &self.connection {
-            ops.add(Events::new(&connection.stream, EventSet::IN))
-                .expect("sockets can be polled");
+        let connection = self.connection.iter().map(|it| &it.stream as &dyn AsRawFd);
+        for file in own.into_iter().chain(connection) {
+            ops.add(Events::new(&file.as_raw_fd(), EventSet::IN))
+                .expect("sockets and event files can be polled");
         }
     }
 

@@ -83,12 +83,9 @@ impl Guest {
             }),
             Command::Threads => self.threads(),
             Command::Stats => self.each_vcpu(|vcpu| {
-                let exits = vcpu.exits.snapshot();
-                let exits: Vec<_> = exits
-                    .iter()
-                    .map(|(name, n)| format!("{name} {n}"))
-                    .collect();
-                exits.join(", ")
+                let exits = vcpu.exits.snapshot().into_iter();
+                let exits = exits.map(|(name, n)| format!("{name} {n}"));
+                exits.collect::<Vec<_>>().join(", ")
             }),
             Command::Translate(address) => {
                 self.each_vcpu(|vcpu| match self.view(vcpu).translate(address) {
@@ -112,11 +109,8 @@ impl Guest {
             };
             let ring = sregs.cs.selector & 3;
             let place = symbols.find(regs.rip).map(|place| format!(" {place}"));
-            let place = place.unwrap_or_default();
-            format!(
-                "rip {:#x}{place}, ring {ring}, cr3 {:#x}",
-                regs.rip, sregs.cr3
-            )
+            let (rip, place, cr3) = (regs.rip, place.unwrap_or_default(), sregs.cr3);
+            format!("rip {rip:#x}{place}, ring {ring}, cr3 {cr3:#x}")
         })
     }
 

@@ -51,8 +51,7 @@ pub fn describe(text: &mut String, vcpu: &VcpuFd) -> Result {
 }
 
 fn register(apic: &kvm_lapic_state, offset: usize) -> u32 {
-    let bytes: [u8; 4] = std::array::from_fn(|byte| apic.regs[offset + byte] as u8);
-    u32::from_le_bytes(bytes)
+    u32::from_le_bytes(std::array::from_fn(|byte| apic.regs[offset + byte] as u8))
 }
 
 /// The vectors whose bits are set in the eight registers from this offset on.
@@ -65,13 +64,11 @@ fn vectors(apic: &kvm_lapic_state, offset: usize) -> Vec<usize> {
 }
 
 fn list(vectors: &[usize]) -> String {
-    match vectors {
-        [] => "none".into(),
-        some => {
-            let names: Vec<_> = some.iter().map(|vector| format!("{vector:#x}")).collect();
-            names.join(" ")
-        }
+    if vectors.is_empty() {
+        return "none".into();
     }
+    let names = vectors.iter().map(|vector| format!("{vector:#x}"));
+    names.collect::<Vec<_>>().join(" ")
 }
 
 fn msr(vcpu: &VcpuFd, index: u32) -> Option<u64> {

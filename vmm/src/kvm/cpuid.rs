@@ -1,6 +1,7 @@
 //! CPUID: what KVM supports, with the topology of this vCPU and the monitor's timing leaf.
 
 use crate::config::Model;
+use crate::trace;
 use ferrix_machine::cpuid as leaf;
 use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, kvm_cpuid_entry2};
 
@@ -150,12 +151,17 @@ fn extended_topology(topology: Topology) -> [kvm_cpuid_entry2; 3] {
 }
 
 fn timing(clocks: Clocks) -> kvm_cpuid_entry2 {
+    let trace_bit = if trace::is_on() {
+        leaf::FERRIX_TRACE
+    } else {
+        0
+    };
     kvm_cpuid_entry2 {
         function: leaf::TIMING,
         eax: clocks.tsc_khz,
         ebx: APIC_TIMER_KHZ,
         ecx: leaf::FERRIX_MAGIC,
-        edx: leaf::FERRIX_EXIT_PORT,
+        edx: leaf::FERRIX_EXIT_PORT | trace_bit,
         ..Default::default()
     }
 }

@@ -64,11 +64,8 @@ fn protected_mode(sregs: &mut kvm_sregs) {
 
 /// 64-bit mode with the tables that [`linux`] wrote.
 fn long_mode(sregs: &mut kvm_sregs) {
-    let code = kvm_segment {
-        l: 1,
-        db: 0,
-        ..flat(0x10, TYPE_CODE)
-    };
+    let mut code = flat(0x10, TYPE_CODE);
+    (code.l, code.db) = (1, 0);
     segments(sregs, code, flat(0x18, TYPE_DATA));
     sregs.tr = task_state();
     sregs.gdt.base = linux::GDT_BASE;

@@ -11,7 +11,7 @@ use vmm_sys_util::eventfd::EventFd;
 use crate::boot::{self, KernelImage};
 use crate::bus::Bus;
 use crate::cli::RunOptions;
-use crate::config::VmConfig;
+use crate::config::{Model, VmConfig};
 use crate::console::log_sink::LogSink;
 use crate::console::out::{Buffered, Out};
 use crate::control::Control;
@@ -25,6 +25,7 @@ use crate::inspect::Guest;
 use crate::kvm::stats::VcpuStats;
 use crate::kvm::{System, Vm, entry, event_fd};
 use crate::memory::{self, Ram};
+use crate::trace;
 use crate::vcpu::{Context, DebugHook, Gate, Vcpu, Vcpus, Who};
 
 use super::crash::{CoreFile, OnCrash};
@@ -80,15 +81,16 @@ impl Machine {
         let line = vm.interrupt_line(irq::UART_GSI)?;
         let (uart, serial) = open_uart(config, line, &log, &control)?;
         let backs = Backs::plug(&mut plug, disks, serial, &config.console, &control)?;
+        let vcpus = Arc::new(create_vcpus(&vm, config, options, entry)?);
         let bus = Bus {
             model,
             uart,
             milestones: Milestones::new(start),
+            trace: trace_guest(&ram, model, &vcpus),
             cmos: Default::default(),
             virtio: plug.windows,
             control: control.clone(),
         };
-        let vcpus = Arc::new(create_vcpus(&vm, config, options, entry)?);
         count_instructions(&bus.milestones, &vcpus);
         let debug = match &listener {
             Some(_) => Some(Arc::new(debug_shared(&kernel, &ram)?)),
@@ -193,6 +195,16 @@ fn create_vcpus(
         all.push(Vcpu::new(index as usize, fd, stats));
     }
     Ok(Vcpus::new(all))
+}
+
+/// Reads what the guest tells of itself, if there is a trace.
+fn trace_guest(ram: &Arc<Ram>, model: Model, vcpus: &Vcpus) -> Option<trace::guest::Guest> {
+    let clock = vcpus
+        .all
+        .first()
+        .and_then(|vcpu| vcpu.fd().get_tsc_khz().ok());
+    let wanted = trace::is_on() && model.is_ferrix();
+    wanted.then(|| trace::guest::Guest::new(ram.clone(), clock.unwrap_or(0), vcpus.all.len()))
 }
 
 /// Milestones carry the count of emulated kernel instructions, where KVM has it.

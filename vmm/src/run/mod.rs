@@ -57,6 +57,9 @@ pub fn run(options: &RunOptions, start: Instant) -> Result<ExitStatus, VmmError>
     drop(raw);
     let outcome = ran?;
     machine.put_out(patience(&outcome));
+    if let Some(told) = &machine.guest.context.bus.trace {
+        told.finish();
+    }
     trace::finish();
     let died = outcome.dead_vcpu();
     let status = machine.report(outcome);

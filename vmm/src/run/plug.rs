@@ -64,14 +64,9 @@ impl<'a> Plug<'a> {
             let register = base + u64::from(VIRTIO_MMIO_QUEUE_NOTIFY);
             self.vm.notify_on_write(register, queue as u32, event)?;
         }
-        let name = format!("{name} at {base:#x}");
-        self.windows.push(Transport::new(
-            name,
-            device,
-            self.ram.clone(),
-            interrupt,
-            events,
-        ));
+        let (name, ram) = (format!("{name} at {base:#x}"), self.ram.clone());
+        let window = Transport::new(name, device, ram, interrupt, events);
+        self.windows.push(window);
         Ok(())
     }
 }
@@ -125,19 +120,10 @@ fn plug_disk(plug: &mut Plug<'_>, disk: Disk) -> Result<Worker, VmmError> {
     // Blocks when read, unlike the events of the event loop.
     let event = EventFd::new(libc::EFD_CLOEXEC).map_err(VmmError::host(MAKE_EVENT))?;
     let notified = event.try_clone().map_err(VmmError::host(MAKE_EVENT))?;
-    let worker = Worker::new(
-        disk.clone(),
-        plug.ram.clone(),
-        desk.clone(),
-        interrupt.clone(),
-        notified,
-    );
-    plug.add(
-        "disk",
-        Box::new(Blk::new(disk, desk)),
-        interrupt,
-        vec![event],
-    )?;
+    let ram = plug.ram.clone();
+    let worker = Worker::new(disk.clone(), ram, desk.clone(), interrupt.clone(), notified);
+    let front = Box::new(Blk::new(disk, desk));
+    plug.add("disk", front, interrupt, vec![event])?;
     Ok(worker)
 }
 
@@ -150,14 +136,8 @@ fn plug_console(
     let events = [event_fd()?, event_fd()?];
     let [receive, transmit] = &events;
     let notified = [clone(receive)?, clone(transmit)?];
-    let streams = streams(console, control)?;
-    let back = ConsoleBack::new(
-        slot.clone(),
-        plug.ram.clone(),
-        interrupt.clone(),
-        notified,
-        streams,
-    );
+    let (ram, streams) = (plug.ram.clone(), streams(console, control)?);
+    let back = ConsoleBack::new(slot.clone(), ram, interrupt.clone(), notified, streams);
     let front = Console::new(slot, back.window());
     plug.add("console", Box::new(front), interrupt, events.into())?;
     Ok(Tty::Virtio(Arc::new(Mutex::new(back))))
@@ -165,13 +145,9 @@ fn plug_console(
 
 fn plug_rng(plug: &mut Plug<'_>) -> Result<RngBack, VmmError> {
     let (slot, interrupt, event) = (Slot::default(), plug.interrupt()?, event_fd()?);
-    let back = RngBack::new(
-        slot.clone(),
-        plug.ram.clone(),
-        interrupt.clone(),
-        clone(&event)?,
-    )
-    .map_err(VmmError::host("open /dev/urandom"))?;
+    let (ram, notified) = (plug.ram.clone(), clone(&event)?);
+    let back = RngBack::new(slot.clone(), ram, interrupt.clone(), notified)
+        .map_err(VmmError::host("open /dev/urandom"))?;
     plug.add(
         "entropy source",
         Box::new(Rng(slot)),

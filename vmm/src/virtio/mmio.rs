@@ -96,15 +96,12 @@ impl Transport {
 
     /// A write inside the window.
     pub fn write(&self, offset: u64, data: &[u8]) {
+        let (name, length) = (&self.name, data.len());
         match (offset, <[u8; 4]>::try_from(data)) {
             (0..CONFIG, Ok(bytes)) if offset.is_multiple_of(4) => {
                 self.write_register(offset as u32, u32::from_le_bytes(bytes));
             }
-            _ => log::debug!(
-                "{}: write of {} bytes at {offset:#x}",
-                self.name,
-                data.len()
-            ),
+            _ => log::debug!("{name}: write of {length} bytes at {offset:#x}"),
         }
     }
 
@@ -134,7 +131,7 @@ impl Transport {
     }
 
     fn write_register(&self, register: u32, value: u32) {
-        let mut state = self.state.lock();
+        let (mut state, to) = (self.state.lock(), Some(value));
         let accepted = match register {
             VIRTIO_MMIO_DEVICE_FEATURES_SEL => store(&mut state.device_features_select, value),
             VIRTIO_MMIO_DRIVER_FEATURES_SEL => store(&mut state.driver_features_select, value),
@@ -145,32 +142,18 @@ impl Transport {
             VIRTIO_MMIO_QUEUE_NOTIFY => self.notify(&state, value),
             VIRTIO_MMIO_INTERRUPT_ACK => acknowledge(&self.interrupt, value),
             VIRTIO_MMIO_STATUS => self.set_status(&mut state, value),
-            VIRTIO_MMIO_QUEUE_DESC_LOW => {
-                state.configure(|q| q.set_desc_table_address(Some(value), None))
-            }
-            VIRTIO_MMIO_QUEUE_DESC_HIGH => {
-                state.configure(|q| q.set_desc_table_address(None, Some(value)))
-            }
-            VIRTIO_MMIO_QUEUE_AVAIL_LOW => {
-                state.configure(|q| q.set_avail_ring_address(Some(value), None))
-            }
-            VIRTIO_MMIO_QUEUE_AVAIL_HIGH => {
-                state.configure(|q| q.set_avail_ring_address(None, Some(value)))
-            }
-            VIRTIO_MMIO_QUEUE_USED_LOW => {
-                state.configure(|q| q.set_used_ring_address(Some(value), None))
-            }
-            VIRTIO_MMIO_QUEUE_USED_HIGH => {
-                state.configure(|q| q.set_used_ring_address(None, Some(value)))
-            }
+            VIRTIO_MMIO_QUEUE_DESC_LOW => state.configure(|q| q.set_desc_table_address(to, None)),
+            VIRTIO_MMIO_QUEUE_DESC_HIGH => state.configure(|q| q.set_desc_table_address(None, to)),
+            VIRTIO_MMIO_QUEUE_AVAIL_LOW => state.configure(|q| q.set_avail_ring_address(to, None)),
+            VIRTIO_MMIO_QUEUE_AVAIL_HIGH => state.configure(|q| q.set_avail_ring_address(None, to)),
+            VIRTIO_MMIO_QUEUE_USED_LOW => state.configure(|q| q.set_used_ring_address(to, None)),
+            VIRTIO_MMIO_QUEUE_USED_HIGH => state.configure(|q| q.set_used_ring_address(None, to)),
             VIRTIO_MMIO_SHM_SEL => true,
             _ => false,
         };
         if !accepted {
-            log::debug!(
-                "{}: refused {value:#x} to register {register:#x}",
-                self.name
-            );
+            let name = &self.name;
+            log::debug!("{name}: refused {value:#x} to register {register:#x}");
         }
     }
 

@@ -43,11 +43,14 @@ pub fn detect() {
         }
         if signature.eax >= leaf::TIMING {
             let timing = __cpuid(leaf::TIMING);
-            let ours = timing.ecx == leaf::FERRIX_MAGIC;
-            found.set(
-                Features::EXIT_PORT,
-                ours && timing.edx & leaf::FERRIX_EXIT_PORT != 0,
-            );
+            if timing.ecx == leaf::FERRIX_MAGIC {
+                note(
+                    timing.edx,
+                    leaf::FERRIX_EXIT_PORT.ilog2(),
+                    Features::EXIT_PORT,
+                );
+                note(timing.edx, leaf::FERRIX_TRACE.ilog2(), Features::TRACE);
+            }
         }
     }
     FEATURES.store(found.bits(), Relaxed);

@@ -10,6 +10,7 @@
 //! | [`nmi`], [`machine_check`] | what the machine reports of itself |
 //! | [`ports`], [`pci`] | I/O ports in user mode; PCI configuration space by ports |
 //! | [`power`], [`instructions`], [`msr`] | ends, instructions, register numbers |
+//! | [`trace_point`] | where a kernel that is traced tells something |
 //! | [`upcalls`] | what all this calls in the core |
 //!
 //! Page tables after boot, and access to user memory, belong to [`mm`](crate::mm).
@@ -35,6 +36,7 @@ pub mod smp;
 pub mod start;
 mod switch;
 pub mod thread;
+pub mod trace_point;
 mod upcalls;
 pub mod vector;
 

@@ -6,15 +6,19 @@ use super::{cpu, machine_check, vector};
 use crate::mm::{fault, uaccess};
 
 pub use crate::irq::interrupt as device_interrupt;
+pub(super) use crate::mm::fault::FAULTS;
 pub(super) use crate::object::core_lock::LOCKED as CORE_LOCK;
 pub use crate::sched::{
     CpuSched, idle_loop as application_cpu, preempt, reschedule_ipi, user_return_work,
 };
+pub(super) use crate::stats::INTERRUPTS;
 pub use crate::syscall::TABLE as SYSTEM_CALLS;
+pub(super) use crate::thread::Thread;
 pub use crate::timer::{
     interrupt as timer_interrupt, interrupt_after_all as timer_after_all,
     interrupt_of_program as timer_of_program,
 };
+pub(super) use crate::trace;
 
 /// A page fault: a program's, or the kernel's on a program's behalf.
 pub extern "C" fn page_fault(frame: &mut TrapFrame) {
