@@ -1,8 +1,6 @@
 //! Readiness of sessions, and waiting for it.
 
-use alloc::vec::Vec;
-
-use ferrix_abi::error::{Error, Result};
+use ferrix_abi::error::Result;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::WaitItem;
 
@@ -61,21 +59,17 @@ pub fn poll(
     waiter: Option<&'static Thread>,
 ) -> Result<u64> {
     let mut count = 0;
-    let mut sessions = Vec::new();
-    sessions
-        .try_reserve_exact(items.len())
-        .map_err(|_| Error::NoMemory)?;
     for item in items.iter_mut() {
         let session = process.session_of(core, Handle(item.handle))?;
         item.ready = session.readiness(core, item.want);
         count += (item.ready != 0) as u64;
-        sessions.push(session);
     }
     if count != 0 {
         return Ok(count);
     }
     if let Some(waiter) = waiter {
-        for (session, item) in sessions.into_iter().zip(items) {
+        for item in items {
+            let session = process.session_of(core, Handle(item.handle))?;
             note(core, session, item.want, waiter)?;
         }
     }

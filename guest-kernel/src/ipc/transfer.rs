@@ -5,6 +5,7 @@ use ferrix_abi::error::{Error, Result};
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::ipc::{HANDLES_MAX, HandleItem, LONG_MAX, MAPS_MAX, MapItem, Tag};
 
+use crate::mm::AddressSpace;
 use crate::object::Core;
 use crate::object::Object;
 use crate::object::kinds::granted;
@@ -124,12 +125,28 @@ fn share(core: &Core, from: &'static Thread, to: &'static Thread, count: usize) 
     if count == 0 {
         return Ok(());
     }
-    let items: ArrayVec<MapItem, MAPS_MAX> =
-        (0..count).map(|index| from.map_item(core, index)).collect();
     let (Some(source), Some(target)) = (from.process().space(core), to.process().space(core))
     else {
         return Err(Error::BrokenPipe);
     };
+    if count == 1 {
+        let item = from.map_item(core, 0);
+        let address = source.share_range(target, &item)?;
+        to.set_map_item(core, 0, MapItem { address, ..item });
+        return Ok(());
+    }
+    share_several(core, (from, source), (to, target), count)
+}
+
+#[inline(never)]
+fn share_several(
+    core: &Core,
+    (from, source): (&'static Thread, &AddressSpace),
+    (to, target): (&'static Thread, &AddressSpace),
+    count: usize,
+) -> Result<()> {
+    let items: ArrayVec<MapItem, MAPS_MAX> =
+        (0..count).map(|index| from.map_item(core, index)).collect();
     let addresses = source.share_ranges(target, &items)?;
     for (index, (item, address)) in items.iter().zip(addresses).enumerate() {
         to.set_map_item(core, index, MapItem { address, ..*item });

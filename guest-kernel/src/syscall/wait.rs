@@ -21,34 +21,45 @@ use crate::time;
 
 /// Most items of `WaitMany`.
 const ITEMS_MAX: u64 = 4096;
+/// So many are held on the stack.
+const FEW_ITEMS: usize = 4;
 
 /// `WaitMany`.
 pub fn wait_many(frame: &mut TrapFrame) -> Next {
-    let [address, count, deadline, ..] = frame.arguments();
-    let mut items = match unlocked(|| read_items(address, count)) {
-        Ok(items) => items,
-        Err(error) => return Next::error(frame, error),
-    };
+    let [address, count, ..] = frame.arguments();
+    let items = UserSlice::<WaitItem>::new(address, count as usize);
+    if count <= FEW_ITEMS as u64 {
+        let mut few = [WaitItem::default(); FEW_ITEMS];
+        let few = &mut few[..count as usize];
+        return match unlocked(|| items.read(few)) {
+            Ok(()) => wait_for(frame, &items, few),
+            Err(error) => Next::error(frame, error),
+        };
+    }
+    match unlocked(|| read_many(&items, count)) {
+        Ok(mut many) => wait_for(frame, &items, &mut many),
+        Err(error) => Next::error(frame, error),
+    }
+}
+
+/// Waits for `items`, which were read from `place`.
+#[inline(always)]
+fn wait_for(frame: &mut TrapFrame, place: &UserSlice<WaitItem>, items: &mut [WaitItem]) -> Next {
+    let [_, _, deadline, ..] = frame.arguments();
     let expired = deadline != FOREVER && time::now_ns() >= deadline;
     let mut core = lock();
     let caller = current();
     let waits = !expired && !thread::is_interrupted(&core, caller, true);
-    let found = ipc::poll(
-        &mut core,
-        current_process(),
-        &mut items,
-        waits.then_some(caller),
-    );
+    let found = ipc::poll(&mut core, current_process(), items, waits.then_some(caller));
     if found == Ok(0) && !expired {
         return thread::wait(core, caller, frame, State::Poll, deadline);
     }
     drop(core);
-    let slice = UserSlice::<WaitItem>::new(address, items.len());
-    let result = found.and_then(|count| unlocked(|| slice.write(&items)).map(|()| count));
+    let result = found.and_then(|count| unlocked(|| place.write(items)).map(|()| count));
     Next::result(frame, result)
 }
 
-fn read_items(address: u64, count: u64) -> Result<Vec<WaitItem>> {
+fn read_many(place: &UserSlice<WaitItem>, count: u64) -> Result<Vec<WaitItem>> {
     if count > ITEMS_MAX {
         return Err(Error::Invalid);
     }
@@ -57,7 +68,7 @@ fn read_items(address: u64, count: u64) -> Result<Vec<WaitItem>> {
         .try_reserve_exact(count as usize)
         .map_err(|_| Error::NoMemory)?;
     items.resize(count as usize, WaitItem::default());
-    UserSlice::new(address, items.len()).read(&mut items)?;
+    place.read(&mut items)?;
     Ok(items)
 }
 

@@ -4,14 +4,14 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use ferrix_abi::handle::Handle;
-use ferrix_abi::ipc::Tag;
+use ferrix_abi::ipc::{FOREVER, MapItem, MapMode, Tag, WaitItem, ready};
 use ferrix_abi::layout::PAGE_SIZE;
 use ferrix_abi::process::{WaitFor, wait};
 use ferrix_abi::sched::{NORMAL, Policy, REALTIME};
 use ferrix_abi::vm::Prot;
 use ferrix_rt::clock;
 use ferrix_rt::sys::memory::{Mapping, SELF, map_anywhere, unmap};
-use ferrix_rt::sys::{ipc, process, system, thread};
+use ferrix_rt::sys::{ipc, process, system, thread, utcb};
 
 /// What is measured: something prepared once, and the loop.
 pub struct Operation {
@@ -67,6 +67,9 @@ pub const ALL: &[Operation] = &[
     Operation::new(scattered, faults, MANY),
     Operation::new(shared_pages, faults, MANY),
     Operation::new(released_pages, faults, MANY),
+    Operation::new(server_with_a_page, map_calls, FEW_MAPS),
+    Operation::new(server_with_pages, many_map_calls, FEW_MAPS),
+    Operation::new(signalled_thread, signals, MANY),
     Operation::new(futex_peer, futexes, MANY),
     Operation::new(yielding_thread, yields, MANY),
     Operation::new(yielding_process, yields, MANY),
@@ -160,6 +163,100 @@ fn long_calls(state: &State, rounds: u64) {
     for round in 0..rounds {
         expect(ipc::call(state.port, Tag::new(256, 0, 0), [round, 0, 0, 0]));
     }
+}
+
+/// How often pages are sent: the server keeps what it is sent.
+const FEW_MAPS: u64 = 100;
+/// Pages of one message that carries many.
+const PAGES: u64 = 64;
+
+fn server_with_a_page() -> State {
+    server_with(1)
+}
+
+fn server_with_pages() -> State {
+    server_with(PAGES)
+}
+
+/// A server in a process of its own, and so many touched pages to send.
+fn server_with(pages: u64) -> State {
+    let address = map_memory(pages * PAGE_SIZE);
+    for page in (address..address + pages * PAGE_SIZE).step_by(PAGE_SIZE as usize) {
+        // SAFETY: the page lies in the fresh mapping.
+        unsafe { (page as *mut u64).write_volatile(1) };
+    }
+    State {
+        address,
+        ..server_process()
+    }
+}
+
+fn map_calls(state: &State, rounds: u64) {
+    send_pages(state, 1, rounds);
+}
+
+fn many_map_calls(state: &State, rounds: u64) {
+    send_pages(state, PAGES, rounds);
+}
+
+fn send_pages(state: &State, pages: u64, rounds: u64) {
+    let item = MapItem {
+        address: state.address,
+        length: pages * PAGE_SIZE,
+        mode: MapMode::SHARE_READ.0,
+        reserved: 0,
+    };
+    for round in 0..rounds {
+        // SAFETY: the block is this thread's own.
+        unsafe { (*utcb::utcb()).maps[0] = item };
+        expect(ipc::call(state.port, Tag::new(0, 0, 1), [round, 0, 0, 0]));
+    }
+}
+
+/// Badges of the sessions on which [`signals`] and its partner wait.
+const HERE: u32 = 1;
+const THERE: u32 = 2;
+/// The partner's port and session.
+static SIGNALLED: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+/// A second thread, which waits for its session to be ready and then makes the first one's ready.
+fn signalled_thread() -> State {
+    let port = expect(ipc::port_create());
+    let session = |badge| expect(ipc::session_create(port, badge, 0));
+    let (here, there) = (session(HERE), session(THERE));
+    SIGNALLED[0].store(port.0, Relaxed);
+    SIGNALLED[1].store(there.0, Relaxed);
+    start_thread(signalled_entry, 0);
+    State {
+        port,
+        address: here.0.into(),
+    }
+}
+
+extern "C" fn signalled_entry(_: u64) -> ! {
+    let [port, session] = [0, 1].map(|index| Handle(SIGNALLED[index].load(Relaxed)));
+    loop {
+        await_signal(port, session, THERE);
+        expect(ipc::session_signal(port, HERE, ready::READABLE, 0));
+    }
+}
+
+/// Each side once tells the other, waits, and takes its own signal back.
+fn signals(state: &State, rounds: u64) {
+    for _ in 0..rounds {
+        expect(ipc::session_signal(state.port, THERE, ready::READABLE, 0));
+        await_signal(state.port, Handle(state.address as u32), HERE);
+    }
+}
+
+fn await_signal(port: Handle, session: Handle, badge: u32) {
+    let mut item = WaitItem {
+        handle: session.0,
+        want: ready::READABLE,
+        ..WaitItem::default()
+    };
+    expect(ipc::wait_many(core::slice::from_mut(&mut item), FOREVER));
+    expect(ipc::session_signal(port, badge, 0, ready::READABLE));
 }
 
 /// A server in a process of its own.

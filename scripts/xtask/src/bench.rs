@@ -27,6 +27,15 @@ const OPERATIONS: &[(&str, u64)] = &[
     ("anonymous page fault", 1000),
     ("copy-on-write fault, the copy included", 1000),
     ("write fault after fork, the child is gone", 1000),
+    ("call with 1 shared page + SHORT reply, two processes", 100),
+    (
+        "call with 64 shared pages + SHORT reply, two processes",
+        100,
+    ),
+    (
+        "readiness: one signals, waits, and takes its signal back; the other one runs",
+        2000,
+    ),
     ("futex: one wakes, waits, and the other one runs", 2000),
     ("yield to another thread of the process", 2000),
     ("yield to another process", 2000),

@@ -306,13 +306,43 @@ fn memory_lent_to_a_server_is_still_private_to_a_child() {
         mode: MapMode::SHARE_WRITE.0,
         reserved: 0,
     };
-    let there = sender.share_ranges(&server, &[item]).unwrap()[0];
+    let there = sender.share_range(&server, &item).unwrap();
     let child = sender.fork().unwrap();
     server.write(there, b"2").unwrap();
     assert_eq!(
         (byte(&sender, address), byte(&child, address)),
         (b'2', b'1')
     );
+}
+
+#[test]
+fn what_is_lent_already_is_lent_again_without_a_change() {
+    let _memory = host::memory();
+    let (sender, server) = (AddressSpace::new().unwrap(), AddressSpace::new().unwrap());
+    let address = private(&sender, 3);
+    sender.write(address + PAGE_SIZE, b"1").unwrap();
+    let item = |page, pages, mode: MapMode| MapItem {
+        address: address + page * PAGE_SIZE,
+        length: pages * PAGE_SIZE,
+        mode: mode.0,
+        reserved: 0,
+    };
+    let all = item(0, 3, MapMode::SHARE_WRITE);
+    sender.share_range(&server, &all).unwrap();
+    let entries = sender.lock().map.entries().len();
+    let middle = item(1, 1, MapMode::SHARE_READ);
+    let there = sender.share_range(&server, &middle).unwrap();
+    assert_eq!(
+        sender.lock().map.entries().len(),
+        entries,
+        "nothing was split"
+    );
+    assert_eq!(byte(&server, there), b'1');
+    sender.write(address + PAGE_SIZE, b"2").unwrap();
+    assert_eq!(byte(&server, there), b'2');
+    assert_eq!(server.write(there, b"3"), Err(Error::Fault));
+    let beyond = item(2, 2, MapMode::SHARE_READ);
+    assert_eq!(sender.share_range(&server, &beyond), Err(Error::Fault));
 }
 
 #[test]

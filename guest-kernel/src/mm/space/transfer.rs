@@ -34,6 +34,15 @@ struct Piece {
 #[derive(Debug, Default)]
 struct Owned(Vec<(u64, Frame)>);
 
+/// Part of an object that the sender shares already, so that nothing changes on its side.
+#[derive(Debug)]
+struct Shown {
+    object: Arc<VmObject>,
+    offset: u64,
+    prot: Prot,
+    flags: MapFlags,
+}
+
 impl Drop for Owned {
     fn drop(&mut self) {
         self.0
@@ -57,9 +66,7 @@ impl AddressSpace {
         if items.len() > MAPS_MAX {
             return Err(Error::TooBig);
         }
-        if items.len() > 1 {
-            self.check_items(items)?;
-        }
+        self.check_items(items)?;
         for item in items {
             match self.share_one(target, item) {
                 Ok(address) => addresses.push(address),
@@ -80,6 +87,15 @@ impl AddressSpace {
         Ok(addresses)
     }
 
+    /// The same for one range.
+    pub fn share_range(&self, target: &AddressSpace, item: &MapItem) -> Result<u64> {
+        let address = self.share_one(target, item)?;
+        if MapMode(item.mode) == MapMode::MOVE {
+            self.unmap(item.address, item.length)?;
+        }
+        Ok(address)
+    }
+
     /// Checks all ranges before the first is touched: sharing turns private memory into an object.
     #[cold]
     fn check_items(&self, items: &[MapItem]) -> Result<()> {
@@ -93,8 +109,36 @@ impl AddressSpace {
     /// Transfers one range, but leaves the sender's mapping in place.
     fn share_one(&self, target: &AddressSpace, item: &MapItem) -> Result<u64> {
         let (range, mode) = decode(item)?;
-        let pieces = self.lock().prepare(&range, mode, self.root, &self.home)?;
-        target.receive(pieces, item.length)
+        let shown = self.lock().shown(&range, mode);
+        if let Some(shown) = shown {
+            return target.show(shown, item.length);
+        }
+        self.lend_range(target, &range, mode)
+    }
+
+    /// A range of which something changes on this side, too.
+    #[inline(never)]
+    fn lend_range(&self, target: &AddressSpace, range: &Range<u64>, mode: MapMode) -> Result<u64> {
+        let pieces = self.lock().prepare(range, mode, self.root, &self.home)?;
+        target.receive(pieces, range.end - range.start)
+    }
+
+    /// Maps a part of an object at an address that it picks in the system zone.
+    fn show(&self, shown: Shown, length: u64) -> Result<u64> {
+        let mut inner = self.lock();
+        let start = inner.map.find_gap(Zone::System, length)?;
+        inner.map.insert(VmEntry {
+            start,
+            end: start + length,
+            object: Some(Mapped::new(shown.object, &self.home)?),
+            offset: shown.offset,
+            prot: shown.prot,
+            max: shown.prot,
+            kind: Kind::Shared,
+            inherit: Inherit::ByKind,
+            flags: shown.flags,
+        })?;
+        Ok(start)
     }
 
     /// Maps pieces one after the other at an address that it picks in the system zone.
@@ -121,11 +165,35 @@ fn decode(item: &MapItem) -> Result<(Range<u64>, MapMode)> {
     Ok((range, mode))
 }
 
-fn shares(mode: MapMode) -> bool {
-    mode == MapMode::SHARE_READ || mode == MapMode::SHARE_WRITE
+/// What both sides may do with pages that they share; none if they do not.
+fn shared_prot(mode: MapMode) -> Option<Prot> {
+    match mode {
+        MapMode::SHARE_READ => Some(Prot::READ),
+        MapMode::SHARE_WRITE => Some(Prot::READ | Prot::WRITE),
+        _ => None,
+    }
 }
 
 impl Inner {
+    /// What is to be shared, if it lies in one mapping that is shared already. Not for an object that lists who maps
+    /// it: that list must not lose its only user meanwhile.
+    fn shown(&self, range: &Range<u64>, mode: MapMode) -> Option<Shown> {
+        let prot = shared_prot(mode)?;
+        let index = self.map.lower_bound(range.start);
+        let entry = self.map.entries().get(index)?;
+        let covers = entry.start <= range.start && range.end <= entry.end;
+        if !covers || entry.kind == Kind::Private || !entry.prot.contains(prot) {
+            return None;
+        }
+        let object = entry.object.as_ref()?.object();
+        (!object.is_listed()).then(|| Shown {
+            object: Arc::clone(object),
+            offset: entry.offset + (range.start - entry.start),
+            prot,
+            flags: entry.flags & MapFlags::UNCACHED,
+        })
+    }
+
     fn add_piece(&mut self, mut piece: Piece, start: u64, home: &Home) -> Result<()> {
         let mut entry = piece.entry;
         let object = entry.object.map(|object| object.for_space(home));
@@ -152,7 +220,7 @@ impl Inner {
         root: PhysAddr,
         home: &Home,
     ) -> Result<Vec<Piece>> {
-        let sharing = shares(mode);
+        let sharing = shared_prot(mode).is_some();
         self.check_transfer(range, mode)?;
         let indices = self.map.isolate(range)?;
         let mut pieces = Vec::new();
@@ -195,7 +263,10 @@ impl Inner {
                     return Err(Error::Invalid);
                 }
                 // What a pager has not supplied cannot be copied now: the sender touches it first.
-                Some(_) if shares(mode) && !is_present(entry, covered..end, &mut self.pmap) => {
+                Some(_)
+                    if shared_prot(mode).is_some()
+                        && !is_present(entry, covered..end, &mut self.pmap) =>
+                {
                     return Err(Error::Fault);
                 }
                 _ => covered = end,
@@ -289,11 +360,7 @@ fn copy_object(original: &VmObject, entry: &VmEntry, object: &Arc<VmObject>) -> 
 
 /// The receiver's mapping, relative to the start of the range.
 fn piece_entry(entry: &VmEntry, base: u64, mode: MapMode) -> Result<VmEntry> {
-    let prot = match mode {
-        MapMode::SHARE_READ => Prot::READ,
-        MapMode::SHARE_WRITE => Prot::READ | Prot::WRITE,
-        _ => entry.prot - Prot::EXEC,
-    };
+    let prot = shared_prot(mode).unwrap_or(entry.prot - Prot::EXEC);
     let kind = match (mode, entry.kind) {
         (MapMode::COPY, _) | (_, Kind::Private) => Kind::Private,
         _ => Kind::Shared,

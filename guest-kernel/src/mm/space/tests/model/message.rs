@@ -17,7 +17,13 @@ impl World {
             .collect();
         let expected = items.iter().try_for_each(|item| self.may_send(from, item));
         let target = self.spaces[to].0.clone();
-        let result = self.spaces[from].0.share_ranges(&target, &wire);
+        let sender = &self.spaces[from].0;
+        let result = match &wire[..] {
+            [item] => sender.share_range(&target, item).map(|there| vec![there]),
+            items => sender
+                .share_ranges(&target, items)
+                .map(|there| there.to_vec()),
+        };
         assert_eq!(result.as_ref().map(drop).map_err(|error| *error), expected);
         // After an error everything is as before.
         let Ok(addresses) = result else {
