@@ -99,8 +99,13 @@ const DISK: [c_long; 5] = [
     libc::SYS_fallocate,
 ];
 
-/// Fills a core file, and gives it its name.
-const CORE_FILE: [c_long; 3] = [libc::SYS_pwrite64, libc::SYS_ftruncate, libc::SYS_linkat];
+/// Fills a core file, and gives it its name or takes that away.
+const CORE_FILE: [c_long; 4] = [
+    libc::SYS_pwrite64,
+    libc::SYS_ftruncate,
+    libc::SYS_linkat,
+    libc::SYS_unlink,
+];
 
 /// `KVMIO` in the byte of an ioctl's number that names the driver.
 const KVM: (u64, u64) = (0xff00, 0xae00);
@@ -120,6 +125,7 @@ const OTHERS: [u64; 8] = [
 const SIGSYS_CALL: usize = 6;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type Compiled<T> = Result<T, seccompiler::Error>;
 
 impl Sandbox {
     /// For the thread that starts all others, when everything is open.
@@ -147,7 +153,7 @@ impl Sandbox {
     }
 }
 
-fn filter(role: Role) -> Result<BpfProgram, seccompiler::Error> {
+fn filter(role: Role) -> Compiled<BpfProgram> {
     let own: &[&[c_long]] = match role {
         Role::Main(OnCrash::Dump) => &[&EVENTS, &CONNECTION, &CORE_FILE],
         Role::Main(OnCrash::Exit | OnCrash::WaitGdb) => &[&EVENTS, &CONNECTION],
@@ -167,7 +173,7 @@ fn filter(role: Role) -> Result<BpfProgram, seccompiler::Error> {
 }
 
 /// The terminal is for whoever has to restore it.
-fn ioctls(role: Role) -> Result<Vec<SeccompRule>, seccompiler::Error> {
+fn ioctls(role: Role) -> Compiled<Vec<SeccompRule>> {
     let mut conditions = Vec::new();
     for command in OTHERS {
         conditions.push(condition(1, SeccompCmpOp::Eq, command)?);
@@ -175,30 +181,16 @@ fn ioctls(role: Role) -> Result<Vec<SeccompRule>, seccompiler::Error> {
     if role != Role::Disk {
         conditions.push(condition(1, SeccompCmpOp::MaskedEq(KVM.0), KVM.1)?);
     }
-    let rules = conditions
-        .into_iter()
-        .map(|one| SeccompRule::new(vec![one]));
-    Ok(rules.collect::<Result<_, _>>()?)
+    let rule = |one| Ok(SeccompRule::new(vec![one])?);
+    conditions.into_iter().map(rule).collect()
 }
 
-fn condition(
-    argument: u8,
-    operator: SeccompCmpOp,
-    value: u64,
-) -> Result<SeccompCondition, seccompiler::Error> {
-    Ok(SeccompCondition::new(
-        argument,
-        SeccompCmpArgLen::Dword,
-        operator,
-        value,
-    )?)
+fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> Compiled<SeccompCondition> {
+    let length = SeccompCmpArgLen::Dword;
+    Ok(SeccompCondition::new(argument, length, operator, value)?)
 }
 
-fn compile(
-    rules: Rules,
-    otherwise: SeccompAction,
-    listed: SeccompAction,
-) -> Result<BpfProgram, seccompiler::Error> {
+fn compile(rules: Rules, otherwise: SeccompAction, listed: SeccompAction) -> Compiled<BpfProgram> {
     let filter = SeccompFilter::new(rules, otherwise, listed, TargetArch::x86_64)?;
     Ok(filter.try_into()?)
 }

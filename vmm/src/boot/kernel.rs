@@ -205,10 +205,8 @@ impl KernelImage {
         if end <= memory.bytes().min(MMIO_HOLE_BASE) {
             return Ok(());
         }
-        Err(BootError::kernel(
-            &self.path,
-            Defect::TooLarge { end, memory },
-        ))
+        let defect = Defect::TooLarge { end, memory };
+        Err(BootError::kernel(&self.path, defect))
     }
 
     /// Copies the segments to RAM, which is zero: BSS needs no work.
@@ -249,11 +247,8 @@ fn beginning(head: &[u8]) -> String {
         (b"\xfd7zXZ\0", "xz"),
         (b"#!", "a script"),
     ];
-    let bytes: Vec<_> = head
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let bytes = head.iter().take(4).map(|byte| format!("{byte:02x}"));
+    let bytes: Vec<_> = bytes.collect();
     let known = KNOWN.iter().find(|(magic, _)| head.starts_with(magic));
     match (bytes.is_empty(), known) {
         (true, _) => "nothing (the file is empty)".into(),

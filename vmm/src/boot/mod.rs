@@ -137,13 +137,10 @@ pub fn load(config: &VmConfig, kernel: &KernelImage, ram: &Ram) -> Result<Entry,
         (Model::Firecracker, Protocol::Pvh) => load_initrd(&config.modules, kernel.end(), ram)?,
         _ => load_modules(&config.modules, kernel, ram, config.memory)?,
     };
-    let rsdp = if announce.has_tables() {
-        acpi::write(ram, config.cpus, model, config.devices())?
-    } else {
-        0
-    };
-    // Firecracker leaves the guest to find it.
-    let rsdp = if model.is_ferrix() { rsdp } else { 0 };
+    let write = || acpi::write(ram, config.cpus, model, config.devices());
+    let tables = announce.has_tables().then(write).transpose()?;
+    // Firecracker leaves the guest to find them.
+    let rsdp = tables.filter(|_| model.is_ferrix()).unwrap_or(0);
     let command_line = cmdline::build(config);
     let instruction = kernel.entry;
     Ok(match &kernel.protocol {

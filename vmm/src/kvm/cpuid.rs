@@ -151,11 +151,7 @@ fn extended_topology(topology: Topology) -> [kvm_cpuid_entry2; 3] {
 }
 
 fn timing(clocks: Clocks) -> kvm_cpuid_entry2 {
-    let trace_bit = if trace::is_on() {
-        leaf::FERRIX_TRACE
-    } else {
-        0
-    };
+    let trace_bit = u32::from(trace::is_on()) * leaf::FERRIX_TRACE;
     kvm_cpuid_entry2 {
         function: leaf::TIMING,
         eax: clocks.tsc_khz,

@@ -1,5 +1,6 @@
 //! What happens when the guest dies: the report, and what `--on-crash` asks for besides.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -27,24 +28,52 @@ pub enum OnCrash {
     Dump,
 }
 
-/// A core file without a name yet: it is made before the guest runs, since nothing is opened afterwards, and
-/// is gone if the guest does not die.
-pub struct CoreFile(File);
+/// A core file: it is made before the guest runs, since nothing is opened afterwards, and is gone if the
+/// guest does not die.
+pub struct CoreFile {
+    file: File,
+    name: String,
+    /// It has its name already, and loses it with this. Else it has none yet, and gets it.
+    is_named: Cell<bool>,
+}
 
 impl CoreFile {
     /// Makes the file, in the current folder.
     pub fn prepare() -> io::Result<Self> {
+        let name = format!("vmm-{}.core", std::process::id());
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600);
-        options.custom_flags(libc::O_TMPFILE).open(".").map(Self)
+        let nameless = options.clone().custom_flags(libc::O_TMPFILE).open(".");
+        let (file, is_named) = match nameless {
+            // Overlays, as containers have them, may have no files without a name.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                (options.create_new(true).open(&name)?, Cell::new(true))
+            }
+            nameless => (nameless?, Cell::new(false)),
+        };
+        Ok(Self {
+            file,
+            name,
+            is_named,
+        })
     }
 
-    /// Gives the file a name.
+    /// Gives the file its name for good.
     fn publish(&self) -> io::Result<String> {
-        let name = format!("vmm-{}.core", std::process::id());
-        let file = format!("/proc/self/fd/{}", self.0.as_raw_fd());
-        linkat(CWD, file, CWD, &name, AtFlags::SYMLINK_FOLLOW)?;
-        Ok(name)
+        let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        if !self.is_named.take() {
+            linkat(CWD, file, CWD, &self.name, AtFlags::SYMLINK_FOLLOW)?;
+        }
+        Ok(self.name.clone())
+    }
+}
+
+impl Drop for CoreFile {
+    fn drop(&mut self) {
+        if self.is_named.get() {
+            // Nobody misses it.
+            let _ = std::fs::remove_file(&self.name);
+        }
     }
 }
 
@@ -93,7 +122,7 @@ impl Machine {
             })
         });
         let cpus = cpus.collect::<Result<Vec<_>, kvm_ioctls::Error>>()?;
-        core_dump::write(&core.0, &cpus, &self.guest.ram)?;
+        core_dump::write(&core.file, &cpus, &self.guest.ram)?;
         core.publish()
     }
 
@@ -125,5 +154,27 @@ impl Machine {
             events.run().map_err(failed)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_that_has_its_name_already_keeps_it_only_if_it_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("core");
+        let make = || CoreFile {
+            file: File::create_new(&name).unwrap(),
+            name: name.to_str().unwrap().into(),
+            is_named: Cell::new(true),
+        };
+        drop(make());
+        assert!(!name.exists());
+        let core = make();
+        assert_eq!(core.publish().unwrap(), name.to_str().unwrap());
+        drop(core);
+        assert!(name.exists());
     }
 }
