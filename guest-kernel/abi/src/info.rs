@@ -158,8 +158,10 @@ pub struct SystemStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct CpuInfo {
-    /// Time in user mode, in nanoseconds.
+    /// Time of threads with a nice value of 0 or less in user mode and short system calls, in nanoseconds.
     pub user_ns: u64,
+    /// Time of others in these.
+    pub nice_ns: u64,
     /// Time in long system calls and faults.
     pub system_ns: u64,
     /// Time without a thread to run.

@@ -6,9 +6,10 @@ use ferrix_abi::info::CpuInfo;
 
 use super::averages::Averages;
 use super::queue::RunQueue;
+use super::switch::running_on;
 use crate::arch::cpu;
 use crate::object::{Core, CoreCell};
-use crate::thread::Thread;
+use crate::thread::{Thread, work};
 use crate::time;
 use crate::timer::Owner;
 use crate::timer::queue::DeadlineQueue;
@@ -34,6 +35,10 @@ pub struct CpuSched {
     pub look: CoreCell<u64>,
     /// Cycles in long system calls and faults here.
     pub system_cycles: CoreCell<u64>,
+    /// Cycles of threads that are nice, in the kernel or not, up to the last switch.
+    pub nice_cycles: CoreCell<u64>,
+    /// Of these, cycles in long system calls and faults.
+    pub nice_system_cycles: CoreCell<u64>,
     /// Switches here.
     pub switches: CoreCell<u64>,
     /// Work that an interrupt left for when no lock is held: see [`defer`](super::defer).
@@ -55,6 +60,8 @@ impl CpuSched {
             since: CoreCell::new(0),
             look: CoreCell::new(0),
             system_cycles: CoreCell::new(0),
+            nice_cycles: CoreCell::new(0),
+            nice_system_cycles: CoreCell::new(0),
             switches: CoreCell::new(0),
             deferred: AtomicU32::new(0),
             deferred_gsis: [const { AtomicU32::new(0) }; 2],
@@ -124,14 +131,24 @@ fn idle_cycles(core: &Core, id: usize) -> u64 {
     idle.map_or(0, |idle| idle.cycles_now(core))
 }
 
+/// Cycles of nice threads in user mode, up to now.
+fn nice_cycles(core: &Core, id: usize) -> u64 {
+    let sched = &cpu::cpu(id).sched;
+    let running = running_on(core, id).filter(|thread| thread.work.get(core) & work::NICE != 0);
+    let now = running.map_or(0, |_| time::cycles().saturating_sub(sched.since.get(core)));
+    (sched.nice_cycles.get(core) + now).saturating_sub(sched.nice_system_cycles.get(core))
+}
+
 /// What a CPU has done. Its times add up to the time since boot.
 pub fn cpu_info(core: &Core, id: usize) -> CpuInfo {
     let sched = &cpu::cpu(id).sched;
     let idle_ns = time::cycles_to_ns(idle_cycles(core, id));
     let busy_ns = time::now_ns().saturating_sub(idle_ns);
     let system_ns = time::cycles_to_ns(sched.system_cycles.get(core)).min(busy_ns);
+    let nice_ns = time::cycles_to_ns(nice_cycles(core, id)).min(busy_ns - system_ns);
     CpuInfo {
-        user_ns: busy_ns - system_ns,
+        user_ns: busy_ns - system_ns - nice_ns,
+        nice_ns,
         system_ns,
         idle_ns,
         switches: sched.switches.get(core),

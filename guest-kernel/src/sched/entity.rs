@@ -102,11 +102,20 @@ impl Parameters {
         Parameters::new(policy, base)
     }
 
+    /// How much sleeping may raise it. SCHED_BATCH says that a thread computes, however much it sleeps (sched(7)).
+    const fn highest_boost(self) -> i8 {
+        if self.linux.policy == Scheduling::BATCH {
+            0
+        } else {
+            BOOST_MAX
+        }
+    }
+
     /// The priority with a boost.
     pub fn boosted(self, boost: i8) -> u8 {
         if ages(self.base) {
             self.base
-                .saturating_add_signed(boost)
+                .saturating_add_signed(boost.min(self.highest_boost()))
                 .clamp(*NORMAL.start(), *NORMAL.end())
         } else {
             self.base
@@ -192,8 +201,9 @@ impl Entity {
     }
 
     fn add_boost(&self, core: &Core, change: i8) {
-        let boost = (self.boost.get(core) + change).clamp(-BOOST_MAX, BOOST_MAX);
-        self.boost.set(core, boost);
+        let highest = self.parameters.get(core).highest_boost();
+        let boost = self.boost.get(core).min(highest) + change;
+        self.boost.set(core, boost.clamp(-BOOST_MAX, highest));
         self.update(core);
     }
 
@@ -254,6 +264,29 @@ mod tests {
         entity.start(&core, Parameters::new(Policy::Other, 66).unwrap(), 1);
         (0..9).for_each(|_| entity.slept(&core));
         assert_eq!(entity.priority.get(&core), 66);
+    }
+
+    #[test]
+    fn a_batch_thread_sinks_but_does_not_rise() {
+        let core = lock();
+        let entity = Entity::new();
+        let of_policy = |policy| {
+            let linux = Scheduling {
+                policy,
+                ..Scheduling::default()
+            };
+            Parameters::of_linux(linux).unwrap()
+        };
+        let (other, batch) = (of_policy(0), of_policy(Scheduling::BATCH));
+        entity.start(&core, other, 1);
+        (0..9).for_each(|_| entity.slept(&core));
+        assert!(entity.priority.get(&core) > other.base);
+        entity.set_parameters(&core, batch);
+        assert_eq!(entity.priority.get(&core), batch.base);
+        (0..9).for_each(|_| entity.slept(&core));
+        assert_eq!(entity.priority.get(&core), batch.base);
+        entity.used_slice(&core);
+        assert_eq!(entity.priority.get(&core), batch.base - 1);
     }
 
     #[test]

@@ -57,4 +57,4 @@ pub use switch::{
     slice_expired, yield_current,
 };
 #[cfg(target_os = "none")]
-pub use wake::{dequeue, notify_running, place, requeue, wake, wake_all};
+pub use wake::{change_parameters, dequeue, notify_running, place, requeue, wake, wake_all};

@@ -152,6 +152,26 @@ fn change(core: &Core, cpu: &PerCpu, previous: &Thread, thread: &'static Thread)
     thread.state.set(core, State::Running);
 }
 
+/// As a switch does, accounts the time of a thread that runs, and goes on.
+pub(super) fn settle_time(core: &Core, thread: &Thread) {
+    let sched = &cpu::cpu(thread.sched.cpu.get(core) as usize).sched;
+    note_nice(core, sched, thread);
+    let now = time::cycles();
+    let ran = now.saturating_sub(sched.since.replace(core, now));
+    thread.cycles.set(core, thread.cycles.get(core) + ran);
+}
+
+/// Adds the time since the last switch to what nice threads have had, if `running` is one.
+#[inline(always)]
+fn note_nice(core: &Core, sched: &CpuSched, running: &Thread) {
+    if running.work.get(core) & work::NICE != 0 {
+        let ran = time::cycles().saturating_sub(sched.since.get(core));
+        sched
+            .nice_cycles
+            .set(core, sched.nice_cycles.get(core) + ran);
+    }
+}
+
 /// The CPU's work is what waits for the thread that runs, and what waited for the CPU.
 #[inline(always)]
 fn note_work(cpu: &PerCpu, pending: u32) {
@@ -165,11 +185,13 @@ fn note_work(cpu: &PerCpu, pending: u32) {
 /// Runs `thread`; the current thread stays parked.
 pub fn resume(guard: CoreGuard, thread: &'static Thread) -> ! {
     let cpu = cpu::this_cpu();
+    let previous = current();
+    note_nice(&guard, &cpu.sched, previous);
     note_work(cpu, thread.work.get(&guard) & work::AT_RETURN);
-    hand_over(guard, cpu, current(), thread)
+    hand_over(guard, cpu, previous, thread)
 }
 
-/// As [`resume`], from the current thread to one with no work at its return to user mode.
+/// As [`resume`], from the current thread, which is not nice, to one with no work at its return to user mode.
 #[inline(always)]
 pub fn hand_over(
     guard: CoreGuard,
@@ -185,6 +207,7 @@ pub fn hand_over(
 pub(super) fn switch(guard: CoreGuard, thread: &'static Thread) {
     let previous = current();
     let cpu = cpu::this_cpu();
+    note_nice(&guard, &cpu.sched, previous);
     note_work(cpu, thread.work.get(&guard) & work::AT_RETURN);
     change(&guard, cpu, previous, thread);
     flow::switch(guard, previous, thread);
@@ -208,7 +231,8 @@ pub fn yield_current() -> Next {
         Some(next)
             if above - 1 == priority
                 && is_timed(&guard, cpu, next)
-                && next.work.get(&guard) & work::AT_RETURN == 0 =>
+                && next.work.get(&guard) & work::AT_RETURN == 0
+                && caller.work.get(&guard) & work::NICE == 0 =>
         {
             queue.exchange(&guard, next, caller);
             caller.state.set(&guard, State::Ready);

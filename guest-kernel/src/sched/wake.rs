@@ -1,8 +1,9 @@
 //! Making threads ready, and where.
 
+use super::Parameters;
 use super::cpu::{hint, load};
 use super::queue::InQueue;
-use super::switch::{running_on, time_slice};
+use super::switch::{running_on, settle_time, time_slice};
 use crate::arch::trace_point::trace_point;
 use crate::arch::{apic, cpu, vector};
 use crate::object::Core;
@@ -116,6 +117,15 @@ pub fn requeue(core: &Core, thread: &'static Thread, change: impl FnOnce()) {
         }
         _ => change(),
     }
+}
+
+/// Changes a thread's parameters, keeping the run queues right. Its time up to now counts by the old ones.
+pub fn change_parameters(core: &Core, thread: &'static Thread, new: Parameters) {
+    if thread.state.get(core) == State::Running {
+        settle_time(core, thread);
+    }
+    requeue(core, thread, || thread.sched.set_parameters(core, new));
+    thread.mark_nice(core);
 }
 
 /// Makes the CPU on which a thread runs look at its work soon.

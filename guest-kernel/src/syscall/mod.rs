@@ -36,7 +36,7 @@ use crate::arch::cpu;
 use crate::mm::uaccess::UserSlice;
 use crate::object::core_lock::lock;
 use crate::sched::local;
-use crate::thread::current;
+use crate::thread::{current, work};
 
 use arrayvec::ArrayVec;
 
@@ -51,6 +51,10 @@ pub fn unlocked<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     // While another thread had the CPU this one did not work.
     let spent = current().cycles_now(&core).wrapping_sub(start);
     for cycles in [&current().system_cycles, &local().system_cycles] {
+        cycles.set(&core, cycles.get(&core).wrapping_add(spent));
+    }
+    if current().work.get(&core) & work::NICE != 0 {
+        let cycles = &local().nice_system_cycles;
         cycles.set(&core, cycles.get(&core).wrapping_add(spent));
     }
     result

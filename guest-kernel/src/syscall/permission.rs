@@ -48,7 +48,7 @@ pub(super) fn set_linux(core: &Core, thread: &'static Thread, wanted: Scheduling
 }
 
 fn set(core: &Core, thread: &'static Thread, new: Parameters) {
-    sched::requeue(core, thread, || thread.sched.set_parameters(core, new));
+    sched::change_parameters(core, thread, new);
     inherit::changed(core, thread);
 }
 

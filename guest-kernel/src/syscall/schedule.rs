@@ -49,7 +49,7 @@ fn change(core: &Core, tid: u64, policy: u64, priority: u64, resource: Handle) -
     if !may_change(core, thread) || new.base > old.base {
         current_process().check_resource(core, resource, Rights::PROCESS)?;
     }
-    sched::requeue(core, thread, || thread.sched.set_parameters(core, new));
+    sched::change_parameters(core, thread, new);
     inherit::changed(core, thread);
     Ok(())
 }

@@ -60,6 +60,7 @@ pub fn create(
     reset(core, thread, process, tid);
     thread.sched.start(core, start.parameters, start.affinity);
     thread.set_affinity(core, start.affinity);
+    thread.mark_nice(core);
     thread
         .sender
         .set(core, (process.pid.get(core) as u64) << 32);

@@ -62,7 +62,8 @@ pub fn end_current() -> ! {
     let process = thread.process();
     let mut core = lock();
     process::runs_no_more(&mut core, thread);
-    thread.work.set(&core, 0);
+    // Only how its last time counts matters from here on.
+    thread.work.set(&core, thread.work.get(&core) & work::NICE);
     trace_point(|| trace::end(&core, thread));
     leave(&mut core, thread);
     if process.thread_count.get(&core) == 0 {

@@ -48,6 +48,8 @@ pub mod work {
     pub const LENDS: u32 = 128;
     /// The report that its process has stopped waits for it.
     pub const AWAITED: u32 = 256;
+    /// Its nice value is above 0: its time is counted apart.
+    pub const NICE: u32 = 512;
     /// What must be looked at before it waits.
     pub const BEFORE_WAIT: u32 = KILL | SIGNAL | TOLD | AWAITED;
     /// What the end of any wait undoes.
@@ -294,6 +296,14 @@ impl Thread {
             self.cancel.withdraw(core);
             self.clear_work(core, work::CANCELLED);
         }
+    }
+
+    /// Notes whether its parameters make its time count apart.
+    pub fn mark_nice(&self, core: &Core) {
+        let nice = self.sched.parameters(core).linux.nice > 0;
+        let others = self.work.get(core) & !work::NICE;
+        self.work
+            .set(core, if nice { others | work::NICE } else { others });
     }
 
     /// Sets the CPUs on which it may run.

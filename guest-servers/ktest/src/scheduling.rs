@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use ferrix_abi::Error;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::Tag;
-use ferrix_abi::sched::{NORMAL_DEFAULT, Policy};
+use ferrix_abi::sched::{NORMAL_DEFAULT, Policy, Whose};
 use ferrix_rt::clock;
 use ferrix_rt::sys::{ipc, system, thread};
 
@@ -25,6 +25,7 @@ pub const TESTS: &[Test] = &[
     ),
     ("slices_are_shared", slices_are_shared),
     ("idle_policy_waits", idle_policy_waits),
+    ("nice_time_counts_apart", nice_time_counts_apart),
     ("nothing_ticks", nothing_ticks),
 ];
 
@@ -272,6 +273,36 @@ fn idle_policy_waits() -> Outcome {
 }
 
 /// Neither an idle machine nor one with a single busy thread is interrupted: there is no periodic interrupt.
+/// What the CPUs count for nice threads is the time that the only such one has in user mode.
+fn nice_time_counts_apart() -> Outcome {
+    const BUSY_NS: u64 = 5_000_000;
+    /// Of several CPUs' sums, each rounded.
+    const ROUNDING_NS: u64 = 1000;
+    let nice = || -> Result<u64, Error> {
+        (0..cpus()).try_fold(0, |sum, cpu| Ok(sum + system::cpu_info(cpu)?.nice_ns))
+    };
+    let own = || thread::cpu_time(0, 1).map(|(user, _)| user);
+    let work = || -> Outcome {
+        let end = own()? + BUSY_NS;
+        while own()? < end {}
+        Ok(())
+    };
+    let before = nice()?;
+    work()?;
+    equal(nice(), Ok(before))?;
+    thread::set_nice(Whose::Thread, 0, 7)?;
+    let outer = nice()?;
+    let (start, inner) = (own()?, nice()?);
+    work()?;
+    let (inner_end, end, outer_end) = (nice()?, own()?, nice()?);
+    holds(inner_end - inner <= end - start + ROUNDING_NS, "no more")?;
+    holds(outer_end - outer + ROUNDING_NS >= end - start, "no less")?;
+    thread::set_scheduling(0, Policy::Other, NORMAL_DEFAULT, resource())?;
+    let after = nice()?;
+    work()?;
+    equal(nice(), Ok(after))
+}
+
 fn nothing_ticks() -> Outcome {
     /// Twenty slices.
     const SPAN_MS: u64 = 200;

@@ -171,17 +171,17 @@ fn uptime(source: &dyn Source) -> String {
     )
 }
 
-/// proc(5), `/proc/stat`. Time below nice 0 is not told apart from other time of users.
+/// proc(5), `/proc/stat`. Short system calls count as the user's time.
 fn stat(source: &dyn Source) -> String {
     let stats = source.statistics();
     let cpus: Vec<CpuInfo> = (0..source.cpus()).map(|cpu| source.cpu(cpu)).collect();
     let mut text = String::new();
     let mut row = |name: &str, cpus: &[CpuInfo]| {
         let ticks = |part: fn(&CpuInfo) -> u64| cpus.iter().map(part).sum::<u64>() / TICK_NS;
-        let (user, system) = (ticks(|cpu| cpu.user_ns), ticks(|cpu| cpu.system_ns));
-        let idle = ticks(|cpu| cpu.idle_ns);
+        let (user, nice) = (ticks(|cpu| cpu.user_ns), ticks(|cpu| cpu.nice_ns));
+        let (system, idle) = (ticks(|cpu| cpu.system_ns), ticks(|cpu| cpu.idle_ns));
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name} {user} 0 {system} {idle} 0 0 0 0 0 0");
+        let _ = writeln!(text, "{name} {user} {nice} {system} {idle} 0 0 0 0 0 0");
     };
     row("cpu ", &cpus);
     for (number, cpu) in cpus.iter().enumerate() {

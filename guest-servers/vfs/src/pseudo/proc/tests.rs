@@ -64,6 +64,7 @@ impl Source for Fixed {
     fn cpu(&self, number: u32) -> CpuInfo {
         CpuInfo {
             user_ns: 20_000_000,
+            nice_ns: 30_000_000,
             system_ns: 10_000_000 * u64::from(number),
             idle_ns: 50_000_000,
             switches: 9,
@@ -258,7 +259,7 @@ fn threads_have_their_files() {
 fn cpus_and_load() {
     let stat = read(&["stat"]).unwrap();
     assert!(
-        stat.starts_with("cpu  4 0 1 10 0 0 0 0 0 0\ncpu0 2 0 0 5 "),
+        stat.starts_with("cpu  4 6 1 10 0 0 0 0 0 0\ncpu0 2 3 0 5 "),
         "{stat}"
     );
     assert!(stat.contains("\nprocs_running 2\n"), "{stat}");
