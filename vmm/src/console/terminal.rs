@@ -113,3 +113,57 @@ fn ask(terminal: impl AsFd) -> Option<WindowSize> {
         rows: size.ws_row,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::process::{Command, Stdio};
+
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::LocalModes;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_restores_the_terminal() {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let terminal = open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let settings = |terminal: &File| tcgetattr(terminal).unwrap();
+        let terminal = File::from(terminal);
+        let before = settings(&terminal).local_modes;
+        assert!(before.contains(LocalModes::ICANON | LocalModes::ECHO));
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "console::terminal::tests::raw_panic"])
+            .args(["--ignored", "--nocapture", "--test-threads", "1"])
+            .stdin(Stdio::from(terminal.try_clone().unwrap()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains("raw: true"), "{text}");
+        assert!(text.contains("raw at the message: false"), "{text}");
+        assert_eq!(settings(&terminal).local_modes, before);
+    }
+
+    /// Aborts in a panic's message, before anything is unwound.
+    #[test]
+    #[ignore = "ends the process that runs it"]
+    fn raw_panic() {
+        let is_raw = || {
+            !tcgetattr(stdio::stdin())
+                .unwrap()
+                .local_modes
+                .contains(LocalModes::ECHO)
+        };
+        std::panic::set_hook(Box::new(move |_| {
+            eprintln!("raw at the message: {}", is_raw());
+            std::process::abort();
+        }));
+        let raw = RawMode::enter().unwrap();
+        eprintln!("raw: {}", is_raw() && raw.is_some());
+        panic!("for the test");
+    }
+}
