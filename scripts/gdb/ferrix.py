@@ -19,6 +19,7 @@ KERNEL_HALF = 0xFFFF_8000_0000_0000
 FRAME = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rdi rsi rdx rcx rax vector error rip cs rflags rsp ss".split()
 SYSCALL = 0x100
 # The name of a place in a handle table that names nothing (guest-kernel/src/object/table.rs).
+VECTOR = 24  # bytes of a Vec
 VACANT = 0xFFFF_FFFF
 RIGHTS = "SEND RECEIVE READ WRITE DUP TRANSFER - - IRQ PHYSICAL POWER PROCESS PAGER IOPORT".split()
 
@@ -219,18 +220,29 @@ class Handles(gdb.Command):
     def invoke(self, argument, from_tty):
         kernel = Kernel()
         process = kernel.process(integer(argument, "ferrix handles PID"))
-        vector = process + kernel["process.handles"] + kernel["handles.places"]
-        words = {offset: number(vector + offset) for offset in (0, 8, 16)}
-        first = words.pop(kernel["vec.pointer"])
+        table = process + kernel["process.handles"]
         print("    HANDLE KIND     WHAT               RIGHTS")
-        for index in range(1, min(words.values())):
-            at = first + index * kernel["place.size"]
+        for at in self.places(kernel, table):
             kind = kernel.name("object.", kernel.word(at, "place.object", 1))
             name, rights = kernel.word(at, "place.name", 4), kernel.word(at, "place.rights", 4)
             if name == VACANT:
                 continue
             what = number(at + kernel["place.object"] + 8)
             print(f"{name:#010x} {kind:8} {self.what(kernel, kind, what):18} {self.rights(rights)}")
+
+    @classmethod
+    def places(cls, kernel, table):
+        yield from cls.items(kernel, table + kernel["handles.places"], kernel["place.size"])
+        far = number(table + kernel["handles.far"])
+        for piece in cls.items(kernel, far + kernel["far.pieces"], VECTOR) if far else ():
+            yield from cls.items(kernel, piece, kernel["place.size"])
+
+    @staticmethod
+    def items(kernel, vector, size):
+        words = {offset: number(vector + offset) for offset in range(0, VECTOR, 8)}
+        first = words.pop(kernel["vec.pointer"])
+        # Of length and capacity.
+        return (first + index * size for index in range(min(words.values())))
 
     @staticmethod
     def what(kernel, kind, what):

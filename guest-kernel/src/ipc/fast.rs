@@ -67,7 +67,7 @@ fn call(
         .process()
         .handles
         .get(&core)
-        .place(Handle(frame.rdi as u32))?;
+        .near_place(Handle(frame.rdi as u32))?;
     let (endpoint, badge): (&'static Endpoint, u32) = match place.object {
         Some(Object::Session(session)) => (&session.port(&core)?.endpoint, session.badge(&core)),
         Some(Object::Port(port)) => (&port.endpoint, 0),
@@ -111,7 +111,7 @@ fn reply_receive(
         .process()
         .handles
         .get(&core)
-        .place(Handle(frame.rdi as u32))?;
+        .near_place(Handle(frame.rdi as u32))?;
     let Some(Object::Port(port)) = place.object else {
         return None;
     };

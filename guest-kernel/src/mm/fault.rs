@@ -164,6 +164,6 @@ fn kind(reason: FaultError) -> FaultKind {
         FaultError::Unmapped => FaultKind::SegvMaperr,
         FaultError::Protection => FaultKind::SegvAccerr,
         FaultError::BeyondObject | FaultError::Absent => FaultKind::BusAdrerr,
-        FaultError::NoMemory | FaultError::Limit => FaultKind::OutOfMemory,
+        FaultError::NoMemory | FaultError::Limit | FaultError::Shared => FaultKind::OutOfMemory,
     }
 }

@@ -38,7 +38,7 @@ const RUN_MIN: u64 = 2048;
 /// Frames that are taken as one run.
 const RUN: u32 = 64;
 /// Single frames that are merged in one section of the lock.
-const MERGED_AT_ONCE: u32 = 32;
+const MERGED_AT_ONCE: u32 = 12;
 /// Frames that the dirty stack keeps before they merge in the buddy allocator.
 const DIRTY_MAX: u32 = 512;
 

@@ -187,8 +187,9 @@ pub fn try_box<T>(value: T) -> Result<Box<T>> {
 
 /// Gives the free objects that this CPU keeps back to their slabs.
 pub fn trim() {
-    let mut magazines = CPUS[hw::cpu_id()].lock();
-    for (magazine, slabs) in magazines.iter_mut().zip(&SLABS) {
+    for (class, slabs) in SLABS.iter().enumerate() {
+        let mut magazines = CPUS[hw::cpu_id()].lock();
+        let magazine = &mut magazines[class];
         let mut slabs = slabs.lock();
         magazine.objects[..magazine.count]
             .iter()

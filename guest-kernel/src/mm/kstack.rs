@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use ferrix_abi::error::{Error, Result};
 
 use super::frame;
+use super::phys::Frame;
 use super::window;
 use crate::sync::SpinLock;
 
@@ -37,12 +38,25 @@ static STACKS: SpinLock<Stacks> = SpinLock::new(Stacks {
 });
 
 impl KernelStack {
-    /// Takes a stack; its content is unspecified.
+    /// Takes a stack; its content is unspecified. Where there is none, single frames may have to merge for it: not
+    /// with interrupts off.
     pub fn new() -> Result<KernelStack> {
-        let mut stacks = STACKS.lock();
-        if let Some(number) = stacks.free.pop() {
-            return Ok(KernelStack { number });
+        let free = STACKS.lock().free.pop();
+        match free {
+            Some(number) => Ok(KernelStack { number }),
+            None => KernelStack::make(),
         }
+    }
+
+    #[cold]
+    fn make() -> Result<KernelStack> {
+        let first = frame::alloc(ORDER).ok_or(Error::NoMemory)?;
+        KernelStack::place(first).inspect_err(|_| frame::free(first, ORDER))
+    }
+
+    /// Makes a stack of these frames.
+    fn place(first: Frame) -> Result<KernelStack> {
+        let mut stacks = STACKS.lock();
         let number = stacks.made;
         if number as u64 >= MAX {
             return Err(Error::WouldBlock);
@@ -50,15 +64,11 @@ impl KernelStack {
         // Giving back never allocates: there is room for every stack that was made.
         let room = (number as usize + 1).saturating_sub(stacks.free.len());
         stacks.free.try_reserve(room).map_err(|_| Error::NoMemory)?;
-        let first = frame::alloc(ORDER).ok_or(Error::NoMemory)?;
-        let stack = KernelStack { number };
-        if let Err(error) = window::map(stack.bottom(), first, 1 << ORDER, 0) {
-            core::mem::forget(stack);
-            frame::free(first, ORDER);
-            return Err(error);
-        }
+        // Nothing to give back, should there be no memory for the tables.
+        let stack = core::mem::ManuallyDrop::new(KernelStack { number });
+        window::map(stack.bottom(), first, 1 << ORDER, 0)?;
         stacks.made += 1;
-        Ok(stack)
+        Ok(core::mem::ManuallyDrop::into_inner(stack))
     }
 
     fn bottom(&self) -> u64 {

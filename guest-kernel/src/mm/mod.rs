@@ -92,6 +92,7 @@ use host as hw;
 
 pub use entry::{Inherit, Kind, VmEntry};
 pub use frame::ensure_reserve;
+pub use kstack::KernelStack;
 pub use object::VmObject;
 pub use phys::{Frame, PhysAddr};
 pub use space::{

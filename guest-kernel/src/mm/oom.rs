@@ -10,6 +10,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use arrayvec::ArrayVec;
 use ferrix_abi::signal::number::SIGKILL;
 
 use super::frame;
@@ -18,7 +19,7 @@ use crate::ipc::shortage;
 use crate::object::core_lock::{CoreGuard, lock};
 use crate::object::list::List;
 use crate::object::{Core, CoreCell};
-use crate::process::{self, InitPid, Life, PIDS, Process};
+use crate::process::{self, InitPid, Life, NAME, PIDS, Process};
 use crate::sched;
 use crate::sched::queue::InQueue;
 use crate::thread::{self, State, Thread, current, work};
@@ -69,7 +70,10 @@ fn relieve() -> Relief {
             return Relief::None;
         };
         if !is_safe(&core, victim) {
-            kill(&mut core, victim);
+            let killed = kill(&mut core, victim);
+            drop(core);
+            killed.log();
+            return Relief::TryAgain;
         }
     }
     if caller.work.get(&core) & work::KILL != 0 {
@@ -146,20 +150,35 @@ fn choose(core: &Core) -> Option<&'static Process> {
     victim
 }
 
-fn kill(core: &mut Core, victim: &'static Process) {
+/// What is said of a victim.
+struct Killed {
+    pid: u32,
+    pages: u64,
+    name: ArrayVec<u8, NAME>,
+}
+
+fn kill(core: &mut Core, victim: &'static Process) -> Killed {
     let pid = victim.pid.get(core);
     let pages = victim
         .space(core)
         .map_or(0, |space| space.usage().resident_pages);
-    let text = victim.arguments.get(core);
-    let name = text.split(|&byte| byte == 0).next().unwrap_or_default();
-    log!(
-        "out of memory: killed pid {pid} ({}), which has {pages} pages",
-        core::str::from_utf8(name).unwrap_or("?")
-    );
+    let name = victim.name(core);
     VICTIM.set(core, (pid, victim.start_ns.get(core)));
     KILLED_NS.set(core, time::now_ns());
     process::kill(core, victim, SIGKILL);
+    Killed { pid, pages, name }
+}
+
+impl Killed {
+    /// A line takes long: not under the core lock.
+    fn log(&self) {
+        log!(
+            "out of memory: killed pid {} ({}), which has {} pages",
+            self.pid,
+            core::str::from_utf8(&self.name).unwrap_or("?"),
+            self.pages
+        );
+    }
 }
 
 /// A process or a server has given memory back.

@@ -12,6 +12,8 @@ pub struct Ids<T: 'static> {
     slots: [CoreCell<Option<&'static T>>; IDS],
     /// One bit for each slot in use, so that walking the used ones is cheap.
     used: [CoreCell<u64>; IDS / 64],
+    /// One bit for each word of those that is not zero.
+    used_words: [CoreCell<u64>; IDS / 64 / 64],
     next: CoreCell<u32>,
     wrapped: CoreCell<bool>,
 }
@@ -28,6 +30,7 @@ impl<T: Sync> Ids<T> {
         Ids {
             slots: [const { CoreCell::new(None) }; IDS],
             used: [const { CoreCell::new(0) }; IDS / 64],
+            used_words: [const { CoreCell::new(0) }; IDS / 64 / 64],
             next: CoreCell::new(1),
             wrapped: CoreCell::new(false),
         }
@@ -89,6 +92,12 @@ impl<T: Sync> Ids<T> {
                 others
             },
         );
+        if others == 0 {
+            // The word was zero, or is.
+            let (words, bit) = (&self.used_words[id / 4096], 1 << (id / 64 % 64));
+            let others = words.get(core) & !bit;
+            words.set(core, others | if object.is_some() { bit } else { 0 });
+        }
         self.slots[id].set(core, object);
     }
 
@@ -97,12 +106,23 @@ impl<T: Sync> Ids<T> {
         let first = previous as usize + 1;
         let mut index = first / 64;
         let mut word = self.used.get(index)?.get(core) & (u64::MAX << (first % 64));
-        while word == 0 {
-            index += 1;
-            word = self.used.get(index)?.get(core);
+        if word == 0 {
+            index = self.next_word(core, index + 1)?;
+            word = self.used[index].get(core);
         }
         let id = index * 64 + word.trailing_zeros() as usize;
         Some((id as u32, self.slots[id].get(core)?))
+    }
+
+    /// The first word from `first` on that is not zero.
+    fn next_word(&self, core: &Core, first: usize) -> Option<usize> {
+        let mut index = first / 64;
+        let mut word = self.used_words.get(index)?.get(core) & (u64::MAX << (first % 64));
+        while word == 0 {
+            index += 1;
+            word = self.used_words.get(index)?.get(core);
+        }
+        Some(index * 64 + word.trailing_zeros() as usize)
     }
 }
 

@@ -3,15 +3,17 @@
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::Relaxed;
 
+use arrayvec::ArrayVec;
 use ferrix_abi::error::Result;
 use ferrix_abi::limit::RESOURCES;
+use ferrix_abi::process::ARGUMENTS_MAX;
 
 use super::halt::Halt;
 use super::kind::{Life, PIDS, PROCESSES, Process, count_fork};
 use super::limits::{self, check_processes};
 use crate::arch::TrapFrame;
 use crate::arch::cpu;
-use crate::mm::AddressSpace;
+use crate::mm::{AddressSpace, KernelStack};
 use crate::object::core_lock::{lock, with_lock};
 use crate::object::table::{Copied, HandleTable};
 use crate::object::{Core, Object};
@@ -115,9 +117,12 @@ pub fn fork(frame: &TrapFrame) -> Result<u64> {
     let parent = thread::current_process();
     cpu::enable_interrupts();
     let space = super::with_current_space(AddressSpace::fork);
-    let copied = space.and_then(|space| Ok((space, copy_handles(parent)?)));
+    let copied = space.and_then(|space| {
+        let stack = KernelStack::new()?;
+        Ok((space, stack, copy_handles(parent)?))
+    });
     cpu::disable_interrupts();
-    let (space, handles) = copied?;
+    let (space, stack, handles) = copied?;
     let mut core = lock();
     let child = match check_processes(&mut core, parent)
         .and_then(|()| create_empty(&mut core, Some(parent), space, &[]))
@@ -129,7 +134,7 @@ pub fn fork(frame: &TrapFrame) -> Result<u64> {
         }
     };
     inherit(&mut core, parent, child, handles);
-    match thread::fork_current(&mut core, child, frame) {
+    match thread::fork_current(&mut core, child, frame, stack) {
         Ok(thread) => {
             child.life.set(&core, Life::Alive);
             if child.limits.get(&core).is_some() {
@@ -183,8 +188,10 @@ fn inherit(
     handles: HandleTable<Object>,
 ) {
     *child.handles.get_mut(core) = handles;
-    let arguments = parent.arguments.get(core).clone();
-    *child.arguments.get_mut(core) = arguments;
+    let mut arguments = ArrayVec::<u8, ARGUMENTS_MAX>::new();
+    // As one piece, unlike `clone`.
+    let _ = arguments.try_extend_from_slice(parent.arguments.get(core));
+    child.set_arguments(core, &arguments);
     child.personality.set(core, parent.personality.get(core));
     child.signals.inherit(core, &parent.signals);
 }

@@ -15,7 +15,7 @@ use super::kind::{Life, Process};
 use crate::arch::TrapFrame;
 use crate::arch::cpu;
 use crate::boot::{self, BootModule};
-use crate::mm::{AddressSpace, Frame, MapRequest, PhysAddr, VmObject};
+use crate::mm::{AddressSpace, Frame, KernelStack, MapRequest, PhysAddr, VmObject};
 use crate::object::core_lock::lock;
 use crate::object::{Core, Object};
 use crate::sched::{self, Parameters};
@@ -40,12 +40,15 @@ pub fn start_init() {
             first.arguments
         );
     }
+    #[cfg(feature = "sections")]
+    crate::sync::section::forget();
 }
 
 fn start(init: &BootModule, others: &[BootModule]) -> Result<()> {
     let space = AddressSpace::new()?;
     let entry = load(&space, init)?;
     map_stack(&space)?;
+    let kernel_stack = KernelStack::new()?;
     cpu::disable_interrupts();
     let mut core = lock();
     let process = create_empty(&mut core, None, space.clone(), init.arguments.as_bytes())?;
@@ -58,7 +61,7 @@ fn start(init: &BootModule, others: &[BootModule]) -> Result<()> {
         affinity: ANY_CPU,
         mask: 0,
     };
-    let thread = thread::create(&mut core, process, &frame, how)?;
+    let thread = thread::create(&mut core, process, &frame, how, kernel_stack)?;
     process.life.set(&core, Life::Alive);
     sched::place(&core, thread);
     Ok(())

@@ -70,6 +70,9 @@ pub enum Life {
 #[derive(Debug)]
 pub struct InFamily;
 
+/// Bytes of a name that the log tells.
+pub const NAME: usize = 64;
+
 /// A process.
 pub struct Process {
     /// Its id.
@@ -225,7 +228,14 @@ impl Process {
     pub fn set_arguments(&self, core: &mut Core, text: &[u8]) {
         let arguments = self.arguments.get_mut(core);
         arguments.clear();
-        arguments.extend(text.iter().copied().take(ARGUMENTS_MAX));
+        // What does not fit is left out, so this cannot fail.
+        let _ = arguments.try_extend_from_slice(&text[..text.len().min(ARGUMENTS_MAX)]);
+    }
+
+    /// The beginning of the name that it was started with.
+    pub fn name(&self, core: &Core) -> ArrayVec<u8, NAME> {
+        let text = self.arguments.get(core).iter().copied();
+        text.take_while(|&byte| byte != 0).take(NAME).collect()
     }
 
     /// Gives the object back when it is gone and nothing names it any more.

@@ -59,7 +59,7 @@ pub use first::start_init;
 #[cfg(target_os = "none")]
 pub use info::{describe, times};
 #[cfg(target_os = "none")]
-pub use kind::{InFamily, InitPid, Life, PIDS, PROCESSES, Process, by_pid, forks};
+pub use kind::{InFamily, InitPid, Life, NAME, PIDS, PROCESSES, Process, by_pid, forks};
 #[cfg(target_os = "none")]
 pub use limits::{
     apply as apply_limits, check_processes, cpu_watched, describe_limits, may_limit, set_limit,

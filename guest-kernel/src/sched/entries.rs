@@ -70,7 +70,8 @@ fn do_deferred(core: &mut Core) {
 
 fn lock_and_catch_up() -> CoreGuard {
     let mut core = core_lock::lock();
-    if local().has_deferred() {
+    // What is done may defer more, and who called is about to withdraw the request for a preemption.
+    while local().has_deferred() {
         do_deferred(&mut core);
     }
     core

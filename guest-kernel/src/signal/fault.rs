@@ -1,5 +1,6 @@
 //! Exceptions of the running thread.
 
+use arrayvec::ArrayVec;
 use ferrix_abi::signal::{SignalInfo, SignalSlot};
 
 use super::action::Action;
@@ -8,7 +9,7 @@ use super::take::{divert, is_inside};
 use crate::arch::TrapFrame;
 use crate::object::Core;
 use crate::object::core_lock::lock;
-use crate::process::{self, Process};
+use crate::process::{self, NAME, Process};
 use crate::thread::{self, Thread, current, work};
 
 /// Gives the running thread the signal of its own fault, whether it blocks it or not: to the personality's
@@ -22,9 +23,10 @@ pub fn force(frame: &mut TrapFrame, info: SignalInfo) {
         thread::end_current();
     }
     if !divert_fault(&mut core, thread, frame, info) {
-        report(&core, thread.process(), frame, &info);
+        let died = Died::new(&core, thread.process());
         process::kill(&mut core, thread.process(), info.signo);
         drop(core);
+        died.report(frame, &info);
         thread::end_current();
     }
 }
@@ -74,20 +76,35 @@ fn divert_fault(
     true
 }
 
-/// A server's death is the system's business: the log tells. A program's is its shell's.
-fn report(core: &Core, process: &'static Process, frame: &TrapFrame, info: &SignalInfo) {
-    if process.personality.get(core).is_some() {
-        return;
+/// Whose death the log tells of.
+struct Died {
+    pid: u32,
+    name: ArrayVec<u8, NAME>,
+    serves: bool,
+}
+
+impl Died {
+    fn new(core: &Core, process: &'static Process) -> Died {
+        Died {
+            pid: process.pid.get(core),
+            name: process.name(core),
+            serves: process.personality.get(core).is_none(),
+        }
     }
-    let text = process.arguments.get(core);
-    let name = text.split(|&byte| byte == 0).next().unwrap_or_default();
-    log!(
-        "server {} (pid {}): signal {} at {:#x}, address {:#x}, code {:#x}",
-        core::str::from_utf8(name).unwrap_or("?"),
-        process.pid.get(core),
-        info.signo,
-        frame.rip,
-        info.address,
-        info.error
-    );
+
+    /// A server's death is the system's business: the log tells. A program's is its shell's. A line takes long: not
+    /// under the core lock.
+    fn report(&self, frame: &TrapFrame, info: &SignalInfo) {
+        if self.serves {
+            log!(
+                "server {} (pid {}): signal {} at {:#x}, address {:#x}, code {:#x}",
+                core::str::from_utf8(&self.name).unwrap_or("?"),
+                self.pid,
+                info.signo,
+                frame.rip,
+                info.address,
+                info.error
+            );
+        }
+    }
 }

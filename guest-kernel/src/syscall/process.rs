@@ -49,6 +49,7 @@ pub fn start(frame: &mut TrapFrame) -> Next {
 }
 
 fn begin(handle: Handle, first: &TrapFrame, priority: u64) -> Result<u64> {
+    let stack = thread::new_stack()?;
     let mut core = lock();
     let target = current_process().process_named(&core, handle, Rights::WRITE)?;
     if target.life.get(&core) != Life::Made {
@@ -64,7 +65,7 @@ fn begin(handle: Handle, first: &TrapFrame, priority: u64) -> Result<u64> {
         affinity: ANY_CPU,
         mask: 0,
     };
-    let thread = thread::create(&mut core, target, first, how)?;
+    let thread = thread::create(&mut core, target, first, how, stack)?;
     if target.personality.get(&core).is_some() {
         thread
             .arch_mut(&mut core)

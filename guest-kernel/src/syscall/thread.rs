@@ -26,6 +26,7 @@ pub fn create(frame: &mut TrapFrame) -> Next {
 }
 
 fn start(first: &TrapFrame, fs_base: u64) -> Result<u64> {
+    let stack = thread::new_stack()?;
     let mut core = lock();
     let (caller, process) = (current(), current_process());
     if !process.is_alive(&core) {
@@ -37,7 +38,7 @@ fn start(first: &TrapFrame, fs_base: u64) -> Result<u64> {
         mask: caller.mask.get(&core),
     };
     process::check_processes(&mut core, process)?;
-    let thread = thread::create(&mut core, process, first, how)?;
+    let thread = thread::create(&mut core, process, first, how, stack)?;
     let arch = thread.arch_mut(&mut core);
     let inherited = arch.inherit_current();
     arch.set_fs_base(fs_base);

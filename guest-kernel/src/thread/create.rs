@@ -6,11 +6,11 @@ use ferrix_abi::signal::SignalSet;
 
 use super::kind::{THREADS, TIDS, Thread, work};
 use super::{State, current};
-use crate::arch::TrapFrame;
 use crate::arch::thread::{ArchThread, adopt};
 use crate::arch::trace_point::trace_point;
+use crate::arch::{TrapFrame, cpu};
 use crate::futex::Key;
-use crate::mm::{UtcbSlot, tlb};
+use crate::mm::{KernelStack, UtcbSlot, tlb};
 use crate::object::Core;
 use crate::process::{Process, by_pid};
 use crate::sched::Parameters;
@@ -34,20 +34,30 @@ const TRIES: usize = 64;
 /// All CPUs.
 pub const ANY_CPU: u32 = u32::MAX;
 
-/// Makes a thread of a process that is alive; it is not ready yet.
+/// A stack for a thread, taken with interrupts on, which are off.
+pub fn new_stack() -> Result<KernelStack> {
+    cpu::enable_interrupts();
+    let stack = KernelStack::new();
+    cpu::disable_interrupts();
+    stack
+}
+
+/// Makes a thread of a process that is alive; it is not ready yet. Its stack was taken before, with interrupts on.
 pub fn create(
     core: &mut Core,
     process: &'static Process,
     frame: &TrapFrame,
     start: Start,
+    stack: KernelStack,
 ) -> Result<&'static Thread> {
     super::reap(core);
     let space = process.space(core).ok_or(Error::NoSuchProcess)?;
     let slot = space.utcb_allocate()?;
     let root = space.root();
-    let made =
-        ArchThread::new(frame, root, slot.address).and_then(|arch| Ok((arch, THREADS.take(core)?)));
-    let (arch, thread) = made.inspect_err(|_| free_slot(core, process, slot))?;
+    let thread = THREADS
+        .take(core)
+        .inspect_err(|_| free_slot(core, process, slot))?;
+    let arch = ArchThread::new(frame, root, slot.address, stack);
     let tid = allocate_tid(core, process, thread).inspect_err(|_| {
         THREADS.give(core, thread);
         free_slot(core, process, slot);
@@ -130,6 +140,7 @@ pub fn fork_current(
     core: &mut Core,
     child: &'static Process,
     frame: &TrapFrame,
+    stack: KernelStack,
 ) -> Result<&'static Thread> {
     let caller = current();
     let mut copy = *frame;
@@ -139,7 +150,7 @@ pub fn fork_current(
         affinity: caller.sched.affinity.get(core),
         mask: caller.mask.get(core),
     };
-    let thread = create(core, child, &copy, start)?;
+    let thread = create(core, child, &copy, start, stack)?;
     thread.copy_user_part(core, caller);
     match thread.arch_mut(core).inherit_current() {
         Ok(()) => Ok(thread),
@@ -161,7 +172,7 @@ pub fn idle(core: &mut Core) -> &'static Thread {
     };
     thread.sched.start(core, lowest, ANY_CPU);
     thread.state.set(core, State::Running);
-    thread.sched.cpu.set(core, crate::arch::cpu::cpu_id() as u8);
+    thread.sched.cpu.set(core, cpu::cpu_id() as u8);
     adopt(thread.arch());
     thread
 }

@@ -28,7 +28,7 @@ mod wait;
 #[cfg(target_os = "none")]
 pub use context::{current, current_process, flow};
 #[cfg(target_os = "none")]
-pub use create::{ANY_CPU, Start, create, fork_current, idle};
+pub use create::{ANY_CPU, Start, create, fork_current, idle, new_stack};
 #[cfg(target_os = "none")]
 pub use end::{dismiss, end_current, is_killed, kill, live, reap};
 #[cfg(target_os = "none")]

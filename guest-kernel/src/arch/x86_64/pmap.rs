@@ -18,7 +18,7 @@ use ferrix_abi::vm::Prot;
 use super::frame::{self, page};
 use super::phys::{Frame, PhysAddr};
 pub use super::pte::Pte;
-pub use super::share::{Extent, Release, is_dense, region};
+pub use super::share::{Extent, Release, TableCopy, is_dense, region};
 use super::table::{LINE, ROOT_LEVEL, descend, gain, index, lines, new_table, set, shift, table};
 pub use super::table::{map_kernel, table_pages};
 pub use super::walk::Visitor;
@@ -179,22 +179,42 @@ impl Pmap {
         }
     }
 
+    /// Where the entry for the level-0 table for an address lies.
+    pub(super) fn leaf_entry(&self, address: u64) -> Option<&'static AtomicU64> {
+        let mut node = self.root;
+        for level in (2..=ROOT_LEVEL).rev() {
+            let pte = Pte(table(node)[index(address, level)].load(Relaxed));
+            if pte.is_empty() {
+                return None;
+            }
+            node = pte.frame();
+        }
+        Some(&table(node)[index(address, 1)])
+    }
+
     /// As [`own`](Self::own) for the page at an address, whose table is the one used last then, if there is one.
     #[inline]
     pub fn own_page(&mut self, address: u64) -> Result<()> {
-        let number = address >> shift(1);
-        if self.recent.0 == number {
-            return Ok(());
-        }
-        let mut entry = self.find_leaf(address);
-        if entry.is_some_and(|entry| entry.has(Pte::SHARED)) {
+        if !self.is_own(address) {
             self.own(&region(address), Extent::All)?;
-            entry = self.find_leaf(address);
-        }
-        if let Some(entry) = entry {
-            self.recent = (number, entry.frame());
+            self.is_own(address);
         }
         Ok(())
+    }
+
+    /// Whether the table for an address is not shared: then it is the one used last, if there is one.
+    #[inline]
+    pub fn is_own(&mut self, address: u64) -> bool {
+        let number = address >> shift(1);
+        if self.recent.0 == number {
+            return true;
+        }
+        match self.find_leaf(address) {
+            Some(entry) if entry.has(Pte::SHARED) => return false,
+            Some(entry) => self.recent = (number, entry.frame()),
+            None => {}
+        }
+        true
     }
 
     /// The entry for an address. It has no write bit if the table is shared.

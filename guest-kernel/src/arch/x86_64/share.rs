@@ -12,6 +12,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::Result;
+use ferrix_abi::layout::PAGE_SIZE;
 
 use super::frame::{Chain, page};
 use super::phys::{Frame, PhysAddr};
@@ -128,6 +129,80 @@ fn copy_entries(source: Frame, target: Frame, range: &Range<u64>) -> (u32, u64) 
     descriptor.set_mask(descriptor.mask() | mask);
     descriptor.set_refs(descriptor.refs() + copied);
     (copied, protected)
+}
+
+/// Entries that are copied in one section of an address space's lock. (Tests have few pages.)
+const COPIED_AT_ONCE: u64 = if cfg!(test) { 16 } else { 48 };
+
+/// A shared table on its way to become an address space's own, some entries at a time. Meanwhile it counts as one of
+/// those that use the table, so that nobody changes it.
+#[derive(Debug)]
+pub struct TableCopy {
+    shared: Frame,
+    copy: Frame,
+    /// Entries copied.
+    done: u64,
+}
+
+impl TableCopy {
+    fn begin(shared: Frame) -> Result<TableCopy> {
+        let copy = new_table()?;
+        page(shared).join();
+        Ok(TableCopy {
+            shared,
+            copy,
+            done: 0,
+        })
+    }
+}
+
+/// It was not needed after all.
+impl Drop for TableCopy {
+    fn drop(&mut self) {
+        let mut release = Release::default();
+        release.tree(self.copy, 0);
+        release.shared(self.shared);
+        release.finish();
+    }
+}
+
+impl Pmap {
+    /// Goes on to make the table for an address this address space's own; false: there is more to be done, after
+    /// which the lock may be released. Beside memory nothing changes before that.
+    #[cold]
+    pub fn own_some(&mut self, address: u64, copy: &mut Option<TableCopy>) -> Result<bool> {
+        let Some(entry) = self.leaf_entry(address) else {
+            return Ok(true);
+        };
+        let shared = Pte(entry.load(Relaxed));
+        if !shared.has(Pte::SHARED) || page(shared.frame()).is_left_alone() {
+            return Ok(true);
+        }
+        let part = match copy {
+            Some(part) if part.shared == shared.frame() => part,
+            _ => copy.insert(TableCopy::begin(shared.frame())?),
+        };
+        let all = region(address);
+        let start = all.start + part.done * PAGE_SIZE;
+        let end = all.end.min(start + COPIED_AT_ONCE * PAGE_SIZE);
+        copy_entries(part.shared, part.copy, &(start..end));
+        part.done += COPIED_AT_ONCE;
+        if end < all.end {
+            return Ok(false);
+        }
+        let own = part.copy.address().0 | Pte::TABLE;
+        entry.store(own, Relaxed);
+        // Our use of the table; that of the copy, which took over nothing of it, goes with the copy's end.
+        tlb::flush(self.root(), Flush::Pages(all.start, 512));
+        if let Some(done) = copy.take() {
+            let mut release = Release::default();
+            release.shared(done.shared);
+            release.shared(done.shared);
+            release.finish();
+            core::mem::forget(done);
+        }
+        Ok(true)
+    }
 }
 
 /// Makes the shared tables that it meets the address space's own.

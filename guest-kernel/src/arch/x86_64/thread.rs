@@ -90,8 +90,7 @@ impl ArchThread {
     ];
 
     /// A thread that begins in user mode with `frame`, on the tables at `root`.
-    pub fn new(frame: &TrapFrame, root: PhysAddr, utcb: u64) -> Result<ArchThread> {
-        let stack = KernelStack::new()?;
+    pub fn new(frame: &TrapFrame, root: PhysAddr, utcb: u64, stack: KernelStack) -> ArchThread {
         let rsp0 = stack.top() - ANCHOR_SIZE;
         let anchor = Anchor {
             text_begin: 0,
@@ -105,13 +104,13 @@ impl ArchThread {
             (rsp0 as *mut TrapFrame).sub(1).write(*frame);
         }
         let rsp = rsp0 - FRAME_SIZE as u64;
-        Ok(ArchThread {
+        ArchThread {
             rsp,
             rsp0,
             gs_base: utcb,
             stack: Some(stack),
             ..ArchThread::idle(root)
-        })
+        }
     }
 
     /// The thread that a CPU has been running since it started: its idle thread. Its `rsp` is set

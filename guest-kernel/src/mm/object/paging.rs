@@ -17,6 +17,9 @@ use crate::mm::phys::Frame;
 use crate::mm::space::Shown;
 use crate::sync::SpinLock;
 
+/// Pages that are taken back in one section of the object's lock: at most 64.
+const DISCARDED_AT_ONCE: u64 = 24;
+
 impl VmObject {
     fn tree(&self) -> Result<&SpinLock<PageTree>> {
         match &self.backing {
@@ -169,7 +172,7 @@ impl VmObject {
         let mut done = 0;
         let mut start = range.start;
         while start < range.end {
-            let part = start..range.end.min(start + 64);
+            let part = start..range.end.min(start + DISCARDED_AT_ONCE);
             let mut locked = 0u64;
             if paged {
                 self.each_user(|space| locked |= space.locked_pages(self, &part));

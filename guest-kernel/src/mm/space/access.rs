@@ -93,7 +93,7 @@ impl Inner {
         };
         let mut pte = self.pmap.get(address);
         if !pte.has(needed) {
-            self.fault(root, address, access)?;
+            self.fault_owning(root, address, access)?;
             pte = self.pmap.get(address);
         }
         Ok(pte.frame())

@@ -14,6 +14,7 @@ use crate::mm::object::{Missing, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
 use crate::mm::pmap::{Pmap, Pte};
 use crate::mm::tlb::{self, Flush};
+use crate::sync::SpinLockGuard;
 
 /// What a growing stack leaves free below itself.
 const STACK_GAP: u64 = 16 * PAGE_SIZE;
@@ -62,6 +63,8 @@ pub enum FaultError {
     BeyondObject,
     /// The object's pager has to supply the page first.
     Absent,
+    /// The table that shows the page has to be copied first: only seen under the lock.
+    Shared,
     /// The process has as many pages as it may have.
     Limit,
     /// No page left.
@@ -110,7 +113,30 @@ pub struct AbsentPage {
 impl AddressSpace {
     /// Makes the page at a user address accessible, or says why it cannot be.
     pub fn fault(&self, address: u64, access: Access) -> Result<(), FaultError> {
-        self.lock().fault(self.root, address, access)
+        let result = self.lock().fault(self.root, address, access);
+        match result {
+            Err(FaultError::Shared) => self.fault_shared(address, access),
+            other => other,
+        }
+    }
+
+    #[cold]
+    fn fault_shared(&self, address: u64, access: Access) -> Result<(), FaultError> {
+        self.lock_owning(address)?.fault(self.root, address, access)
+    }
+
+    /// Takes the lock; the table for an address is this address space's own then, if there is one. A shared one is
+    /// copied a part at a time: in between the lock is free.
+    pub(super) fn lock_owning(&self, address: u64) -> Result<SpinLockGuard<'_, Inner>, Error> {
+        let mut copy = None;
+        loop {
+            let mut inner = self.lock();
+            if inner.pmap.own_some(address, &mut copy)? {
+                // Others may have left it meanwhile.
+                inner.pmap.own_page(address)?;
+                return Ok(inner);
+            }
+        }
     }
 
     /// What is to be asked of the pager after [`FaultError::Absent`]: the object, the page, and how many
@@ -161,7 +187,9 @@ impl Inner {
             return Err(FaultError::Protection);
         }
         let address = address & !(PAGE_SIZE - 1);
-        self.pmap.own_page(address)?;
+        if !self.pmap.is_own(address) {
+            return Err(FaultError::Shared);
+        }
         let pte = self.pmap.get(address);
         if !pte.is_empty() {
             return change(&mut self.pmap, root, entry, address, pte, access);
@@ -178,6 +206,17 @@ impl Inner {
         let end = entry.end;
         self.fill_ahead(address, end, pte);
         Ok(())
+    }
+
+    /// As [`fault`](Self::fault), where the lock is not to be released for the table.
+    pub(super) fn fault_owning(
+        &mut self,
+        root: PhysAddr,
+        address: u64,
+        access: Access,
+    ) -> Result<(), FaultError> {
+        self.pmap.own_page(address)?;
+        self.fault(root, address, access)
     }
 
     /// Makes the next pages present behind one that was just touched, if it follows others.

@@ -14,12 +14,19 @@ use crate::mm::gather::Gather;
 use crate::mm::map::{Zone, check_range};
 use crate::mm::object::{Home, Mapped, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{Extent, Pte, Visitor};
+use crate::mm::pmap::{Extent, Pte, Visitor, region};
 
 /// Pages that are unmapped in one section of an address space's lock, about. (Tests have few pages.)
-const AT_ONCE: u32 = if cfg!(test) { 2 } else { 64 };
+const AT_ONCE: u32 = if cfg!(test) { 2 } else { 48 };
 /// Pages that are touched ahead in one.
 const POPULATED_AT_ONCE: u64 = 8;
+
+/// Whether the tables at the edges of a range are not shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edges {
+    Unknown,
+    Own,
+}
 
 /// What to map (`VmMap`).
 #[derive(Clone, Debug)]
@@ -134,7 +141,7 @@ impl AddressSpace {
             let end = range.end.min(address + POPULATED_AT_ONCE * PAGE_SIZE);
             while address < end {
                 let missing = inner.pmap.get(address).is_empty();
-                if missing && inner.fault(self.root, address, access).is_err() {
+                if missing && inner.fault_owning(self.root, address, access).is_err() {
                     return;
                 }
                 address += PAGE_SIZE;
@@ -148,8 +155,15 @@ impl AddressSpace {
             .checked_next_multiple_of(PAGE_SIZE)
             .ok_or(Error::Invalid)?;
         let mut range = check_range(address, length)?;
+        let mut edges = Edges::Unknown;
         loop {
             let mut inner = self.lock();
+            if edges == Edges::Unknown && inner.pmap.may_share() {
+                drop(inner);
+                self.own_edges(&range)?;
+                edges = Edges::Own;
+                continue;
+            }
             let end = inner.pmap.some_pages(&range, AT_ONCE);
             inner.unmap(&(range.start..end), self.root)?;
             if end == range.end {
@@ -157,6 +171,17 @@ impl AddressSpace {
             }
             range.start = end;
         }
+    }
+
+    /// Makes the tables that show more than the range this address space's own.
+    #[cold]
+    fn own_edges(&self, range: &Range<u64>) -> Result<()> {
+        for edge in [range.start, range.end] {
+            if region(edge).start != edge {
+                self.lock_owning(edge)?;
+            }
+        }
+        Ok(())
     }
 
     /// Changes the access to a range; `NoMemory` where nothing is mapped.

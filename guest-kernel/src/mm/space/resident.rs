@@ -10,6 +10,9 @@ use super::{Access, AddressSpace, Bound, FaultError};
 use crate::mm::entry::Kind;
 use crate::mm::map::check_range;
 
+/// Pages that are looked for in one section of the lock.
+const AT_ONCE: usize = 12;
+
 /// Whether pages are to stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
@@ -63,21 +66,24 @@ impl AddressSpace {
             (prot, Kind::Private) if prot.contains(Prot::WRITE) => Access::Write,
             _ => Access::Read,
         };
-        inner.fault(self.root, address, access)
+        inner.fault_owning(self.root, address, access)
     }
 
     /// Tells for each page from `address` on whether a touch finds it present (1) or not (0). `NoMemory` where
     /// nothing is mapped.
     pub fn resident(&self, address: u64, pages: &mut [u8]) -> Result<()> {
-        let range = check_range(address, pages.len() as u64 * PAGE_SIZE)?;
-        let mut inner = self.lock();
-        inner.map.check_covered(&range)?;
-        let (map, pmap) = inner.parts();
-        for (at, slot) in range.step_by(PAGE_SIZE as usize).zip(pages) {
-            let entry = map.find(at).map(|index| &map.entries()[index]);
-            let object = entry.and_then(|entry| Some((entry, entry.object.as_ref()?)));
-            let shown = object.is_some_and(|(entry, object)| object.has(entry.index(at)));
-            *slot = u8::from(shown || !pmap.get(at).is_empty());
+        let mut range = check_range(address, pages.len() as u64 * PAGE_SIZE)?;
+        for part in pages.chunks_mut(AT_ONCE) {
+            let mut inner = self.lock();
+            inner.map.check_covered(&range)?;
+            let (map, pmap) = inner.parts();
+            for (at, slot) in range.clone().step_by(PAGE_SIZE as usize).zip(&mut *part) {
+                let entry = map.find(at).map(|index| &map.entries()[index]);
+                let object = entry.and_then(|entry| Some((entry, entry.object.as_ref()?)));
+                let shown = object.is_some_and(|(entry, object)| object.has(entry.index(at)));
+                *slot = u8::from(shown || !pmap.get(at).is_empty());
+            }
+            range.start += part.len() as u64 * PAGE_SIZE;
         }
         Ok(())
     }

@@ -14,8 +14,12 @@ use crate::mm::object::VmObject;
 use crate::mm::phys::{Frame, PhysAddr};
 use crate::mm::pmap::{Extent, Pte, Visitor};
 
-/// Pages that are taken under one lock.
+/// Pages that are taken under one lock at most,
 const BATCH: usize = 64;
+/// and what that may cost, in moves of a page, about.
+const EFFORT: u32 = 64;
+/// What a page costs that has to be copied or cleared.
+const COPY: u32 = 24;
 
 impl AddressSpace {
     /// Moves the pages at `source`, private memory, into a paged object: `pages` there. Returns how many
@@ -35,7 +39,10 @@ impl AddressSpace {
             let mut frames = [0; BATCH];
             let taken = self.take_pages(start..start + count * PAGE_SIZE, &mut frames);
             let mut supplied = Ok(());
-            for (index, &frame) in (page..).zip(&frames).filter(|(_, frame)| **frame != 0) {
+            let frames = frames.iter().take_while(|&&frame| frame != 0);
+            let mut count = 0;
+            for (index, &frame) in (page..).zip(frames) {
+                count += 1;
                 match object.supply(index, Frame(frame)) {
                     Ok(new) => done += u64::from(new),
                     Err(error) => supplied = Err(error),
@@ -47,7 +54,7 @@ impl AddressSpace {
         Ok(done)
     }
 
-    /// Takes the pages of a range out: frames that the caller owns, with no translation left.
+    /// Takes the first pages of a range out, one at least: frames that the caller owns, with no translation left.
     fn take_pages(&self, range: Range<u64>, frames: &mut [u32; BATCH]) -> Result<()> {
         let mut inner = self.lock();
         inner.check_private(&range)?;
@@ -78,48 +85,70 @@ impl Inner {
         self.pmap.own(&range, Extent::All)?;
         let mut take = Take {
             start: range.start,
-            frames,
+            frames: &mut frames[..count],
+            next: 0,
+            left: EFFORT,
             failed: false,
             gather: Gather::new(root),
         };
         self.pmap.walk(range, &mut take);
-        let Take { failed, gather, .. } = take;
-        // Flushed before anybody can see the pages through the object.
-        drop(gather);
-        if failed {
-            return Err(Error::NoMemory);
+        take.clear_up_to(count);
+        match take.failed {
+            true => Err(Error::NoMemory),
+            false => Ok(()),
         }
-        // What was never touched, or shown from an object that has not got it either, is zero.
-        for slot in frames[..count].iter_mut().filter(|slot| **slot == 0) {
-            *slot = frame::alloc_zeroed().ok_or(Error::NoMemory)?.0;
-        }
-        Ok(())
     }
 }
 
-/// Takes pages with one owner, copies others.
+/// Takes pages with one owner, copies others. What it gathers is flushed before anybody can see the pages through the
+/// object.
 struct Take<'a> {
     start: u64,
-    frames: &'a mut [u32; BATCH],
+    frames: &'a mut [u32],
+    /// Pages before this one are taken.
+    next: usize,
+    /// Effort left.
+    left: u32,
     failed: bool,
     gather: Gather,
 }
 
+impl Take<'_> {
+    /// What was never touched, or shown from an object that has not got it either, is zero.
+    fn clear_up_to(&mut self, end: usize) {
+        while self.next < end && self.left != 0 && !self.failed {
+            let frame = frame::alloc_zeroed();
+            self.took(frame, COPY);
+        }
+    }
+
+    fn took(&mut self, frame: Option<Frame>, effort: u32) {
+        match frame {
+            Some(frame) => self.frames[self.next] = frame.0,
+            None => self.failed = true,
+        }
+        self.next += 1;
+        self.left = self.left.saturating_sub(effort);
+    }
+}
+
 impl Visitor for Take<'_> {
     fn entry(&mut self, address: u64, pte: Pte) -> Pte {
-        let slot = &mut self.frames[((address - self.start) / PAGE_SIZE) as usize];
+        self.clear_up_to(((address - self.start) / PAGE_SIZE) as usize);
+        if self.left == 0 || self.failed {
+            return pte;
+        }
         if pte.has(Pte::OWNED) && page(pte.frame()).refs() == 1 {
-            *slot = pte.frame().0;
+            self.took(Some(pte.frame()), 1);
             self.gather.stale(address);
             return Pte::EMPTY;
         }
-        let Some(copy) = frame::alloc(0) else {
-            self.failed = true;
-            return pte;
-        };
-        copy.copy_from(pte.frame());
-        *slot = copy.0;
-        self.gather.entry(address, pte)
+        let copy = frame::alloc(0).inspect(|copy| copy.copy_from(pte.frame()));
+        self.took(copy, COPY);
+        match self.failed {
+            true => pte,
+            false => self.gather.entry(address, pte),
+        }
     }
 
     fn table(&mut self, table: Frame) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mm::pmap::table_pages;
+use crate::mm::pmap::{TableCopy, table_pages};
 
 /// Bytes under one table.
 const REGION: u64 = 512 * PAGE_SIZE;
@@ -210,4 +210,59 @@ proptest! {
         drop(family);
         prop_assert_eq!((free(), table_pages()), before);
     }
+}
+
+/// What a fault does with the table, step by step.
+fn steps(space: &AddressSpace, address: u64, most: usize) -> Option<TableCopy> {
+    let mut copy = None;
+    for _ in 0..most {
+        if space.lock().pmap.own_some(address, &mut copy).unwrap() {
+            break;
+        }
+    }
+    copy
+}
+
+#[test]
+fn a_table_is_copied_a_part_at_a_time() {
+    let _memory = host::memory();
+    let all = free();
+    let parent = AddressSpace::new().unwrap();
+    let start = full(&parent, 1);
+    let child = parent.fork().unwrap();
+    let (frames, tables) = (free(), table_pages());
+    assert!(steps(&child, start, usize::MAX).is_none());
+    assert_eq!((free(), table_pages()), (frames - 1, tables + 1));
+    write(&child, start, 5, 99);
+    assert_eq!(byte(&parent, start + 5 * PAGE_SIZE), 5);
+    write(&parent, start, 6, 98);
+    for page in (0..512).filter(|page| *page != 5) {
+        assert_eq!(byte(&child, start + page * PAGE_SIZE), page as u8);
+    }
+    drop((child, parent));
+    assert_eq!(free(), all, "every page is given back");
+}
+
+#[test]
+fn a_copy_that_comes_too_late_changes_nothing() {
+    let _memory = host::memory();
+    let all = free();
+    let parent = AddressSpace::new().unwrap();
+    let start = full(&parent, 1);
+    let child = parent.fork().unwrap();
+    // Both are in the midst of it when another thread of the child is done, and the child's memory goes.
+    let (ours, theirs) = (steps(&child, start, 3), steps(&parent, start, 2));
+    assert!(ours.is_some() && theirs.is_some());
+    write(&child, start, 7, 1);
+    assert_eq!(byte(&parent, start + 7 * PAGE_SIZE), 7);
+    assert!(child.lock().pmap.own_some(start, &mut { ours }).unwrap());
+    child.unmap(start, REGION).unwrap();
+    write(&parent, start, 8, 2);
+    drop(theirs);
+    assert!(
+        (0..512).all(|page| byte(&parent, start + page * PAGE_SIZE)
+            == if page == 8 { 2 } else { page as u8 })
+    );
+    drop((child, parent));
+    assert_eq!(free(), all, "every page is given back");
 }
