@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         everywhere("terminal::end_of_file", end_of_file),
         on_monitor("terminal::monitor_prompt", WHY, monitor_prompt),
         on_monitor("terminal::window", WHY, window),
+        on_monitor("terminal::window_signal", WHY, window_signal),
         on_monitor("terminal::where_the_guest_is", WHY, where_it_is),
     ]
 }
@@ -89,6 +90,24 @@ fn where_it_is() -> Result<()> {
         guest.expect_log(line, COMMAND_TIME)?;
     }
     guest.check("echo hello", "hello\n")?;
+    guest.power_off(0).map(drop)
+}
+
+/// A program in the foreground gets SIGWINCH, and finds the new size then.
+fn window_signal() -> Result<()> {
+    const WAITS: &str = "while true; do sleep 0.05; done";
+    let disk = Disk::copy()?;
+    let mut guest = Guest::at_prompt(&disk, Options::new())?;
+    guest.send_line(&format!(
+        "sh -c 'trap \"stty size; exit 7\" WINCH; echo ready; {WAITS}'"
+    ))?;
+    guest.expect("\nready", COMMAND_TIME)?;
+    guest.resize(40, 100)?;
+    // The terminal is not the monitor's controlling one, so that nobody signals it: it looks when a key comes.
+    guest.send("\x7f")?;
+    guest.expect("\n40 100", COMMAND_TIME)?;
+    guest.expect(PROMPT, COMMAND_TIME)?;
+    guest.check("echo $?", "7\n")?;
     guest.power_off(0).map(drop)
 }
 
