@@ -377,6 +377,12 @@ pub static TOOLS: &[Tool] = &[
         "rtlat [-n SAMPLES] [-i MICROSECONDS] [-l THREADS]",
         "how late a real-time thread wakes",
     ),
+    tool(
+        "scaling",
+        util::scaling::scaling,
+        "scaling [-n THREADS] [-c CPUS] [-r ROUNDS]",
+        "how much sooner busy threads are done on more processors",
+    ),
     tool("segv", util::faults::segv, "segv", "read address 0"),
     tool(
         "seq",

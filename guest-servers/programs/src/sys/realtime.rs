@@ -26,7 +26,11 @@ pub fn become_fifo(priority: i32) -> io::Result<()> {
 
 /// Keeps the calling thread, and those that it starts, on one processor.
 pub fn stay_on(cpu: u32) -> io::Result<()> {
-    let mask = 1u64 << cpu;
+    stay_within(1 << cpu)
+}
+
+/// Keeps the calling thread, and those that it starts, on the processors of a mask.
+pub fn stay_within(mask: u64) -> io::Result<()> {
     // SAFETY: the mask is eight bytes, which the call reads.
     let result = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, 8, &raw const mask) };
     checked(result)

@@ -36,6 +36,7 @@ pub mod priority;
 mod regex;
 pub mod robustcheck;
 pub mod rtlat;
+pub mod scaling;
 pub mod seq;
 pub mod sha256;
 pub mod signals;
