@@ -11,7 +11,12 @@ use libtest_mimic::Trial;
 const CHECK_TIME: Duration = Duration::from_secs(60);
 
 pub fn trials() -> Vec<Trial> {
-    let groups = [("ipc::message_queues", "mq")];
+    let groups = [
+        ("ipc::message_queues", "mq"),
+        ("ipc::counters_and_lists", "event epoll"),
+        ("ipc::sockets", "socket"),
+        ("ipc::system_v", "msg sem"),
+    ];
     groups
         .map(|(name, groups)| everywhere(name, move || checked(groups)))
         .into()

@@ -222,7 +222,7 @@ const _: () = {
 };
 
 /// One thing `WaitMany` waits for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct WaitItem {
     /// A session handle.
@@ -231,8 +231,9 @@ pub struct WaitItem {
     pub want: u32,
     /// The bits that are set; written by the kernel.
     pub ready: u32,
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// With [`ready::EDGE`]: what this was when the waiter last looked. How often the server set bits of the session;
+    /// written by the kernel.
+    pub events: u32,
 }
 
 /// Readiness bits of a session: Linux's `POLL*` values.
@@ -247,6 +248,10 @@ pub mod ready {
     pub const ERROR: u32 = 0x008;
     /// The other side is gone.
     pub const HANG_UP: u32 = 0x010;
+    /// The other side sends no more.
+    pub const READ_HANG_UP: u32 = 0x2000;
+    /// In what is asked for: report the bits only if the server set some since the waiter last looked.
+    pub const EDGE: u32 = 0x8000_0000;
 }
 
 /// No deadline.

@@ -61,7 +61,7 @@ pub fn poll(
     let mut count = 0;
     for item in items.iter_mut() {
         let session = process.session_of(core, Handle(item.handle))?;
-        item.ready = session.readiness(core, item.want);
+        session.look(core, item);
         count += (item.ready != 0) as u64;
     }
     if count != 0 {
@@ -123,6 +123,9 @@ impl Session {
         use ferrix_abi::ipc::ready::{ERROR, HANG_UP};
         let bits = self.ready.get(core) & !clear | set;
         self.ready.set(core, bits);
+        if set != 0 {
+            self.events.set(core, self.events.get(core).wrapping_add(1));
+        }
         if set != 0 && !self.pollers.is_empty(core) {
             let always = set & (ERROR | HANG_UP) != 0;
             wake_pollers(core, self, if always { u32::MAX } else { set });

@@ -1,7 +1,7 @@
 //! Sessions: a client's connection to a port.
 
 use ferrix_abi::error::{Error, Result, encode};
-use ferrix_abi::ipc::ready;
+use ferrix_abi::ipc::{WaitItem, ready};
 
 use super::poll::{AtSession, PollNode, wake_pollers};
 use super::{Event, Port, Source, post};
@@ -40,6 +40,8 @@ pub struct Session {
     stale: CoreCell<bool>,
     /// Readiness bits.
     pub ready: CoreCell<u32>,
+    /// How often bits were set, whether they were set before or not.
+    pub events: CoreCell<u32>,
     /// Who waits for them.
     pub pollers: List<PollNode, AtSession>,
     closed: Event,
@@ -62,6 +64,7 @@ impl Pooled for Session {
             owner: CoreCell::new(None),
             stale: CoreCell::new(false),
             ready: CoreCell::new(0),
+            events: CoreCell::new(0),
             pollers: List::new(),
             closed: Event::new(),
             owned: Links::new(),
@@ -125,6 +128,7 @@ impl Session {
         session.owner.set(core, Some(owner));
         session.stale.set(core, false);
         session.ready.set(core, ready);
+        session.events.set(core, 0);
         port.link(core);
         owner.sessions.push_back(core, session);
         port.sessions.push_back(core, session);
@@ -159,6 +163,18 @@ impl Session {
             self.ready.get(core)
         };
         bits & (want | always)
+    }
+
+    /// What is ready of an item, which then knows the events so far. One that waits for events sees nothing of
+    /// what it knows; that the server has died it sees in any case.
+    pub fn look(&self, core: &Core, item: &mut WaitItem) {
+        let events = self.events.get(core);
+        let known = item.want & ready::EDGE != 0 && item.events == events;
+        item.ready = match known && !self.stale.get(core) {
+            true => 0,
+            false => self.readiness(core, item.want),
+        };
+        item.events = events;
     }
 
     /// A handle is gone. With the last one the port is told, once.

@@ -24,6 +24,9 @@
 //! | [`credentials`] | user and group ids |
 //! | [`scheduling`] | nice values and real-time priorities |
 //! | [`limits`] | resource limits |
+//! | [`socket`] | addresses, messages and what comes with them |
+//! | [`pollers`] | lists of descriptors to wait for |
+//! | [`sysv`] | structures of System V message queues and semaphores |
 //! | [`mq`] | structures of message queues |
 
 #![no_std]
@@ -62,6 +65,8 @@ pub mod limits;
 pub mod mapping;
 #[path = "logic/mq.rs"]
 pub mod mq;
+#[path = "logic/pollers.rs"]
+pub mod pollers;
 #[path = "logic/scheduling.rs"]
 pub mod scheduling;
 #[path = "logic/script.rs"]
@@ -72,8 +77,12 @@ pub mod shm;
 pub mod signal_frame;
 #[path = "logic/slots.rs"]
 pub mod slots;
+#[path = "logic/socket.rs"]
+pub mod socket;
 #[path = "logic/stack_image.rs"]
 pub mod stack_image;
+#[path = "logic/sysv.rs"]
+pub mod sysv;
 #[path = "logic/time.rs"]
 pub mod time;
 

@@ -3,12 +3,14 @@
 use crate::state;
 use crate::window::{self, Server, Slot, Use};
 use ferrix_abi::handle::Handle;
-use ferrix_abi::ipc::{LONG_MAX, Tag, WaitItem};
+use ferrix_abi::ipc::{FOREVER, LONG_MAX, Tag, WaitItem};
+use ferrix_posix::time::deadline;
 use ferrix_posix::{Errno, Result};
 use ferrix_proto::attributes::Plain;
 use ferrix_proto::file::kind;
 use ferrix_proto::request::{Head, Place};
 use ferrix_rt::client::{Answer, exchange};
+use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::sys::{ipc, utcb};
 
 use crate::state::FILES;
@@ -104,6 +106,31 @@ pub fn wait_ready(session: Handle, want: u32, until: u64) -> Result<()> {
     match ipc::wait_many(&mut items, until)? {
         0 => Err(Errno::ETIMEDOUT),
         _ => Ok(()),
+    }
+}
+
+/// Asks until there is no need to wait. What the reply says then must be taken from the UTCB at once.
+///
+/// # Errors
+/// `EAGAIN` when the description's time limit is over; what is asked says.
+pub fn patient(
+    session: Handle,
+    mut ask: impl FnMut() -> core::result::Result<Answer, i32>,
+) -> Result<Answer> {
+    loop {
+        let answer = ask()?;
+        let [limit, _, bits] = answer.words;
+        if bits == 0 {
+            return Ok(answer);
+        }
+        let until = match limit {
+            0 => FOREVER,
+            limit => deadline(monotonic_ns(), limit),
+        };
+        wait_ready(session, bits as u32, until).map_err(|errno| match errno {
+            Errno::ETIMEDOUT => Errno::EAGAIN,
+            errno => errno,
+        })?;
     }
 }
 

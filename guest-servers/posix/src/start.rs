@@ -2,7 +2,7 @@
 
 use crate::call::exec::{self, Strings};
 use crate::local::Local;
-use crate::state::{FILES, IDENTITY, INIT, QUEUE, install};
+use crate::state::{FILES, IDENTITY, INIT, install};
 use crate::{entry, local, window};
 use ferrix_abi::handle::Handle;
 use ferrix_machine::milestone;
@@ -60,6 +60,7 @@ fn take_handles(startup: &Startup) -> Result<()> {
         let mut files = FILES.lock();
         files.root = handle(name::ROOT)?;
         files.cwd = handle(name::CWD)?;
+        files.queue.port = startup.handle(name::QUEUE).map_or(Handle::NONE, Handle);
         files.umask = 0o022;
     }
     // vfs becomes the first server in the list of windows.
@@ -68,7 +69,6 @@ fn take_handles(startup: &Startup) -> Result<()> {
         let session = handle(stream)?;
         install(Descriptor::new(session.0, kind::TERMINAL, OnExec::Keep), 0)?;
     }
-    QUEUE.lock().port = startup.handle(name::QUEUE).map_or(Handle::NONE, Handle);
     *INIT.lock() = startup.handle(name::INIT).map_or(Handle::NONE, Handle);
     take_terminal(handle(name::STDIN)?);
     Ok(())

@@ -14,9 +14,10 @@ use ferrix_posix::attachments::{self, Attachments};
 use ferrix_posix::descriptors::{Descriptor, Table};
 use ferrix_posix::heap_break::Break;
 use ferrix_posix::limits::Limits;
+use ferrix_posix::pollers::Pollers;
 use ferrix_posix::{Errno, Result};
 use ferrix_proto::file::{self, kind};
-use ferrix_proto::queue::mq;
+use ferrix_proto::queue::{SETTLE, mq};
 use ferrix_rt::sys::ipc;
 
 /// Open files and directories. The long table comes last, so that what is used lies on one page.
@@ -31,8 +32,12 @@ pub struct Files {
     pub umask: u32,
     /// Record locks.
     pub record_locks: RecordLocks,
+    /// The `queue` server.
+    pub queue: Queue,
     /// Descriptors.
     pub table: Table,
+    /// Lists of descriptors to wait for.
+    pub pollers: Pollers,
 }
 
 /// Open files.
@@ -42,6 +47,11 @@ pub static FILES: Mutex<Files> = Mutex::new(Files {
     cwd: Handle::NONE,
     umask: 0,
     record_locks: RecordLocks::None,
+    queue: Queue {
+        port: Handle::NONE,
+        presence: Handle::NONE,
+    },
+    pollers: Pollers::new(),
 });
 /// Signal actions.
 pub static ACTIONS: Mutex<Actions> = Mutex::new(Actions::new());
@@ -63,11 +73,6 @@ pub static IDENTITY: Mutex<Identity> = Mutex::new(Identity {
     rgid: 0,
     egid: 0,
     sgid: 0,
-});
-/// The `queue` server.
-pub static QUEUE: Mutex<Queue> = Mutex::new(Queue {
-    port: Handle::NONE,
-    presence: Handle::NONE,
 });
 /// `init`'s port, for `reboot`.
 pub static INIT: Mutex<Handle> = Mutex::new(Handle::NONE);
@@ -116,8 +121,6 @@ pub struct All {
     pub locking: Guard<'static, LockFuture>,
     _limits: Guard<'static, Limits>,
     _identity: Guard<'static, Identity>,
-    /// The `queue` server.
-    pub queue: Guard<'static, Queue>,
     /// Windows.
     pub windows: Guard<'static, Windows>,
     /// Threads' stacks.
@@ -135,7 +138,6 @@ impl All {
             locking: LOCKING.lock(),
             _limits: LIMITS.lock(),
             _identity: IDENTITY.lock(),
-            queue: QUEUE.lock(),
             windows: WINDOWS.lock(),
             stacks: STACKS.lock(),
         }
@@ -147,6 +149,7 @@ impl Files {
     pub fn release(&mut self, handle: Handle) {
         let held = handle == self.root || handle == self.cwd || self.table.holds(handle.0);
         if !held && handle != Handle::NONE {
+            self.pollers.closed(handle.0);
             // A handle from the table is valid: nothing to report.
             let _ = ipc::close(handle);
         }
@@ -174,6 +177,10 @@ impl Files {
             let _ = server::ask(Handle(old.handle), mq::DISOWN, [0; 3]);
         }
         self.release(Handle(old.handle));
+        if u64::from(old.kind) == kind::SOCKET {
+            // The other side sees the end at once, as on Linux; a server that is gone has told it.
+            let _ = server::ask(self.queue.port, SETTLE, [0; 3]);
+        }
     }
 
     /// Changes the working directory.

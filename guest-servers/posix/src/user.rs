@@ -9,7 +9,7 @@ use ferrix_abi::signal::SignalSet;
 use ferrix_posix::actions::Action;
 use ferrix_posix::signal_frame::{AltStack, SignalFrame};
 use ferrix_posix::{Errno, Result};
-use ferrix_posix::{mq, shm};
+use ferrix_posix::{mq, shm, socket, sysv};
 use linux_raw_sys::{general as linux, system};
 
 /// Copies `length` bytes; 0, or 1 after a fault (`fault_entry` returns for it).
@@ -202,11 +202,12 @@ macro_rules! plain {
     )*};
 }
 plain! {
-    u8, u32, i32, u64, [u32; 2], [i32; 2], [u64; 2], [u64; 3], [u64; 16], SignalFrame, Action, AltStack, Limit, LimitInfo,
+    u8, [u8; 2], u32, i32, u64, [u32; 2], [i32; 2], [u64; 2], [u64; 3], [u64; 16], SignalFrame, Action, AltStack, Limit, LimitInfo,
     linux::stat, linux::statx, linux::statfs, linux::iovec, linux::pollfd, linux::rusage,
     linux::__kernel_timespec, linux::__kernel_old_timeval, linux::__kernel_old_itimerval, linux::robust_list_head,
     linux::flock, shm::Status, shm::Limits, shm::Usage, system::new_utsname, SystemInfo, Mask, [linux::__kernel_timespec; 2],
     [linux::__kernel_old_timeval; 2], [u8; 16], mq::Attributes, mq::Notification,
+    sysv::MessageStatus, sysv::SetStatus, [u32; 8], [u32; 10], socket::MessageHead, socket::ManyHead, socket::ControlHead,
 }
 
 /// `struct sysinfo` without its open end, which linux-raw-sys makes uncopyable.

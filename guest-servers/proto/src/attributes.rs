@@ -106,6 +106,7 @@ pub trait Plain: Copy + Default {
 mod plain {
     use super::{Attributes, FilesystemInfo, Plain};
     use crate::shm::{Segment, Summary};
+    use crate::sysv::{MessageQueue, SemaphoreSet};
 
     macro_rules! plain {
         ($($name:ty),*) => {$(
@@ -125,5 +126,12 @@ mod plain {
             }
         )*};
     }
-    plain!(Attributes, FilesystemInfo, Segment, Summary);
+    plain!(
+        Attributes,
+        FilesystemInfo,
+        Segment,
+        Summary,
+        MessageQueue,
+        SemaphoreSet
+    );
 }

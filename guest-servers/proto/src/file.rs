@@ -56,6 +56,10 @@ pub const LOCK_WHOLE: u16 = FILE_BASE + 16;
 /// `EOPNOTSUPP` for what the file system cannot do.
 pub const ALLOCATE: u16 = FILE_BASE + 17;
 
+/// Wakes who [waits for events](ferrix_abi::ipc::ready::EDGE) whenever something comes, even if it was ready before. Servers that do not know
+/// this tell of changes only.
+pub const WATCH: u16 = FILE_BASE + 18;
+
 /// Word 3 of [`ALLOCATE`]: what `fallocate` is asked for.
 pub mod allocate {
     /// Room in the file, which grows to the end of the bytes if it is smaller.

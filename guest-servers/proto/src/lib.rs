@@ -12,6 +12,8 @@
 //! | [`block`] | `blk` | `ext2`, `vfs` |
 //! | [`tty`] | `console` | `vfs` |
 //! | [`queue`] | `queue`, on its port and its sessions | the personality |
+//! | [`socket`] | `queue` | the personality |
+//! | [`sysv`] | `queue` | the personality |
 //! | [`control`] | `init` | the personality, servers |
 //! | [`startup`] | every new process | `init` |
 //! | [`device`] | drivers, in their start-up strings | `init` |
@@ -30,5 +32,7 @@ pub mod path;
 pub mod queue;
 pub mod request;
 pub mod shm;
+pub mod socket;
 pub mod startup;
+pub mod sysv;
 pub mod tty;

@@ -60,6 +60,10 @@ pub const MAKE_UNNAMED: u16 = PATH_BASE + 19;
 /// As [`filesystem::SYNC_OBJECT`](crate::filesystem::SYNC_OBJECT), asked of every file system (`msync`).
 pub const SYNC_OBJECT: u16 = PATH_BASE + 20;
 
+/// A socket's file: word 1 = 1 | mode after umask << 32 to make one, 0 to use one (which takes the permission to write; `ECONNREFUSED` for
+/// what is no socket) → words 1 and 2 = a key that nobody can guess.
+pub const SOCKET_KEY: u16 = PATH_BASE + 21;
+
 /// How a path's last component is looked up.
 pub mod lookup {
     /// Do not follow a symbolic link in the last place.

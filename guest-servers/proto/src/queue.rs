@@ -12,6 +12,9 @@ pub const PRESENCE: u16 = QUEUE_BASE;
 /// number in that reply → status = bytes.
 pub const TAKE: u16 = QUEUE_BASE + 1;
 
+/// On the port: answered when the ends of sessions so far have been seen, so that the other side of a socket knows them.
+pub const SETTLE: u16 = QUEUE_BASE + 11;
+
 /// POSIX message queues (mq_overview(7)).
 ///
 /// Beside Linux's names there are those with a `/`, which Linux does not have: `pid/N` is the mailbox of a process.

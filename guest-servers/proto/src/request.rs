@@ -50,6 +50,10 @@ pub const TTY_BASE: u16 = 0xc0;
 pub const CONTROL_BASE: u16 = 0xd0;
 /// First operation number of [`queue`](crate::queue).
 pub const QUEUE_BASE: u16 = 0x100;
+/// First operation number of [`socket`](crate::socket).
+pub const SOCKET_BASE: u16 = 0x140;
+/// First operation number of [`sysv`](crate::sysv).
+pub const SYSV_BASE: u16 = 0x180;
 
 /// Word 0 of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,9 @@
 //! | [`message`] | one queue: messages by priority, and who waits at either end |
 //! | [`names`] | the queues that have names: permissions and limits |
 //! | [`waits`] | callers that wait, and until when |
+//! | [`socket`] | sockets of the Unix domain |
+//! | [`counter`] | `eventfd` |
+//! | [`sysv`] | System V message queues and semaphores |
 //! | [`errno`] | error numbers |
 
 #![cfg_attr(not(test), no_std)]
@@ -12,7 +15,10 @@
 
 extern crate alloc;
 
+pub mod counter;
 pub mod errno;
 pub mod message;
 pub mod names;
+pub mod socket;
+pub mod sysv;
 pub mod waits;

@@ -8,6 +8,9 @@
 //! | `server/transfer.rs` | sending and receiving |
 //! | `server/notify.rs` | telling a process that a message is there |
 //! | `server/files.rs` | queues as open files |
+//! | `server/sockets.rs`, `server/socket_transfer.rs`, `server/options.rs` | sockets |
+//! | `server/counters.rs` | `eventfd` |
+//! | `server/sysv.rs`, `server/semaphores.rs` | System V message queues and semaphores |
 
 #![no_std]
 #![no_main]

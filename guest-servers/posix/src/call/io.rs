@@ -1,7 +1,7 @@
 //! Reading and writing: `read`, `write` and their vectored and positioned forms, `lseek`, `sendfile`.
 
 use super::io_vectors::Vectors;
-use super::limits;
+use super::{limits, messages};
 use crate::server::{self, Channel};
 use crate::state;
 use crate::user;
@@ -145,6 +145,12 @@ pub fn pwritev2(frame: &mut Frame) -> Result<u64> {
 /// Reads until the buffers are full, the file ends, or (on what is no regular file) something came.
 fn read_all(fd: u64, mut vectors: Vectors, how: How) -> Result<u64> {
     let descriptor = state::descriptor(fd)?;
+    match u64::from(descriptor.kind) {
+        kind::SOCKET if how.position != position::CURRENT => return Err(Errno::ESPIPE),
+        kind::SOCKET => return messages::read(fd, vectors),
+        kind::POLLER => return Err(Errno::EINVAL),
+        _ => {}
+    }
     let wanted = vectors.total;
     let mut done = 0;
     while done < wanted {
@@ -238,6 +244,12 @@ fn store(
 /// Writes everything, or as much as can be.
 fn write_all(fd: u64, mut vectors: Vectors, how: How) -> Result<u64> {
     let descriptor = state::descriptor(fd)?;
+    match u64::from(descriptor.kind) {
+        kind::SOCKET if how.position != position::CURRENT => return Err(Errno::ESPIPE),
+        kind::SOCKET => return messages::write(fd, vectors),
+        kind::POLLER => return Err(Errno::EINVAL),
+        _ => {}
+    }
     let how = how.writing(&descriptor);
     let wanted = vectors.total;
     let mut done = 0;
@@ -265,13 +277,15 @@ fn write_piece(fd: u64, descriptor: &Descriptor, vectors: &mut Vectors, how: How
             let mut bytes = [0; LONG_MAX];
             let bytes = &mut bytes[..wanted.min(LONG_MAX as u64) as usize];
             vectors.give_to(bytes)?;
-            let length = utcb::put_bytes(bytes);
+            let length = bytes.len();
             let head = Head::new(file::WRITE, Place::INLINE, length as u32);
             let tag = Tag::new(length, 0, 0).with(Tag::INTERRUPTIBLE);
             let session = Handle(descriptor.handle);
-            Ok(exchange(session, tag, head, [how.position, how.flags, 0])?
-                .value
-                .min(length as u64))
+            let answer = server::patient(session, || {
+                utcb::put_bytes(bytes);
+                exchange(session, tag, head, [how.position, how.flags, 0])
+            })?;
+            Ok(answer.value.min(length as u64))
         }
         Channel::Window(slot) => {
             vectors.give_to_slot(&slot, wanted)?;
@@ -291,7 +305,8 @@ fn request(
 ) -> Result<Answer> {
     let head = Head::new(operation, place, length as u32);
     let tag = Tag::SHORT.with(Tag::INTERRUPTIBLE);
-    Ok(exchange(Handle(descriptor.handle), tag, head, words)?)
+    let session = Handle(descriptor.handle);
+    server::patient(session, || exchange(session, tag, head, words))
 }
 
 /// The bytes moved. After a restart of the server the window is forgotten, and the program's call made again.

@@ -2,7 +2,7 @@
 //! A descriptor is a session with the `queue` server.
 
 use crate::server;
-use crate::state::{self, FILES, QUEUE, Queue, install};
+use crate::state::{self, FILES, Queue, install};
 use crate::user;
 use crate::window;
 use ferrix_abi::handle::Handle;
@@ -53,7 +53,7 @@ pub fn mq_open(frame: &mut Frame) -> Result<u64> {
 
 /// The server's port.
 pub fn port() -> Result<Handle> {
-    match QUEUE.lock().port {
+    match FILES.lock().queue.port {
         Handle::NONE => Err(Errno::ENOSYS),
         port => Ok(port),
     }
@@ -203,7 +203,8 @@ pub fn mq_notify(frame: &mut Frame) -> Result<u64> {
 
 /// Lets the server know when this process ends, whatever its children keep.
 pub fn be_present() -> Result<()> {
-    let mut queue = QUEUE.lock();
+    let mut files = FILES.lock();
+    let queue = &mut files.queue;
     if queue.presence == Handle::NONE {
         let answer = server::ask(queue.port, PRESENCE, [0; 3])?;
         server::expect_handles(&answer, 1)?;

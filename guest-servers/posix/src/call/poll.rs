@@ -1,9 +1,11 @@
 //! Waiting for several descriptors: `poll`, `ppoll`, `select`, `pselect6`.
 
-use super::limits;
+use super::{epoll, limits};
+use crate::state::FILES;
 use crate::{deliver, local, state, user};
 use arrayvec::ArrayVec;
 use ferrix_abi::ipc::{FOREVER, WaitItem, ready};
+use ferrix_posix::pollers::DEPTH;
 use ferrix_posix::time::{deadline, from_timespec, from_timeval, to_timespec, to_timeval};
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_proto::file::kind;
@@ -11,7 +13,7 @@ use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::sys::ipc;
 use linux_raw_sys::general::{
     __kernel_old_timeval as timeval, __kernel_timespec as timespec, POLLIN, POLLNVAL, POLLOUT,
-    POLLPRI, POLLRDNORM, POLLWRNORM, pollfd,
+    POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM, pollfd,
 };
 
 /// Most descriptors waited for at once.
@@ -32,6 +34,8 @@ enum Source {
     Invalid,
     Always,
     Session(u32),
+    /// A list, which is ready when something in it is.
+    List(u32),
 }
 
 fn source(fd: u64) -> Source {
@@ -40,6 +44,7 @@ fn source(fd: u64) -> Source {
         Ok(entry) if matches!(u64::from(entry.kind), kind::REGULAR | kind::DIRECTORY) => {
             Source::Always
         }
+        Ok(entry) if u64::from(entry.kind) == kind::POLLER => Source::List(entry.handle),
         Ok(entry) => Source::Session(entry.handle),
     }
 }
@@ -64,7 +69,16 @@ fn wait<const N: usize>(
             }
             Source::Invalid => settled += 1,
             Source::Always if interest.want != 0 => settled += 1,
-            Source::Always => {}
+            Source::Always | Source::List(_) => {}
+        }
+    }
+    for interest in interests.clone() {
+        // What lists wait for comes last: it has no place in the report.
+        if let Source::List(list) = source(interest.fd)
+            && interest.want & ready::READABLE != 0
+        {
+            let mut add = |item| items.try_push(item).map_err(|_| Errno::EINVAL);
+            epoll::add_items(&FILES.lock().pollers, list, &mut add, DEPTH)?;
         }
     }
     let until = if settled > 0 { 0 } else { until };
@@ -81,6 +95,10 @@ fn wait<const N: usize>(
                 Source::Invalid => POLLNVAL,
                 Source::Always => interest.want & (ready::READABLE | ready::WRITABLE),
                 Source::Session(_) => item.next().map_or(0, |item| item.ready),
+                Source::List(list) if epoll::is_ready(list) == Ok(true) => {
+                    interest.want & ready::READABLE
+                }
+                Source::List(_) => 0,
             },
         );
     }
@@ -121,7 +139,7 @@ fn until_timespec(timeout: Option<timespec>) -> Result<u64> {
 }
 
 /// Waits under another mask. The mask stays when a signal came: its handler runs before the old one returns.
-fn with_mask(mask: Option<u64>, wait: impl FnOnce() -> Result<u64>) -> Result<u64> {
+pub fn with_mask(mask: Option<u64>, wait: impl FnOnce() -> Result<u64>) -> Result<u64> {
     let Some(mask) = mask else {
         return wait().map_err(Errno::unless_handled);
     };
@@ -165,7 +183,7 @@ fn poll_some<const N: usize>(list: u64, count: u64, until: u64) -> Result<u64> {
     let mut results = [0u32; N];
     let interests = entries.iter().map(|(_, entry)| Interest {
         fd: entry.fd as u64,
-        want: wanted(entry.events),
+        want: wanted(u32::from(entry.events as u16)),
     });
     wait::<N>(interests, until, |index, bits| results[index] = bits)?;
     let mut count = 0;
@@ -177,10 +195,9 @@ fn poll_some<const N: usize>(list: u64, count: u64, until: u64) -> Result<u64> {
     Ok(count)
 }
 
-/// The kernel's bits for `events`: the `NORM` bits are others for the same.
-fn wanted(events: i16) -> u32 {
-    let events = u32::from(events as u16);
-    let mut want = events & (POLLIN | POLLPRI | POLLOUT);
+/// The kernel's bits for events: the `NORM` bits are others for the same.
+pub fn wanted(events: u32) -> u32 {
+    let mut want = events & (POLLIN | POLLPRI | POLLOUT | POLLRDHUP);
     if events & POLLRDNORM != 0 {
         want |= ready::READABLE;
     }

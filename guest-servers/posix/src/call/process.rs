@@ -21,7 +21,8 @@ fn fork_process() -> Result<Option<u32>> {
     let child = program::fork(&mut locks)?;
     if child.is_none() {
         locks.windows.forget();
-        mq::forked(&mut locks.queue);
+        mq::forked(&mut locks.files.queue);
+        locks.files.pollers.only_caller();
         shm::count_again(&locks);
         *locks.locking = LockFuture::No;
         locks.files.record_locks = RecordLocks::None;

@@ -14,8 +14,11 @@ pub mod process;
 pub mod realtime;
 pub mod robust;
 pub mod sched;
+pub mod semaphore;
 pub mod signal;
+pub mod socket;
 pub mod system;
+pub mod sysv;
 pub mod term;
 
 use std::ffi::{CString, OsStr};

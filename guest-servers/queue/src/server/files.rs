@@ -7,7 +7,7 @@ use alloc::string::String;
 use core::fmt::Write;
 use ferrix_proto::attributes::{Attributes, Plain};
 use ferrix_proto::file::position;
-use ferrix_queue::errno::{EBADF, Result};
+use ferrix_queue::errno::{EBADF, EINVAL, ENOTTY, Result};
 use ferrix_rt::service::{Outcome, Reply, Request};
 use linux_raw_sys::general as linux;
 
@@ -46,6 +46,13 @@ impl Server {
 
     /// `fstat(2)`.
     pub(super) fn get_attributes(&mut self, request: &Request) -> Outcome {
+        if let Object::Socket { .. } | Object::Counter { .. } =
+            self.sessions.get(request.badge)?.object
+        {
+            return Ok(Some(Reply::inline(
+                plain(request.badge, self.socket(request.badge).is_ok()).to_bytes(),
+            )));
+        }
         let (id, _) = self.post_of(request.badge)?;
         let owner = self.names.owner(id);
         let (uid, gid, mode) = owner.map_or((0, 0, 0o600), |(who, mode)| (who.uid, who.gid, mode));
@@ -62,8 +69,40 @@ impl Server {
         Ok(Some(Reply::inline(attributes.to_bytes())))
     }
 
+    /// `write(2)`: to a counter.
+    pub(super) fn write(&mut self, request: &Request) -> Outcome {
+        match self.sessions.get(request.badge)?.object {
+            Object::Counter { id } => self.write_counter(request, id),
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// `ioctl(2)`: how much a socket has to receive.
+    pub(super) fn ioctl(&mut self, request: &Request) -> Outcome {
+        let (id, _) = self.socket(request.badge).map_err(|_| ENOTTY)?;
+        let inbox = &self.sockets.all.get(id)?.inbox;
+        let bytes = match request.words[0] as u32 {
+            linux_raw_sys::ioctl::FIONREAD => inbox.next_bytes() as u32,
+            linux_raw_sys::ioctl::TIOCOUTQ => 0,
+            _ => return Err(ENOTTY),
+        };
+        Ok(Some(Reply {
+            status: 0,
+            ..Reply::inline(&bytes.to_le_bytes())
+        }))
+    }
+
+    /// Somebody waits for events of the description.
+    pub(super) fn watch(&mut self, request: &Request) -> Outcome {
+        self.sessions.get(request.badge)?.watched = true;
+        Ok(Some(Reply::value(0)))
+    }
+
     /// `read(2)`: one line about the queue.
     pub(super) fn read(&mut self, request: &Request) -> Outcome {
+        if let Object::Counter { id } = self.sessions.get(request.badge)?.object {
+            return self.read_counter(request, id);
+        }
         let (_, post) = self.post_of(request.badge)?;
         let text = describe(post);
         let session = self.sessions.get(request.badge)?;
@@ -77,6 +116,22 @@ impl Server {
             session.offset += rest.len() as u64;
         }
         request.answer_bytes(&self.connections, rest).map(Some)
+    }
+}
+
+/// Attributes of what has no name.
+fn plain(badge: u32, is_socket: bool) -> Attributes {
+    let mode = if is_socket {
+        linux::S_IFSOCK | 0o777
+    } else {
+        0o600
+    };
+    Attributes {
+        inode: badge.into(),
+        mode,
+        links: 1,
+        block_size: 4096,
+        ..Attributes::default()
     }
 }
 

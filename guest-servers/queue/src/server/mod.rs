@@ -1,19 +1,27 @@
 //! State, dispatch, and the ends of waits.
 
+mod counters;
 mod files;
 mod notify;
 mod open;
+mod options;
+mod semaphores;
 mod sessions;
+mod socket_transfer;
+mod sockets;
+mod sysv;
 mod transfer;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ferrix_abi::handle::Handle;
+use ferrix_proto::file;
 use ferrix_proto::queue::{self as proto, mq};
-use ferrix_proto::{file, request::Place};
-use ferrix_queue::errno::{EINTR, EINVAL, ENOSYS, Errno, Result};
+use ferrix_proto::socket;
+use ferrix_queue::counter::Counter;
+use ferrix_queue::errno::{EINTR, EINVAL, Errno, Result};
 use ferrix_queue::message::Message;
-use ferrix_queue::names::Names;
+use ferrix_queue::names::{Names, Who};
 use ferrix_queue::waits::{FOREVER, Waits};
 use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::connections::Connections;
@@ -21,6 +29,8 @@ use ferrix_rt::service::{Caller, Outcome, Reply, Request, SESSION_RIGHTS, Servic
 use ferrix_rt::sys::{ipc, process};
 use open::Post;
 use sessions::{Object, Sessions};
+use sockets::SocketState;
+use sysv::Sysv;
 
 /// The badge of the timer: connections have theirs above, sessions below.
 const TIMER: u32 = ferrix_rt::connections::FIRST_BADGE - 1;
@@ -31,7 +41,20 @@ const MANY: usize = 128;
 struct Wait {
     caller: Caller,
     /// Where it waits.
-    queue: u32,
+    place: Place,
+    /// What it is told when its time is over.
+    late: Errno,
+}
+
+/// What somebody waits at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A message queue.
+    Queue(u32),
+    /// One of System V.
+    Messages(u32),
+    /// A set of semaphores.
+    Semaphores(u32),
 }
 
 /// The server.
@@ -53,6 +76,10 @@ pub struct Server {
     parked: BTreeMap<u32, (u32, Vec<u8>)>,
     /// What the reply under way takes out of a queue.
     leaving: Option<(u32, Message)>,
+    sockets: SocketState,
+    sysv: Sysv,
+    counters: BTreeMap<u32, Counter>,
+    next_counter: u32,
 }
 
 impl Server {
@@ -71,6 +98,10 @@ impl Server {
             armed: FOREVER,
             parked: BTreeMap::new(),
             leaving: None,
+            sockets: SocketState::default(),
+            sysv: Sysv::new(),
+            counters: BTreeMap::new(),
+            next_counter: 1,
         }
     }
 
@@ -78,6 +109,7 @@ impl Server {
         match request.head.operation() {
             proto::PRESENCE => self.presence(request),
             proto::TAKE => self.take(request),
+            proto::SETTLE => Ok(Some(Reply::value(0))),
             mq::OPEN => self.open(request),
             mq::UNLINK => self.unlink(request),
             mq::SEND => self.send(request),
@@ -85,11 +117,35 @@ impl Server {
             mq::NOTIFY => self.notify(request),
             mq::ATTRIBUTES => self.attributes(request),
             mq::DISOWN => self.disown(request),
+            socket::CREATE => self.create_socket(request),
+            socket::PAIR => self.create_pair(request),
+            socket::CREATE_COUNTER => self.create_counter(request),
             file::READ => self.read(request),
+            file::WRITE => self.write(request),
+            file::IOCTL => self.ioctl(request),
+            file::WATCH => self.watch(request),
             file::GET_FLAGS => self.get_flags(request),
             file::SET_FLAGS => self.set_flags(request),
             file::GET_ATTRIBUTES => self.get_attributes(request),
-            _ => Err(ENOSYS),
+            operation => self.dispatch_socket(operation, request),
+        }
+    }
+
+    fn dispatch_socket(&mut self, operation: u16, request: &Request) -> Outcome {
+        match operation {
+            socket::BIND => self.bind(request),
+            socket::LISTEN => self.listen(request),
+            socket::CONNECT => self.connect_socket(request),
+            socket::ACCEPT => self.accept(request),
+            socket::SEND => self.send_on_socket(request),
+            socket::RECEIVE => self.receive_on_socket(request),
+            socket::SHUTDOWN => self.shutdown(request),
+            socket::NAME => self.socket_name(request),
+            socket::GET_OPTION => self.get_option(request),
+            socket::SET_OPTION => self.set_option(request),
+            socket::STAGE => self.stage(request),
+            socket::UNSTAGE => self.unstage(request),
+            operation => self.dispatch_sysv(operation, request),
         }
     }
 
@@ -103,7 +159,7 @@ impl Server {
     /// Answers what did not fit into an earlier reply.
     fn take(&mut self, request: &Request) -> Outcome {
         let thread = request.caller.token as u32;
-        if request.words[0] != u64::from(thread) || request.head.place() != Place::WINDOW {
+        if request.words[0] != u64::from(thread) || !sockets::is_in_window(request) {
             return Err(EINVAL);
         }
         let (_, bytes) = self.parked.remove(&thread).ok_or(EINVAL)?;
@@ -121,12 +177,16 @@ impl Server {
     }
 
     /// A caller waits, until its deadline at most.
-    fn wait(&mut self, caller: Caller, deadline: u64, queue: u32) {
+    fn wait(&mut self, caller: Caller, deadline: u64, place: Place, late: Errno) {
         if self.waits.len() >= self.waits_bound {
             self.forget_dead();
         }
-        self.waits
-            .add(caller.token, deadline, Wait { caller, queue });
+        let wait = Wait {
+            caller,
+            place,
+            late,
+        };
+        self.waits.add(caller.token, deadline, wait);
     }
 
     /// Callers that have died are not told to the server: it looks when there are many.
@@ -145,8 +205,23 @@ impl Server {
 
     fn stop_waiting(&mut self, token: u64) -> Option<Wait> {
         let wait = self.waits.take(token)?;
-        if let Some(post) = self.posts.get_mut(&wait.queue) {
-            post.queue.forget(&token);
+        let all = Who { uid: 0, gid: 0 };
+        match wait.place {
+            Place::Queue(id) => {
+                if let Some(post) = self.posts.get_mut(&id) {
+                    post.queue.forget(&token);
+                }
+            }
+            Place::Messages(id) => {
+                if let Ok(queue) = self.sysv.messages.find(id, all, 0) {
+                    queue.what.forget(&token);
+                }
+            }
+            Place::Semaphores(id) => {
+                if let Ok(set) = self.sysv.sets.find(id, all, 0) {
+                    set.what.forget(&token);
+                }
+            }
         }
         Some(wait)
     }
@@ -185,7 +260,14 @@ impl Service for Server {
             return;
         };
         match session.object {
-            Object::Presence { pid } => self.process_ended(pid),
+            Object::Presence { pid } => {
+                self.process_ended(pid);
+                self.undo(pid);
+            }
+            Object::Socket { id } => self.socket_closed(id),
+            Object::Counter { id } => {
+                self.counters.remove(&id);
+            }
             Object::Queue { from, to } => {
                 for id in [from, to] {
                     self.description_closed(id, badge);
@@ -198,7 +280,8 @@ impl Service for Server {
         self.armed = FOREVER;
         let now = monotonic_ns();
         while let Some(token) = self.waits.expired(now) {
-            self.end_wait(token, ferrix_queue::errno::ETIMEDOUT);
+            let late = self.waits.get(token).map_or(EINTR, |wait| wait.late);
+            self.end_wait(token, late);
         }
         self.arm();
     }

@@ -3,14 +3,18 @@
 use super::sessions::Object;
 use super::{Server, lives};
 use ferrix_abi::signal::SignalInfo;
-use ferrix_proto::queue::mq::notify;
+use ferrix_proto::queue::mq::{COOKIE, notify};
 use ferrix_queue::errno::{EBADF, EBUSY, EINVAL, Result};
 use ferrix_rt::service::{Caller, Outcome, Reply, Request};
-use ferrix_rt::sys::process;
 use ferrix_rt::sys::signal::{self, Target};
+use ferrix_rt::sys::{ipc, process};
 
 /// `SI_MESGQ`.
 const BY_QUEUE: i32 = -3;
+/// Last byte of what a thread receives: a message came (`NOTIFY_WOKENUP`).
+const WOKEN: u8 = 1;
+/// None will come (`NOTIFY_REMOVED`).
+const REMOVED: u8 = 2;
 /// Highest signal number.
 const SIGNALS: u32 = 64;
 
@@ -24,7 +28,15 @@ pub struct Registration {
 #[derive(Clone, Copy, Debug)]
 enum How {
     Nothing,
-    Signal { number: u32, value: u64 },
+    Signal {
+        number: u32,
+        value: u64,
+    },
+    /// A thread of the process waits for this at a socket.
+    Thread {
+        socket: u32,
+        cookie: [u8; COOKIE],
+    },
 }
 
 impl Registration {
@@ -32,6 +44,7 @@ impl Registration {
     pub fn numbers(&self) -> (u32, u32, u32) {
         match self.how {
             How::Nothing => (1, 0, self.pid),
+            How::Thread { .. } => (2, 0, self.pid),
             How::Signal { number, .. } => (0, number, self.pid),
         }
     }
@@ -42,7 +55,7 @@ impl Server {
     fn watched(&mut self, badge: u32) -> Result<u32> {
         match self.sessions.get(badge)?.object {
             Object::Queue { from, .. } => Ok(from),
-            Object::Presence { .. } => Err(EBADF),
+            _ => Err(EBADF),
         }
     }
 
@@ -55,6 +68,7 @@ impl Server {
         let how = match kind {
             notify::REMOVE => return self.disown(request),
             notify::NONE => How::Nothing,
+            notify::THREAD => self.thread(request)?,
             notify::SIGNAL if number <= SIGNALS => How::Signal { number, value },
             _ => return Err(EINVAL),
         };
@@ -70,10 +84,33 @@ impl Server {
     pub(super) fn disown(&mut self, request: &Request) -> Outcome {
         let id = self.watched(request.badge)?;
         let pid = request.caller.pid;
-        if let Some(post) = self.posts.get_mut(&id) {
-            post.registration = post.registration.filter(|own| own.pid != pid);
+        if let Some(post) = self.posts.get_mut(&id)
+            && let Some(own) = post.registration.take_if(|own| own.pid == pid)
+        {
+            self.wake_thread(&own, REMOVED);
         }
         Ok(Some(Reply::value(0)))
+    }
+
+    /// The socket that came with a request, and what it is to receive.
+    fn thread(&mut self, request: &Request) -> Result<How> {
+        let handle = request.handle(0)?;
+        let badge = ipc::session_badge(self.port, handle);
+        // The caller keeps its own.
+        let _ = ipc::close(handle);
+        let (socket, _) = self.socket(badge.map_err(|_| EBADF)?)?;
+        let (bytes, _) = request.inline()?;
+        let cookie = *bytes.first_chunk().ok_or(EINVAL)?;
+        Ok(How::Thread { socket, cookie })
+    }
+
+    /// The thread that waits at a socket is told why it waits no longer.
+    fn wake_thread(&mut self, registration: &Registration, why: u8) {
+        if let How::Thread { socket, mut cookie } = registration.how {
+            cookie[COOKIE - 1] = why;
+            self.sockets.all.tell(socket, cookie.to_vec());
+            self.signal_sockets();
+        }
     }
 
     /// A process has ended.
@@ -88,9 +125,11 @@ impl Server {
         let Some(post) = self.posts.get_mut(&id) else {
             return;
         };
-        let Some(Registration { pid, how }) = post.registration.take() else {
+        let Some(registration) = post.registration.take() else {
             return;
         };
+        self.wake_thread(&registration, WOKEN);
+        let Registration { pid, how } = registration;
         if let How::Signal { number, value } = how
             && number != 0
         {

@@ -20,6 +20,16 @@ pub enum Object {
         /// The queue or topic that it sends to.
         to: u32,
     },
+    /// A socket.
+    Socket {
+        /// Its number.
+        id: u32,
+    },
+    /// An `eventfd`.
+    Counter {
+        /// Its number.
+        id: u32,
+    },
 }
 
 /// An open file description.
@@ -33,6 +43,8 @@ pub struct Session {
     pub offset: u64,
     /// Readiness as last signalled.
     ready: u32,
+    /// Whether somebody waits for events, not for changes only.
+    pub watched: bool,
 }
 
 /// All sessions; badge - 1 is the index.
@@ -65,6 +77,7 @@ impl Sessions {
             flags,
             offset: 0,
             ready: 0,
+            watched: false,
         });
         Ok((handle, badge))
     }
@@ -94,6 +107,15 @@ impl Sessions {
             session.ready = ready;
             // The session is there: nothing to report.
             let _ = ipc::session_signal(port, badge, set, clear);
+        }
+    }
+
+    /// Something came: who waits for events is to know, even if it was ready before.
+    pub fn event(&mut self, badge: u32, bits: u32) {
+        let port = self.port;
+        if self.get(badge).is_ok_and(|session| session.watched) {
+            // The session is there: nothing to report.
+            let _ = ipc::session_signal(port, badge, bits, 0);
         }
     }
 }

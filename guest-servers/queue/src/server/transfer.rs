@@ -2,9 +2,9 @@
 
 use super::open::Kind;
 use super::sessions::Object;
-use super::{Server, Wait};
+use super::{Place, Server, Wait};
 use alloc::vec::Vec;
-use ferrix_abi::ipc::{LONG_MAX, ready};
+use ferrix_abi::ipc::ready;
 use ferrix_abi::sched::{Policy, REALTIME};
 use ferrix_proto::queue::mq;
 use ferrix_queue::errno::{EAGAIN, EBADF, EINVAL, EMSGSIZE, ETIMEDOUT, Result};
@@ -75,7 +75,7 @@ impl Server {
         if let Some(post) = self.posts.get_mut(&to) {
             post.queue.wait_to_send(request.caller.token, rank, message);
         }
-        self.wait(request.caller, deadline, to);
+        self.wait(request.caller, deadline, Place::Queue(to), ETIMEDOUT);
         Ok(None)
     }
 
@@ -125,12 +125,7 @@ impl Server {
 
     /// The reply that brings a message.
     fn letter(&mut self, caller: Caller, message: &Message) -> Reply {
-        let priority = message.priority.into();
-        if message.bytes.len() <= LONG_MAX {
-            return Reply::inline(&message.bytes).with_words([priority, 0, 0]);
-        }
-        let number = self.park(caller, message.bytes.clone());
-        Reply::value(message.bytes.len() as u64).with_words([priority, number, 0])
+        self.long_reply(caller, message.bytes.clone(), message.priority.into())
     }
 
     /// `mq_timedreceive(3)`.
@@ -156,7 +151,7 @@ impl Server {
         }
         let rank = rank(request.caller);
         post.queue.wait_to_receive(request.caller.token, rank);
-        self.wait(request.caller, deadline, from);
+        self.wait(request.caller, deadline, Place::Queue(from), ETIMEDOUT);
         Ok(None)
     }
 

@@ -16,7 +16,12 @@ const READ_ONLY: u64 = 1;
 
 impl Vfs {
     /// The node that a path names; the empty path names the directory itself.
-    fn node_at(&mut self, start: &Start, path: &[u8], last: Last) -> Result<(Node, Kind)> {
+    pub(super) fn node_at(
+        &mut self,
+        start: &Start,
+        path: &[u8],
+        last: Last,
+    ) -> Result<(Node, Kind)> {
         if path.is_empty() {
             return Ok((start.base, Kind::Directory));
         }

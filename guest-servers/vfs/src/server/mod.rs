@@ -134,6 +134,8 @@ pub struct Vfs {
     shared: Rc<Shared>,
     /// The mount that holds files without names.
     unnamed: Option<usize>,
+    /// What sockets' files are known by to who may use them.
+    socket_keys: BTreeMap<Node, [u64; 2]>,
     locks: Locks<Node>,
 }
 
@@ -155,6 +157,7 @@ impl Vfs {
             remote: Rc::new(remote::Server::new(ports.ext2)),
             shared: Rc::default(),
             unnamed: None,
+            socket_keys: BTreeMap::new(),
             locks: Locks::new(ports.own),
         }
     }
@@ -283,6 +286,7 @@ impl Vfs {
             path::COUNT_UNKNOWN_CALL => self.count_unknown_call(request),
             path::MAKE_UNNAMED => self.memory_file(request),
             path::MAKE_ROOT => self.make_root(request),
+            path::SOCKET_KEY => self.socket_key(request),
             file::READ => self.read(request),
             file::WRITE => self.write(request),
             file::SEEK => self.seek(request),

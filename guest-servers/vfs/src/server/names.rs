@@ -7,11 +7,11 @@ use ferrix_proto::request::Place;
 use ferrix_rt::service::{Outcome, Reply, Request};
 use ferrix_vfs::dirent::records;
 use ferrix_vfs::errno::{
-    EBUSY, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, ERANGE, EXDEV,
-    Result,
+    EBUSY, ECONNREFUSED, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM,
+    ERANGE, EXDEV, Result,
 };
 use ferrix_vfs::filesystem::{Kind, Node, Removal};
-use ferrix_vfs::permissions;
+use ferrix_vfs::permissions::{self, WRITE};
 use ferrix_vfs::walk::{Found, Last, Start};
 use linux_raw_sys::general as linux;
 
@@ -59,6 +59,30 @@ impl Vfs {
             self.tree.cache.forget_attributes(found.parent);
         }
         Ok(Some(Reply::value(0)))
+    }
+
+    /// `bind(2)`, `connect(2)`: a socket's file, and the key by which its socket is found.
+    pub(super) fn socket_key(&mut self, request: &Request) -> Outcome {
+        let word = request.words[0];
+        let (path, start) = (self.path(request)?, self.start(request)?);
+        let makes = word & 1 != 0;
+        if makes {
+            self.make(request, linux::S_IFSOCK | (word >> 32) as u32 & 0o777, 0)?;
+        }
+        let last = if makes { Last::NoFollow } else { Last::Follow };
+        let (node, _) = self.node_at(&start, &path, last)?;
+        let attributes = self.node_attributes(node)?;
+        if attributes.mode & linux::S_IFMT != linux::S_IFSOCK {
+            return Err(ECONNREFUSED);
+        }
+        if makes {
+            // A file that is made anew in an old one's place is another.
+            self.socket_keys.insert(node, random_key());
+        } else {
+            permissions::check(start.who, &attributes, WRITE)?;
+        }
+        let key = self.socket_keys.get(&node).ok_or(ECONNREFUSED)?;
+        Ok(Some(Reply::value(0).with_words([key[0], key[1], 0])))
     }
 
     /// `symlink(2)`.
@@ -314,4 +338,17 @@ impl Vfs {
         let hold = Hold::of(filesystem.open(node.inode, linux::O_RDONLY));
         self.give_directory(node, node, hold).map(Some)
     }
+}
+
+/// Two words that nobody guesses; the first is not 0.
+fn random_key() -> [u64; 2] {
+    let mut key = [0; 2];
+    for word in &mut key {
+        let bytes = super::facts::random_bytes(8);
+        *word = bytes
+            .first_chunk()
+            .map_or(1, |bytes| u64::from_le_bytes(*bytes))
+            | 1;
+    }
+    key
 }

@@ -1,0 +1,259 @@
+//! Counters (`eventfd`) and lists of descriptors to wait for (`epoll`).
+
+use std::os::fd::AsRawFd;
+
+use crate::sys::process::{Change, reap};
+use crate::sys::socket::*;
+use crate::util::lockcheck::start;
+use crate::util::memcheck::{Check, Wrong, fails, same};
+use libc::{
+    EAGAIN, EBADF, EEXIST, EFD_NONBLOCK, EFD_SEMAPHORE, EINVAL, ELOOP, ENOENT, EPERM,
+    EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT,
+    EPOLLOUT, POLLIN, POLLOUT, SOCK_STREAM,
+};
+
+pub const CHECKS: &[(&str, Check)] = &[
+    ("event.counts", counts),
+    ("event.semaphore", semaphore),
+    ("event.waits", waits),
+    ("epoll.level", level),
+    ("epoll.edge", edge),
+    ("epoll.edge_of_counter", edge_of_counter),
+    ("epoll.one_shot", one_shot),
+    ("epoll.changes", changes),
+    ("epoll.errors", errors),
+    ("epoll.closed", closed),
+    ("epoll.nested", nested),
+    ("epoll.pipes", pipes),
+    ("epoll.added_while_waiting", added_while_waiting),
+    ("epoll.child", child_writes),
+];
+
+const IN: u32 = EPOLLIN as u32;
+const OUT: u32 = EPOLLOUT as u32;
+const EDGE: u32 = EPOLLET as u32;
+const ONCE: u32 = EPOLLONESHOT as u32;
+
+fn add(fd: &Fd, value: u64) -> Result<(), Wrong> {
+    write(fd, &value.to_le_bytes())?;
+    Ok(())
+}
+
+fn take(fd: &Fd) -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
+    read(fd, &mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn counts() -> Result<(), Wrong> {
+    let counter = counter(3, EFD_NONBLOCK)?;
+    add(&counter, 4)?;
+    same(
+        "readiness",
+        poll(&counter, POLLIN | POLLOUT, 0)?,
+        POLLIN | POLLOUT,
+    )?;
+    same("all", take(&counter)?, 7)?;
+    fails("nothing", take(&counter), EAGAIN)?;
+    same("readiness", poll(&counter, POLLIN | POLLOUT, 0)?, POLLOUT)?;
+    fails("short", read(&counter, &mut [0; 4]), EINVAL)?;
+    fails("short", write(&counter, &[0; 4]), EINVAL)?;
+    fails("too much", write(&counter, &u64::MAX.to_le_bytes()), EINVAL)?;
+    add(&counter, u64::MAX - 1)?;
+    fails("full", write(&counter, &1u64.to_le_bytes()), EAGAIN)?;
+    same("readiness", poll(&counter, POLLIN | POLLOUT, 0)?, POLLIN)
+}
+
+fn semaphore() -> Result<(), Wrong> {
+    let counter = counter(2, EFD_NONBLOCK | EFD_SEMAPHORE)?;
+    same("one", take(&counter)?, 1)?;
+    same("another", take(&counter)?, 1)?;
+    fails("nothing", take(&counter), EAGAIN)
+}
+
+fn waits() -> Result<(), Wrong> {
+    let (up, down) = (counter(0, 0)?, counter(0, 0)?);
+    let child = start(|| {
+        for _ in 0..20 {
+            let value = take(&up)?;
+            write(&down, &value.to_le_bytes())?;
+        }
+        Ok(())
+    })?;
+    for value in 1..=20 {
+        add(&up, value)?;
+        same("back", take(&down)?, value)?;
+    }
+    same("the child", reap(child)?, Change::Exited(0))
+}
+
+fn level() -> Result<(), Wrong> {
+    let (list, (a, b)) = (list()?, pair(SOCK_STREAM)?);
+    control(&list, EPOLL_CTL_ADD, a.as_raw_fd(), IN | OUT, 1)?;
+    control(&list, EPOLL_CTL_ADD, b.as_raw_fd(), IN, 2)?;
+    same("writable", wait(&list, 8, 0)?, vec![(OUT, 1)])?;
+    write(&a, b"xy")?;
+    for _ in 0..2 {
+        let mut ready = wait(&list, 8, 0)?;
+        ready.sort_unstable();
+        same("both", ready, vec![(IN, 2), (OUT, 1)])?;
+    }
+    read(&b, &mut [0; 8])?;
+    same("read", wait(&list, 8, 0)?, vec![(OUT, 1)])?;
+    drop(b);
+    let hung_up = wait(&list, 8, 0)?;
+    same("hung up", hung_up[0].0 & EPOLLHUP as u32, EPOLLHUP as u32)
+}
+
+fn edge() -> Result<(), Wrong> {
+    let (list, (a, b)) = (list()?, pair(SOCK_STREAM)?);
+    write(&a, b"1")?;
+    control(&list, EPOLL_CTL_ADD, b.as_raw_fd(), IN | EDGE, 7)?;
+    same("what is there", wait(&list, 8, 0)?, vec![(IN, 7)])?;
+    same("is told once", wait(&list, 8, 0)?, vec![])?;
+    write(&a, b"2")?;
+    same("more", wait(&list, 8, 0)?, vec![(IN, 7)])?;
+    same("is told once", wait(&list, 8, 10)?, vec![])?;
+    read(&b, &mut [0; 1])?;
+    same("reading tells nothing", wait(&list, 8, 0)?, vec![])?;
+    control(&list, EPOLL_CTL_MOD, b.as_raw_fd(), IN | EDGE, 8)?;
+    same("changed", wait(&list, 8, 0)?, vec![(IN, 8)])
+}
+
+fn edge_of_counter() -> Result<(), Wrong> {
+    let (list, counter) = (list()?, counter(0, EFD_NONBLOCK)?);
+    control(&list, EPOLL_CTL_ADD, counter.as_raw_fd(), IN | EDGE, 7)?;
+    same("nothing", wait(&list, 8, 0)?, vec![])?;
+    for _ in 0..3 {
+        add(&counter, 1)?;
+        same("added", wait(&list, 8, 0)?, vec![(IN, 7)])?;
+        same("once", wait(&list, 8, 0)?, vec![])?;
+    }
+    Ok(())
+}
+
+fn one_shot() -> Result<(), Wrong> {
+    let (list, counter) = (list()?, counter(1, 0)?);
+    control(&list, EPOLL_CTL_ADD, counter.as_raw_fd(), IN | ONCE, 7)?;
+    same("once", wait(&list, 8, 0)?, vec![(IN, 7)])?;
+    same("no more", wait(&list, 8, 10)?, vec![])?;
+    control(&list, EPOLL_CTL_MOD, counter.as_raw_fd(), IN | ONCE, 8)?;
+    same("armed", wait(&list, 8, 0)?, vec![(IN, 8)])
+}
+
+fn changes() -> Result<(), Wrong> {
+    let (list, counter) = (list()?, counter(1, 0)?);
+    let fd = counter.as_raw_fd();
+    control(&list, EPOLL_CTL_ADD, fd, OUT, 1)?;
+    control(&list, EPOLL_CTL_MOD, fd, IN, 2)?;
+    same("changed", wait(&list, 8, 0)?, vec![(IN, 2)])?;
+    let copy = counter.try_clone()?;
+    control(&list, EPOLL_CTL_ADD, copy.as_raw_fd(), IN, 3)?;
+    same("a copy", wait(&list, 8, 0)?.len(), 2)?;
+    same("at most", wait(&list, 1, 0)?.len(), 1)?;
+    control(&list, EPOLL_CTL_DEL, fd, 0, 0)?;
+    same("left", wait(&list, 8, 0)?, vec![(IN, 3)])
+}
+
+fn errors() -> Result<(), Wrong> {
+    let (list, counter) = (list()?, counter(1, 0)?);
+    let fd = counter.as_raw_fd();
+    fails(
+        "not there",
+        control(&list, EPOLL_CTL_MOD, fd, IN, 0),
+        ENOENT,
+    )?;
+    fails("not there", control(&list, EPOLL_CTL_DEL, fd, 0, 0), ENOENT)?;
+    control(&list, EPOLL_CTL_ADD, fd, IN, 0)?;
+    fails("twice", control(&list, EPOLL_CTL_ADD, fd, IN, 0), EEXIST)?;
+    fails(
+        "no descriptor",
+        control(&list, EPOLL_CTL_ADD, 999, IN, 0),
+        EBADF,
+    )?;
+    fails(
+        "no list",
+        control(&counter, EPOLL_CTL_ADD, fd, IN, 0),
+        EINVAL,
+    )?;
+    fails(
+        "itself",
+        control(&list, EPOLL_CTL_ADD, list.as_raw_fd(), IN, 0),
+        EINVAL,
+    )?;
+    let path = format!("/tmp/ipccheck-{}.file", std::process::id());
+    let file = std::fs::File::create(&path)?;
+    std::fs::remove_file(&path)?;
+    fails(
+        "a file",
+        control(&list, EPOLL_CTL_ADD, file.as_raw_fd(), IN, 0),
+        EPERM,
+    )?;
+    fails("none at most", wait(&list, 0, 0), EINVAL)?;
+    fails("a read", read(&list, &mut [0; 8]), EINVAL)
+}
+
+/// An entry goes with the last descriptor of what it waits for.
+fn closed() -> Result<(), Wrong> {
+    let (list, counter) = (list()?, counter(1, 0)?);
+    control(&list, EPOLL_CTL_ADD, counter.as_raw_fd(), IN, 7)?;
+    let copy = counter.try_clone()?;
+    drop(counter);
+    same("a copy is left", wait(&list, 8, 0)?, vec![(IN, 7)])?;
+    drop(copy);
+    same("none is left", wait(&list, 8, 0)?, vec![])
+}
+
+fn nested() -> Result<(), Wrong> {
+    let (inner, outer, counter) = (list()?, list()?, counter(0, 0)?);
+    control(&inner, EPOLL_CTL_ADD, counter.as_raw_fd(), IN, 1)?;
+    control(&outer, EPOLL_CTL_ADD, inner.as_raw_fd(), IN, 2)?;
+    let around = control(&inner, EPOLL_CTL_ADD, outer.as_raw_fd(), IN, 3);
+    fails("a circle", around, ELOOP)?;
+    same("nothing", wait(&outer, 8, 0)?, vec![])?;
+    same("nothing to poll", poll(&outer, POLLIN, 0)?, 0)?;
+    let child = start(|| write(&counter, &1u64.to_le_bytes()).map(drop))?;
+    same("through both", wait(&outer, 8, 60_000)?, vec![(IN, 2)])?;
+    same("to poll", poll(&outer, POLLIN, 0)?, POLLIN)?;
+    same("inside", wait(&inner, 8, 0)?, vec![(IN, 1)])?;
+    same("the child", reap(child)?, Change::Exited(0))
+}
+
+fn pipes() -> Result<(), Wrong> {
+    let (list, (read_end, write_end)) = (list()?, crate::sys::fd::pipe()?);
+    control(&list, EPOLL_CTL_ADD, read_end.as_raw_fd(), IN | EDGE, 1)?;
+    control(&list, EPOLL_CTL_ADD, write_end.as_raw_fd(), OUT | EDGE, 2)?;
+    same("writable", wait(&list, 8, 0)?, vec![(OUT, 2)])?;
+    write(&write_end, b"x")?;
+    let ready = wait(&list, 8, 0)?;
+    same("readable", ready.contains(&(IN, 1)), true)?;
+    read(&read_end, &mut [0; 4])?;
+    write(&write_end, b"y")?;
+    same("again", wait(&list, 8, 0)?.contains(&(IN, 1)), true)?;
+    drop(write_end);
+    let hang_up = (EPOLLIN | EPOLLHUP) as u32;
+    same("hung up", wait(&list, 8, 60_000)?, vec![(hang_up, 1)])
+}
+
+/// What one thread adds, another one that waits already sees.
+fn added_while_waiting() -> Result<(), Wrong> {
+    let (list, counter) = (list()?, counter(1, 0)?);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| wait(&list, 8, 60_000));
+        control(&list, EPOLL_CTL_ADD, counter.as_raw_fd(), IN, 7)?;
+        let ready = waiter.join().map_err(|_| std::io::ErrorKind::Other);
+        same(
+            "ready",
+            ready.map_err(std::io::Error::from)??,
+            vec![(IN, 7)],
+        )
+    })
+}
+
+fn child_writes() -> Result<(), Wrong> {
+    let (list, (a, b)) = (list()?, pair(SOCK_STREAM)?);
+    control(&list, EPOLL_CTL_ADD, b.as_raw_fd(), IN, 7)?;
+    let child = start(|| write(&a, b"x").map(drop))?;
+    same("ready", wait(&list, 8, 60_000)?, vec![(IN, 7)])?;
+    same("the child", reap(child)?, Change::Exited(0))
+}

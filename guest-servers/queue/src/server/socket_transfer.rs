@@ -1,0 +1,193 @@
+//! Sending and receiving on sockets.
+
+use super::Server;
+use super::sockets::{is_in_window, name_of};
+use alloc::vec::Vec;
+use ferrix_proto::socket::{DATA_MAX, got};
+use ferrix_queue::errno::{EAGAIN, EINVAL, EMSGSIZE, EOPNOTSUPP, ETOOMANYREFS, Result};
+use ferrix_queue::socket::{Answer, Credentials, Received, Send, Take, Type};
+use ferrix_rt::service::{Outcome, Reply, Request};
+use ferrix_rt::sys::utcb;
+use linux_raw_sys::{general as linux, net};
+
+/// Descriptors that may be on their way at a time.
+const PASSED: usize = 1024;
+/// `MSG_*`.
+const DONT_WAIT: u32 = 0x40;
+
+impl Server {
+    /// `sendmsg(2)`.
+    pub(super) fn send_on_socket(&mut self, request: &Request) -> Outcome {
+        let [word, staged, _] = request.words;
+        let (flags, address) = (word as u32, (word >> 32) as usize);
+        let (id, mut status) = self.socket(request.badge)?;
+        if flags & net::MSG_OOB != 0 {
+            return Err(EOPNOTSUPP);
+        }
+        if flags & DONT_WAIT != 0 {
+            status |= linux::O_NONBLOCK;
+        }
+        let (long, length) = utcb::received_bytes(request.bytes);
+        let head = if address == 0 { 0 } else { 16 + address };
+        let (front, inline) = long[..length].split_at_checked(head).ok_or(EINVAL)?;
+        let to = match address {
+            0 => None,
+            _ => Some(name_of(&front[16..], key(front)?)?),
+        };
+        let bytes = self.data(request, inline)?;
+        let thread = request.caller.token as u32;
+        let rights = match staged {
+            0 => Vec::new(),
+            _ => self
+                .sockets
+                .staged
+                .get(&thread)
+                .map_or_else(Vec::new, |staged| staged.1.clone()),
+        };
+        if !rights.is_empty() && self.on_their_way() > PASSED {
+            return Err(ETOOMANYREFS);
+        }
+        let ids = super::identity(request)?;
+        let credentials = Credentials {
+            pid: request.caller.pid,
+            uid: ids.ruid,
+            gid: ids.rgid,
+        };
+        let send = Send {
+            to,
+            bytes,
+            rights,
+            credentials,
+        };
+        let answer = self.sockets.all.send(id, send);
+        self.signal_sockets();
+        let answer = answer?;
+        if matches!(answer, Answer::Done(_)) {
+            self.sockets.staged.remove(&thread);
+        }
+        self.answer(answer, (id, status), net::SO_SNDTIMEO, |taken| {
+            Reply::value(taken as u64)
+        })
+    }
+
+    fn on_their_way(&self) -> usize {
+        let waiting = self
+            .sockets
+            .unstaged
+            .values()
+            .chain(self.sockets.staged.values());
+        waiting.map(|(_, passed)| passed.len()).sum::<usize>() + self.sockets.all.passed()
+    }
+
+    fn data(&self, request: &Request, inline: &[u8]) -> Result<Vec<u8>> {
+        let length = request.head.length() as usize;
+        if length > DATA_MAX {
+            return Err(EMSGSIZE);
+        }
+        if !is_in_window(request) {
+            return inline.get(..length).map(<[u8]>::to_vec).ok_or(EINVAL);
+        }
+        let mut bytes = alloc::vec![0; length];
+        let window = self.connections.window(request.caller.pid)?;
+        window.read(request.words[2], &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// `recvmsg(2)`.
+    pub(super) fn receive_on_socket(&mut self, request: &Request) -> Outcome {
+        let flags = request.words[0] as u32;
+        let (id, mut status) = self.socket(request.badge)?;
+        if flags & net::MSG_OOB != 0 {
+            return Err(EOPNOTSUPP);
+        }
+        if flags & DONT_WAIT != 0 {
+            status |= linux::O_NONBLOCK;
+        }
+        let take = match flags & net::MSG_PEEK {
+            0 => Take::Away,
+            _ => Take::Peek,
+        };
+        let room = (request.head.length() as usize).min(DATA_MAX);
+        let answer = self.sockets.all.receive(id, room, take);
+        self.signal_sockets();
+        let received = match answer? {
+            Answer::Done(received) => received,
+            Answer::Wait(_) if status & linux::O_NONBLOCK != 0 => return Err(EAGAIN),
+            Answer::Wait(bits) => {
+                let none = |()| Reply::value(0);
+                return self.answer(Answer::Wait(bits), (id, status), net::SO_RCVTIMEO, none);
+            }
+        };
+        self.received(request, id, received)
+    }
+
+    fn received(
+        &mut self,
+        request: &Request,
+        id: u32,
+        received: Received<alloc::rc::Rc<super::sockets::Passed>>,
+    ) -> Outcome {
+        let asked = request.words[0] as u32;
+        let socket = self.sockets.all.get(id)?;
+        let (passes, kind) = (socket.passes_credentials, socket.kind);
+        let (mut long, mut flags) = (Vec::new(), 0);
+        if passes {
+            flags |= got::CREDENTIALS;
+            let Credentials { pid, uid, gid } = received.credentials;
+            long.extend(
+                [pid, uid, gid, 0]
+                    .iter()
+                    .flat_map(|word| word.to_le_bytes()),
+            );
+        }
+        let from: &[u8] = match kind {
+            Type::Stream | Type::Notification => &[],
+            _ => &received.from,
+        };
+        long.extend_from_slice(from);
+        let stored = received.bytes.len();
+        let cut = stored < received.length;
+        if cut {
+            flags |= net::MSG_TRUNC;
+        }
+        if is_in_window(request) {
+            let window = self.connections.window(request.caller.pid)?;
+            window.write(request.words[2], &received.bytes)?;
+        } else {
+            long.extend_from_slice(&received.bytes);
+        }
+        let passed = received.rights.len();
+        if passed > 0 {
+            let thread = request.caller.token as u32;
+            self.sockets
+                .unstaged
+                .retain(|_, (owner, _)| super::lives(*owner));
+            let entry = (request.caller.pid, received.rights);
+            self.sockets.unstaged.insert(thread, entry);
+        }
+        let status = match asked & net::MSG_TRUNC {
+            0 => stored,
+            _ => received.length,
+        };
+        let words = [
+            u64::from(flags) | (from.len() as u64) << 32,
+            stored as u64 | (passed as u64) << 32,
+            0,
+        ];
+        let reply = Reply::inline(&long).with_words(words);
+        Ok(Some(Reply {
+            status: status as i64,
+            ..reply
+        }))
+    }
+}
+
+fn key(front: &[u8]) -> Result<[u64; 2]> {
+    let word = |at: usize| {
+        let bytes = front
+            .get(at..at + 8)
+            .and_then(|bytes| bytes.try_into().ok());
+        bytes.map(u64::from_le_bytes).ok_or(EINVAL)
+    };
+    Ok([word(0)?, word(8)?])
+}
