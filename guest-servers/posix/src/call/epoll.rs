@@ -209,8 +209,11 @@ fn collect(list: u32, items: &[WaitItem], place: u64, most: usize) -> Result<usi
             continue;
         }
         let at = place + count as u64 * EVENT;
-        user::write(at, &bits)?;
-        user::write(at + 4, &entry.data)?;
+        let stored = user::write(at, &bits).and_then(|()| user::write(at + 4, &entry.data));
+        match stored {
+            Err(_) if count > 0 => break,
+            stored => stored?,
+        }
         FILES.lock().pollers.reported(entry, seen);
         count += 1;
     }

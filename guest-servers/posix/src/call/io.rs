@@ -168,6 +168,14 @@ fn read_all(fd: u64, mut vectors: Vectors, how: How) -> Result<u64> {
     Ok(done)
 }
 
+/// How many bytes come only together: a counter's number.
+fn whole(descriptor: &Descriptor) -> u64 {
+    match u64::from(descriptor.kind) {
+        kind::EVENT => 8,
+        _ => 1,
+    }
+}
+
 /// One request: bytes asked for, bytes got.
 fn read_piece(
     fd: u64,
@@ -180,6 +188,7 @@ fn read_piece(
         // What comes out of a pipe or a terminal cannot go back.
         wanted = match vectors.writable(wanted) {
             0 => return Err(Errno::EFAULT),
+            fits if fits < wanted.min(whole(descriptor)) => return Err(Errno::EFAULT),
             fits => fits,
         };
     }

@@ -13,10 +13,12 @@ use ferrix_abi::signal::number::SIGPIPE;
 use ferrix_posix::descriptors::Descriptor;
 use ferrix_posix::slots::SLOT_SIZE;
 use ferrix_posix::socket::{ManyHead, MessageHead};
+use ferrix_posix::time::{from_timespec, to_timespec};
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_proto::request::{Head, Place};
 use ferrix_proto::socket::{self, got};
 use ferrix_rt::client::{Answer, exchange};
+use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::sys::signal::{self, Target as Whom};
 use ferrix_rt::sys::utcb;
 use linux_raw_sys::general::__kernel_timespec as timespec;
@@ -196,16 +198,22 @@ pub fn sendmmsg(frame: &mut Frame) -> Result<u64> {
     let mut done = 0;
     while done < u64::from(count as u32).min(MANY) {
         let place = list + done * size_of::<ManyHead>() as u64;
-        let mut many: ManyHead = user::read(place)?;
-        match send_message(&socket, &many.head, flags as u32) {
-            Ok(sent) => many.length = sent as u32,
+        let sent = user::read(place)
+            .and_then(|head| send_message(&socket, &head, flags as u32))
+            .and_then(|sent| put_length(place, sent));
+        match sent {
+            Ok(()) => done += 1,
             Err(errno) if done == 0 => return Err(errno),
             Err(_) => break,
         }
-        user::write(place, &many)?;
-        done += 1;
     }
     Ok(done)
+}
+
+/// Tells how long one of several messages was.
+fn put_length(place: u64, length: u64) -> Result<()> {
+    let at = place + core::mem::offset_of!(ManyHead, length) as u64;
+    user::write(at, &(length as u32))
 }
 
 /// What was received, besides the bytes.
@@ -222,11 +230,17 @@ struct Incoming {
 }
 
 fn receive_piece(socket: &Socket, vectors: &mut Vectors, flags: u32) -> Result<Incoming> {
-    let wanted = vectors.total.min(SLOT_SIZE);
-    let fits = vectors.writable(wanted);
-    if fits < wanted && fits == 0 {
+    let room = vectors.total.min(SLOT_SIZE);
+    let fits = vectors.writable(room);
+    if fits < room && fits == 0 {
         return Err(Errno::EFAULT);
     }
+    // A stream keeps what cannot be stored; a message is lost, as on Linux.
+    let wanted = if fits < room && is_stream(socket) {
+        fits
+    } else {
+        room
+    };
     let window = match wanted {
         0..=INLINE => None,
         _ => Some(server::server_of(socket.fd, &socket.descriptor)?),
@@ -253,16 +267,18 @@ fn receive_piece(socket: &Socket, vectors: &mut Vectors, flags: u32) -> Result<I
         Ok(answer)
     })?;
     let (long, length) = utcb::received_bytes(answer.bytes);
-    let mut incoming = decode(&answer, &long[..length])?;
-    let stored = incoming.stored.min(fits);
-    match &held {
-        Some(slot) => vectors.take_from_slot(slot, stored)?,
-        None => {
-            let data = length - (incoming.stored as usize).min(length);
-            vectors.take_from(&long[data..data + stored as usize])?;
-        }
+    let incoming = decode(&answer, &long[..length])?;
+    let data = length.saturating_sub(incoming.stored as usize);
+    let stored = match &held {
+        _ if incoming.stored > fits => Err(Errno::EFAULT),
+        Some(slot) => vectors.take_from_slot(slot, incoming.stored),
+        None => vectors.take_from(&long[data..length]),
+    };
+    drop(held);
+    if let Err(errno) = stored {
+        passing::drop_passed(socket.session, incoming.passed)?;
+        return Err(errno);
     }
-    incoming.stored = stored;
     Ok(incoming)
 }
 
@@ -361,7 +377,7 @@ fn receive_message(socket: &Socket, place: u64, flags: u32) -> Result<u64> {
     head.flags = incoming.flags | flags & passing::CLOSE_ON_EXEC;
     let mut control = Control::new(head.control, head.control_length, flags);
     if let Some(ids) = incoming.credentials {
-        control.put_credentials(ids)?;
+        control.put_credentials(ids);
     }
     control.put_passed(socket.session, incoming.passed)?;
     head.flags |= control.flags();
@@ -386,26 +402,28 @@ pub fn recvmmsg(frame: &mut Frame) -> Result<u64> {
     let [fd, list, count, flags, timeout, _] = frame.args();
     let socket = open(fd)?;
     let limit = user::read_optional::<timespec>(timeout)?;
-    let limit = limit.map(ferrix_posix::time::from_timespec).transpose()?;
-    let until = limit.map(|limit| ferrix_rt::clock::monotonic_ns().saturating_add(limit));
+    let limit = limit.map(from_timespec).transpose()?;
+    let until = limit.map(|limit| monotonic_ns().saturating_add(limit));
     let (mut done, mut flags) = (0, flags as u32);
     while done < u64::from(count as u32).min(MANY) {
         let place = list + done * size_of::<ManyHead>() as u64;
-        match receive_message(&socket, place, flags & !WAIT_FOR_ONE) {
-            Ok(length) => {
-                let at = place + core::mem::offset_of!(ManyHead, length) as u64;
-                user::write(at, &(length as u32))?;
-            }
+        let received = receive_message(&socket, place, flags & !WAIT_FOR_ONE)
+            .and_then(|length| put_length(place, length));
+        match received {
+            Ok(()) => done += 1,
             Err(errno) if done == 0 => return Err(errno),
             Err(_) => break,
         }
-        done += 1;
         if flags & WAIT_FOR_ONE != 0 {
             flags |= DONT_WAIT;
         }
-        if until.is_some_and(|until| ferrix_rt::clock::monotonic_ns() >= until) {
+        if until.is_some_and(|until| monotonic_ns() >= until) {
             break;
         }
+    }
+    if let Some(until) = until.filter(|_| done > 0) {
+        let left = until.saturating_sub(monotonic_ns());
+        user::write(timeout, &to_timespec(left))?;
     }
     Ok(done)
 }

@@ -30,10 +30,11 @@ fn name(address: u64) -> Result<([u8; LONG_MAX], usize)> {
 
 pub fn mq_open(frame: &mut Frame) -> Result<u64> {
     let [address, flags, mode, attributes, ..] = frame.args();
+    let attributes = user::read_optional::<Attributes>(attributes)?;
     let (name, length) = name(address)?;
     let (mut shape, mut options) = (0, 0);
     if flags & u64::from(linux::O_CREAT) != 0
-        && let Some(asked) = user::read_optional::<Attributes>(attributes)?
+        && let Some(asked) = attributes
     {
         let part = |value: i64| u32::try_from(value).map(u64::from).or(Err(Errno::EINVAL));
         shape = part(asked.messages)? | part(asked.size)? << 32;
@@ -191,9 +192,9 @@ pub fn mq_notify(frame: &mut Frame) -> Result<u64> {
         return Ok(0);
     }
     // The C library reads what it gave from a socket, whose number is the signal.
-    let socket = state::descriptor(number)?;
     let mut cookie = [0; mq::COOKIE];
     user::read_bytes(value, &mut cookie)?;
+    let socket = state::descriptor(number)?;
     utcb::put_handle(0, Handle(socket.handle), ferrix_abi::handle::Rights::SEND);
     utcb::put_bytes(&cookie);
     let head = Head::new(mq::NOTIFY, Place::INLINE, cookie.len() as u32);

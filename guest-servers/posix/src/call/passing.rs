@@ -151,22 +151,26 @@ impl Control {
         user::write(self.place + self.used, &head)
     }
 
-    fn finish(&mut self, data: u64) {
-        self.used = (self.used + control_space(data)).min(self.room);
+    /// What could not be stored is missing, as on Linux; the message has come nevertheless.
+    fn finish(&mut self, data: u64, stored: Result<()>) {
+        match stored {
+            Ok(()) => self.used = (self.used + control_space(data)).min(self.room),
+            Err(_) => self.truncated = true,
+        }
     }
 
     /// The sender's ids.
-    pub fn put_credentials(&mut self, ids: [u32; 3]) -> Result<()> {
+    pub fn put_credentials(&mut self, ids: [u32; 3]) {
         if self.room - self.used < CONTROL_HEAD + 12 {
             self.truncated = true;
-            return Ok(());
+            return;
         }
-        self.put_head(CREDENTIALS, 12)?;
-        let data = self.place + self.used + CONTROL_HEAD;
-        user::write(data, &[ids[0], ids[1]])?;
-        user::write(data + 8, &ids[2])?;
-        self.finish(12);
-        Ok(())
+        let data = (self.place + self.used).wrapping_add(CONTROL_HEAD);
+        let stored = self
+            .put_head(CREDENTIALS, 12)
+            .and_then(|()| user::write(data, &[ids[0], ids[1]]))
+            .and_then(|()| user::write(data + 8, &ids[2]));
+        self.finish(12, stored);
     }
 
     /// Open files: as many as there is room for, the rest is closed.
@@ -175,7 +179,10 @@ impl Control {
             return Ok(());
         }
         let room = (self.room - self.used).saturating_sub(CONTROL_HEAD) / 4;
-        let (data, on_exec) = (self.place + self.used + CONTROL_HEAD, self.on_exec);
+        let (data, on_exec) = (
+            (self.place + self.used).wrapping_add(CONTROL_HEAD),
+            self.on_exec,
+        );
         let (mut count, mut failed) = (0, false);
         fetch(session, passed, |handle, kind| {
             if count >= room || failed {
@@ -196,8 +203,8 @@ impl Control {
         })?;
         self.truncated |= failed;
         if count > 0 {
-            self.put_head(RIGHTS, count * 4)?;
-            self.finish(count * 4);
+            let stored = self.put_head(RIGHTS, count * 4);
+            self.finish(count * 4, stored);
         }
         Ok(())
     }

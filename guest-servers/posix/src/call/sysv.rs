@@ -100,8 +100,8 @@ pub fn msgrcv(frame: &mut Frame) -> Result<u64> {
     let tag = Tag::SHORT.with(Tag::INTERRUPTIBLE);
     let answer = exchange(port()?, tag, head, [word(id, flags), kind, 0])
         .map_err(|errno| Errno::from(errno).unless_handled())?;
-    user::check(place, 8 + answer.value)?;
-    let length = store(&answer, place + 8)?;
+    // The server forgets a large message when it is fetched, wherever the program wants it.
+    let length = store(&answer, place.saturating_add(8))?;
     user::write(place, &answer.words[0])?;
     Ok(length)
 }

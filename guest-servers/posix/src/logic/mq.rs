@@ -20,7 +20,7 @@ pub struct Attributes {
     pub reserved: [i64; 4],
 }
 
-/// The front of `struct sigevent`.
+/// `struct sigevent`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Notification {
@@ -30,6 +30,8 @@ pub struct Notification {
     pub signal: i32,
     /// `sigev_notify`.
     pub kind: i32,
+    /// What no kind here has.
+    pub more: [u64; 6],
 }
 
 /// How the server is to notify.
@@ -56,6 +58,7 @@ mod tests {
                 kind,
                 signal,
                 value: 1,
+                more: [0; 6],
             })
         };
         assert_eq!(event(0, 10), Ok(notify::SIGNAL));

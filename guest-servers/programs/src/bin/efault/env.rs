@@ -28,8 +28,10 @@ pub struct Env {
     pub terminal: Option<usize>,
     /// This process.
     pub pid: usize,
-    /// A segment of shared memory.
-    pub segment: Cell<usize>,
+    /// What a row makes for each call: a segment, a queue, a socket.
+    pub own: Cell<usize>,
+    /// What is at the other end of it.
+    pub peer: Cell<usize>,
     /// Whether something was wrong besides the result.
     pub complaints: Cell<u32>,
     place: PathBuf,
@@ -73,7 +75,8 @@ impl Env {
             input: 0,
             terminal: terminal(),
             pid: 0,
-            segment: Cell::new(0),
+            own: Cell::new(0),
+            peer: Cell::new(0),
             complaints: Cell::new(0),
             place,
         })

@@ -1,11 +1,16 @@
 //! The table: every call, every pointer.
 
+mod events;
 mod files;
 mod input_output;
 mod memory;
+mod messages;
 mod names;
 mod process;
+mod queues;
 mod signals;
+mod sockets;
+mod sysv;
 mod time;
 mod waiting;
 
@@ -21,6 +26,12 @@ pub const ROWS: &[&[Row]] = &[
     process::ROWS,
     time::ROWS,
     waiting::ROWS,
+    queues::ROWS,
+    sysv::ROWS,
+    sockets::ROWS,
+    messages::SEND,
+    messages::RECEIVE,
+    events::ROWS,
 ];
 
 /// A call's number and name.
@@ -106,6 +117,15 @@ pub const WITHOUT: &[(i64, &str)] = &[
     sys!(SYS_mlockall),
     sys!(SYS_munlockall),
     sys!(SYS_shmget),
+    sys!(SYS_msgget),
+    sys!(SYS_semget),
+    sys!(SYS_socket),
+    sys!(SYS_listen),
+    sys!(SYS_shutdown),
+    sys!(SYS_eventfd),
+    sys!(SYS_eventfd2),
+    sys!(SYS_epoll_create),
+    sys!(SYS_epoll_create1),
     // A pointer only for a restart with a command, which Ferrix does not have.
     sys!(SYS_reboot),
     // The stack pointer is its pointer: see the scenes.

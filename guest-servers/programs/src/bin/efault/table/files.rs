@@ -96,7 +96,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// After a failure there is no new descriptor.
-fn close_both(env: &crate::env::Env, pointer: usize, result: isize) {
+pub fn close_both(env: &crate::env::Env, pointer: usize, result: isize) {
     if result == 0 {
         // SAFETY: the call has just written there.
         let ends = unsafe { (pointer as *const [i32; 2]).read_unaligned() };

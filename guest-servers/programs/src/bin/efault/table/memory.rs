@@ -64,7 +64,7 @@ const fn locks(call: (i64, &'static str)) -> Row {
 fn make_segment(env: &Env) {
     // SAFETY: numbers only.
     let id = unsafe { libc::shmget(libc::IPC_PRIVATE, PAGE, 0o600) };
-    env.segment.set(id as usize);
+    env.own.set(id as usize);
 }
 
 fn remove_segment(env: &Env, _: usize, result: isize) {
@@ -73,13 +73,7 @@ fn remove_segment(env: &Env, _: usize, result: isize) {
         unsafe { libc::shmdt(result as *const _) };
     }
     // SAFETY: no structure is needed to remove it.
-    unsafe {
-        libc::shmctl(
-            env.segment.get() as i32,
-            libc::IPC_RMID,
-            std::ptr::null_mut(),
-        )
-    };
+    unsafe { libc::shmctl(env.own.get() as i32, libc::IPC_RMID, std::ptr::null_mut()) };
 }
 
 const fn segment(what: &'static str, how: Use, args: fn(&Env, usize) -> [usize; 6]) -> Row {
@@ -94,10 +88,10 @@ pub const ROWS: &[Row] = &[
         [GOOD, 4 * PAGE, p, 0, 0, 0]
     }),
     segment("IPC_STAT", Use::Write(112), |e, p| {
-        [e.segment.get(), libc::IPC_STAT as usize, p, 0, 0, 0]
+        [e.own.get(), libc::IPC_STAT as usize, p, 0, 0, 0]
     }),
     segment("IPC_SET", Use::Read(112), |e, p| {
-        [e.segment.get(), libc::IPC_SET as usize, p, 0, 0, 0]
+        [e.own.get(), libc::IPC_SET as usize, p, 0, 0, 0]
     }),
     segment("IPC_INFO", Use::Write(72), |_, p| {
         [0, libc::IPC_INFO as usize, p, 0, 0, 0]
@@ -169,7 +163,7 @@ pub const ROWS: &[Row] = &[
         .everywhere(DONE)
         .at(&[Kind::Odd], DONE),
     Row::new(sys!(SYS_shmat), "address", Use::Range, |e, p| {
-        [e.segment.get(), p, 0, 0, 0, 0]
+        [e.own.get(), p, 0, 0, 0, 0]
     })
     .before(make_segment)
     .after(remove_segment)
