@@ -2,8 +2,8 @@
 
 use crate::call::{
     attributes, control, descriptors, epoll, exec, futex, identity, io, limits, locks, memory,
-    memory_advice, messages, mq, paths, poll, process, scheduling, shm, signals, socket, system,
-    sysv, threads, time, wait,
+    memory_advice, messages, mq, paths, poll, process, receiving, scheduling, shm, signals, socket,
+    system, sysv, threads, time, wait,
 };
 use crate::{deliver, server};
 use ferrix_posix::{Errno, Frame, Result};
@@ -232,9 +232,9 @@ const HANDLERS: &[(u32, Handler)] = &[
     (nr::__NR_sendto, messages::sendto),
     (nr::__NR_sendmsg, messages::sendmsg),
     (nr::__NR_sendmmsg, messages::sendmmsg),
-    (nr::__NR_recvfrom, messages::recvfrom),
-    (nr::__NR_recvmsg, messages::recvmsg),
-    (nr::__NR_recvmmsg, messages::recvmmsg),
+    (nr::__NR_recvfrom, receiving::recvfrom),
+    (nr::__NR_recvmsg, receiving::recvmsg),
+    (nr::__NR_recvmmsg, receiving::recvmmsg),
     (nr::__NR_eventfd, epoll::eventfd),
     (nr::__NR_eventfd2, epoll::eventfd2),
     (nr::__NR_epoll_create, epoll::epoll_create),

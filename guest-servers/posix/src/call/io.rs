@@ -1,7 +1,7 @@
 //! Reading and writing: `read`, `write` and their vectored and positioned forms, `lseek`, `sendfile`.
 
 use super::io_vectors::Vectors;
-use super::{limits, messages};
+use super::{limits, messages, receiving};
 use crate::server::{self, Channel};
 use crate::state;
 use crate::user;
@@ -147,7 +147,7 @@ fn read_all(fd: u64, mut vectors: Vectors, how: How) -> Result<u64> {
     let descriptor = state::descriptor(fd)?;
     match u64::from(descriptor.kind) {
         kind::SOCKET if how.position != position::CURRENT => return Err(Errno::ESPIPE),
-        kind::SOCKET => return messages::read(fd, vectors),
+        kind::SOCKET => return receiving::read(fd, vectors),
         kind::POLLER => return Err(Errno::EINVAL),
         _ => {}
     }

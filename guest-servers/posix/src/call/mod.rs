@@ -21,6 +21,7 @@ pub mod passing;
 pub mod paths;
 pub mod poll;
 pub mod process;
+pub mod receiving;
 pub mod scheduling;
 pub mod shm;
 pub mod signals;
