@@ -44,7 +44,7 @@ pub fn init(cpus: usize) {
     for (id, place) in BUFFERS.iter().enumerate().take(cpus) {
         let Some(first) = frame::alloc_block_zeroed(ORDER) else {
             log!("trace: no memory for CPU {id}, of which nothing will be told");
-            return;
+            continue;
         };
         let pointer = first.pointer().cast::<Buffer>();
         place.store(pointer, Relaxed);

@@ -204,8 +204,8 @@ pub enum Call {
     /// (pid or 0, previous tid, *mut [`ThreadInfo`](crate::thread::ThreadInfo)) → tid: the thread of the process with the
     /// smallest tid above `previous`; `NotFound` beyond the last.
     ThreadNext = 98,
-    /// (tid or 0, first 8 bytes, last 8 bytes) → 0. The name of a thread of the caller's process, or of one of
-    /// whose calls the caller has received one that is not answered yet.
+    /// (tid or 0, first 8 bytes, last 8 bytes, reply token or 0) → 0. The name of a thread of the caller's process;
+    /// with a token, of the process that waits for that reply.
     ThreadName = 99,
     /// (CPU, *mut [`CpuInfo`](crate::info::CpuInfo)) → 0; `NotFound` beyond the last.
     CpuInfo = 106,

@@ -62,7 +62,7 @@ pub use port_timer::{PortTimer, port_timer_expired, set_port_timer};
 #[cfg(target_os = "none")]
 pub use receive::receive;
 #[cfg(target_os = "none")]
-pub use reply::{reply, reply_receive};
+pub use reply::{caller_of, reply, reply_receive};
 #[cfg(target_os = "none")]
 pub use send::{call, send};
 #[cfg(target_os = "none")]

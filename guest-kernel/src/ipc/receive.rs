@@ -51,6 +51,7 @@ pub fn receive(frame: &mut TrapFrame) -> Next {
         Ok(endpoint) => endpoint,
         Err(error) => return Next::error(frame, error),
     };
+    thread::settle_stop(&mut core, caller);
     caller.process().serves.store(true, Relaxed);
     sched::return_loans(&core, caller);
     let only = frame.rsi as u32;

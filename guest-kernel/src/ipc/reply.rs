@@ -11,11 +11,11 @@ use crate::arch::TrapFrame;
 use crate::object::Core;
 use crate::object::core_lock::lock;
 use crate::sched::{self, Next};
-use crate::thread::{State, Thread, by_tid, current};
+use crate::thread::{self, State, Thread, by_tid, current};
 
 /// The caller that a token names, if it waits for the replier's process.
 #[inline(always)]
-fn caller_of(core: &Core, replier: &'static Thread, token: u64) -> Result<&'static Thread> {
+pub fn caller_of(core: &Core, replier: &'static Thread, token: u64) -> Result<&'static Thread> {
     match by_tid(core, token as u32) {
         Some(caller)
             if caller.token.get(core) == token
@@ -90,6 +90,7 @@ fn reply_receive_ordinarily(frame: &mut TrapFrame) -> Next {
         Ok(endpoint) => endpoint,
         Err(error) => return Next::error(frame, error),
     };
+    thread::settle_stop(&mut core, replier);
     let caller = match answer(&mut core, replier, frame) {
         Ok(caller) => caller,
         Err(error) => return Next::error(frame, error),

@@ -73,14 +73,15 @@ fn call_ordinarily(frame: &mut TrapFrame) -> Next {
         Ok(to) => to,
         Err(error) => return Next::error(frame, error),
     };
-    let Some(receiver) = to.endpoint.receiver_for(&core, caller.tid.get(&core)) else {
-        return queue(core, caller, frame, tag, to, Reply::Awaited);
-    };
+    // First: the report of a stop can end the wait of the very receiver.
     if caller.work.get(&core) != 0
         && let Err(error) = may_wait(&mut core, caller, tag)
     {
         return Next::error(frame, error);
     }
+    let Some(receiver) = to.endpoint.receiver_for(&core, caller.tid.get(&core)) else {
+        return queue(core, caller, frame, tag, to, Reply::Awaited);
+    };
     if let Err(error) = transfer(&mut core, caller, receiver, tag) {
         return Next::error(frame, error);
     }

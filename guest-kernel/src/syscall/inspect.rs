@@ -8,12 +8,13 @@ use super::unlocked;
 use crate::arch::TrapFrame;
 use crate::arch::cpu::cpu_count;
 use crate::arch::trace_point::trace_point;
+use crate::ipc;
 use crate::mm::uaccess::UserPtr;
 use crate::object::Core;
 use crate::object::core_lock::lock;
 use crate::process::{Process, by_pid};
 use crate::sched::{self, Next};
-use crate::thread::{State, Thread, by_tid, current, current_process};
+use crate::thread::{Thread, by_tid, current, current_process};
 use crate::time::cycles_to_ns;
 use crate::trace;
 
@@ -76,13 +77,9 @@ fn describe(core: &Core, thread: &Thread) -> ThreadInfo {
 
 /// `ThreadName`.
 pub fn name_thread(frame: &mut TrapFrame) -> Next {
-    let [tid, first, last, ..] = frame.arguments();
+    let [tid, first, last, token, ..] = frame.arguments();
     let core = lock();
-    let thread = match tid as u32 {
-        0 => Some(current()),
-        tid => by_tid(&core, tid).filter(|thread| may_name(&core, thread.process())),
-    };
-    let result = thread.ok_or(Error::NoSuchProcess).map(|thread| {
+    let result = named_by_caller(&core, tid as u32, token).map(|thread| {
         thread.name.set(&core, [first, last]);
         trace_point(|| trace::name(&core, thread));
         0
@@ -90,15 +87,19 @@ pub fn name_thread(frame: &mut TrapFrame) -> Next {
     Next::result(frame, result)
 }
 
-/// Whether the caller may name a process's threads: its own, and those of one whose call it serves, on its behalf.
-fn may_name(core: &Core, process: &'static Process) -> bool {
-    let caller = current_process();
-    let is_served = |thread: &Thread| {
-        let server = thread.server.get(core);
-        thread.state.get(core) == State::Reply
-            && server.is_some_and(|server| core::ptr::eq(server, caller))
+/// The thread of this id, if it belongs to the process that wants it named: the caller's own, or the one whose call
+/// the caller serves.
+fn named_by_caller(core: &Core, tid: u32, token: u64) -> Result<&'static Thread> {
+    if tid == 0 {
+        return Ok(current());
+    }
+    let namer = match token {
+        0 => current_process(),
+        token => ipc::caller_of(core, current(), token)?.process(),
     };
-    core::ptr::eq(process, caller) || process.threads.iter(core).any(is_served)
+    by_tid(core, tid)
+        .filter(|thread| core::ptr::eq(thread.process(), namer))
+        .ok_or(Error::NoSuchProcess)
 }
 
 /// `CpuInfo`.

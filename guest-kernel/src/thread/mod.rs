@@ -35,7 +35,8 @@ pub use end::{dismiss, end_current, is_killed, kill, live, reap};
 pub use kind::{InProcess, THREADS, TIDS, Thread, by_tid, work};
 #[cfg(target_os = "none")]
 pub use wait::{
-    Outcome, bound, expired, finish, interrupt, is_interrupted, may_wait, unblock, wait,
+    Outcome, bound, expired, finish, interrupt, is_interrupted, may_wait, settle_stop, unblock,
+    wait,
 };
 
 /// What a thread does.

@@ -25,7 +25,8 @@ pub enum Outcome {
 }
 
 /// Whether a thread that is about to wait must not: it has been killed, or a signal is there that
-/// would interrupt it. If it may, it runs no more.
+/// would interrupt it. If it may, it runs no more: if a stop waited for that, it is reported, which can end
+/// other threads' waits. So nothing that was found out about those may be used afterwards.
 #[inline(always)]
 pub fn may_wait(core: &mut Core, thread: &'static Thread, interruptible: bool) -> Result<()> {
     if thread.work.get(core) & work::BEFORE_WAIT == 0 {
@@ -36,6 +37,15 @@ pub fn may_wait(core: &mut Core, thread: &'static Thread, interruptible: bool) -
     }
     process::runs_no_more(core, thread);
     Ok(())
+}
+
+/// Reports a stop that waits for this thread alone before it takes or gives a message, after which it may come to wait: in the
+/// midst of that, no other thread's wait may end.
+#[inline(always)]
+pub fn settle_stop(core: &mut Core, thread: &'static Thread) {
+    if thread.work.get(core) & work::AWAITED != 0 {
+        process::runs_no_more(core, thread);
+    }
 }
 
 /// Whether a thread has been killed, or a signal is there that would interrupt its wait.

@@ -272,7 +272,6 @@ fn idle_policy_waits() -> Outcome {
     idle.join()
 }
 
-/// Neither an idle machine nor one with a single busy thread is interrupted: there is no periodic interrupt.
 /// What the CPUs count for nice threads is the time that the only such one has in user mode.
 fn nice_time_counts_apart() -> Outcome {
     const BUSY_NS: u64 = 5_000_000;
@@ -303,6 +302,7 @@ fn nice_time_counts_apart() -> Outcome {
     equal(nice(), Ok(after))
 }
 
+/// Neither an idle machine nor one with a single busy thread is interrupted: there is no periodic interrupt.
 fn nothing_ticks() -> Outcome {
     /// Twenty slices.
     const SPAN_MS: u64 = 200;

@@ -78,11 +78,8 @@ impl AddressSpace {
                 }
             }
         }
-        for item in items
-            .iter()
-            .filter(|item| MapMode(item.mode) == MapMode::MOVE)
-        {
-            self.unmap(item.address, item.length)?;
+        for item in items {
+            self.give_up_moved(item)?;
         }
         Ok(addresses)
     }
@@ -90,10 +87,18 @@ impl AddressSpace {
     /// The same for one range.
     pub fn share_range(&self, target: &AddressSpace, item: &MapItem) -> Result<u64> {
         let address = self.share_one(target, item)?;
-        if MapMode(item.mode) == MapMode::MOVE {
-            self.unmap(item.address, item.length)?;
-        }
+        self.give_up_moved(item).inspect_err(|_| {
+            let _ = target.unmap(address, item.length);
+        })?;
         Ok(address)
+    }
+
+    /// Takes away what the receiver has now instead.
+    fn give_up_moved(&self, item: &MapItem) -> Result<()> {
+        match MapMode(item.mode) {
+            MapMode::MOVE => self.unmap(item.address, item.length),
+            _ => Ok(()),
+        }
     }
 
     /// Checks all ranges before the first is touched: sharing turns private memory into an object.

@@ -63,7 +63,7 @@ pub fn prctl(frame: &mut Frame) -> Result<u64> {
         PR_SET_NAME => {
             let name = thread_name(argument)?;
             local::update(|local| local.name = name);
-            thread::set_name(0, name)?;
+            thread::set_name(0, name, 0)?;
             Ok(0)
         }
         PR_GET_NAME => user::write(argument, &local::get().name).map(|()| 0),

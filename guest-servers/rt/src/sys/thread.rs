@@ -110,12 +110,12 @@ pub fn next(pid: u32, previous: u32) -> Result<ThreadInfo> {
     Ok(info)
 }
 
-/// Names a thread of this process.
-pub fn set_name(tid: u32, name: [u8; NAME_SIZE]) -> Result<()> {
+/// Names a thread of this process; with a reply token, of the process that waits for that reply.
+pub fn set_name(tid: u32, name: [u8; NAME_SIZE], token: u64) -> Result<()> {
     let words = u128::from_le_bytes(name);
     plain(
         Call::ThreadName,
-        [tid.into(), words as u64, (words >> 64) as u64],
+        [tid.into(), words as u64, (words >> 64) as u64, token],
     )
     .map(drop)
 }

@@ -79,7 +79,11 @@ impl Vfs {
             Object::Local {
                 local: Local::Name(_, tid),
                 ..
-            } => name_thread(*tid, &request.payload(&self.connections, LONG_MAX)?),
+            } => {
+                let tid = *tid;
+                let text = request.payload(&self.connections, LONG_MAX)?;
+                name_thread(tid, &text, request.caller.token)
+            }
             Object::Local { .. } => Ok(Some(Reply::value(request.head.length().into()))),
         }
     }
@@ -240,12 +244,12 @@ fn blocking(flags: u32, request: &Request) -> Blocking {
     }
 }
 
-/// As Linux, keeps 15 bytes of a name and takes all. The kernel lets only the writer's own process do it.
-fn name_thread(tid: u32, text: &[u8]) -> Outcome {
+/// As Linux, keeps 15 bytes of a name and takes all. The kernel refuses threads of other processes than the writer's.
+fn name_thread(tid: u32, text: &[u8], token: u64) -> Outcome {
     let mut name = [0; NAME_SIZE];
     let kept = text.len().min(NAME_SIZE - 1);
     name[..kept].copy_from_slice(&text[..kept]);
-    thread::set_name(tid, name).map_err(|_| EINVAL)?;
+    thread::set_name(tid, name, token).map_err(|_| EINVAL)?;
     Ok(Some(Reply::value(text.len() as u64)))
 }
 
