@@ -43,6 +43,7 @@ const REACHES: &[(&str, &[&str])] = &[
             "thread/context.rs",
             "debug.rs",
             "panic.rs",
+            "trace.rs",
         ],
     ),
     (
@@ -66,6 +67,7 @@ const REACHES: &[(&str, &[&str])] = &[
             "arch/x86_64/start.rs",
             "arch/x86_64/switch.rs",
             "arch/x86_64/thread.rs",
+            "arch/x86_64/trace_point.rs",
         ],
     ),
     (
