@@ -200,7 +200,8 @@ fn collect(list: u32, items: &[WaitItem], place: u64, most: usize) -> Result<usi
             .iter()
             .find(|item| **item == item_with_result(entry, item));
         let (bits, seen) = match found {
-            _ if nested && is_ready(entry.handle)? => (linux::POLLIN, 0),
+            // What has been closed meanwhile is not ready.
+            _ if nested && is_ready(entry.handle) == Ok(true) => (linux::POLLIN, 0),
             Some(item) => (item.ready, item.events),
             None => (0, 0),
         };
@@ -253,8 +254,16 @@ fn wait(list: u32, place: u64, most: u64, until: u64) -> Result<u64> {
         let added = items.try_push(own).map_err(|_| Errno::ENOMEM);
         let woken = added.and_then(|()| Ok(ipc::wait_many(&mut items, until)?));
         let own = items.pop().map_or(seen, |own| own.events);
-        FILES.lock().pollers.end_wait(list, own);
-        let woken = woken?;
+        let still_open = {
+            let pollers = &mut FILES.lock().pollers;
+            pollers.end_wait(list, own);
+            pollers.is_list(list)
+        };
+        let woken = match woken {
+            // Another thread has closed what was waited for.
+            Err(Errno::EBADF) if still_open => continue,
+            woken => woken?,
+        };
         let count = collect(list, &items, place, most)?;
         if count > 0 || woken == 0 {
             return Ok(count as u64);

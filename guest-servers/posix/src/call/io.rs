@@ -176,6 +176,14 @@ fn whole(descriptor: &Descriptor) -> u64 {
     }
 }
 
+/// How many bytes one call writes at most: one number to a counter.
+fn most_written(descriptor: &Descriptor) -> u64 {
+    match u64::from(descriptor.kind) {
+        kind::EVENT => whole(descriptor),
+        _ => u64::MAX,
+    }
+}
+
 /// One request: bytes asked for, bytes got.
 fn read_piece(
     fd: u64,
@@ -260,7 +268,7 @@ fn write_all(fd: u64, mut vectors: Vectors, how: How) -> Result<u64> {
         _ => {}
     }
     let how = how.writing(&descriptor);
-    let wanted = vectors.total;
+    let wanted = vectors.total.min(most_written(&descriptor));
     let mut done = 0;
     while done < wanted {
         let before = vectors;
@@ -280,7 +288,7 @@ fn write_all(fd: u64, mut vectors: Vectors, how: How) -> Result<u64> {
 }
 
 fn write_piece(fd: u64, descriptor: &Descriptor, vectors: &mut Vectors, how: How) -> Result<u64> {
-    let wanted = vectors.total.min(SLOT_SIZE);
+    let wanted = vectors.total.min(SLOT_SIZE).min(most_written(descriptor));
     match server::channel(fd, descriptor, wanted)? {
         Channel::Inline => {
             let mut bytes = [0; LONG_MAX];

@@ -183,7 +183,8 @@ fn send_message(socket: &Socket, head: &MessageHead, flags: u32) -> Result<u64> 
     let vectors = Vectors::many(head.vectors, head.vector_count)?;
     let staged = match head.control_length {
         0 => 0,
-        length => passing::stage(socket.session, head.control, length)?,
+        length => passing::stage(socket.session, head.control, length)
+            .inspect_err(|_| passing::drop_staged(socket.session))?,
     };
     let out = Outgoing {
         vectors,
@@ -191,7 +192,11 @@ fn send_message(socket: &Socket, head: &MessageHead, flags: u32) -> Result<u64> 
         flags,
         staged,
     };
-    send(socket, out)
+    // The server does not know of a wait that has ended without another try.
+    send(socket, out).inspect_err(|_| match staged {
+        0 => {}
+        _ => passing::drop_staged(socket.session),
+    })
 }
 
 pub fn sendmsg(frame: &mut Frame) -> Result<u64> {

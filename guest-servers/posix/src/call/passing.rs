@@ -44,6 +44,12 @@ pub fn stage(session: Handle, place: u64, length: u64) -> Result<u64> {
     Ok(u64::from(count > 0))
 }
 
+/// What was staged is not sent: the server's copies are closed.
+pub fn drop_staged(session: Handle) {
+    // A server that is gone has none.
+    let _ = server::ask(session, STAGE, [0, 1, 0]);
+}
+
 /// A process tells its own ids, the kernel's word being what the receiver gets.
 fn check_ids(place: u64) -> Result<()> {
     let [pid, uid] = user::read::<[u32; 2]>(place)?;
@@ -63,6 +69,8 @@ fn stage_files(session: Handle, place: u64, files: u64, before: u64) -> Result<u
     if files + before > PASSED_MAX as u64 {
         return Err(Errno::EINVAL);
     }
+    // What is staged goes with the process.
+    super::mq::be_present()?;
     let mut done = 0;
     while done < files {
         let count = (files - done).min(HANDLES_MAX as u64);

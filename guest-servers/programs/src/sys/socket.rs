@@ -145,7 +145,7 @@ pub struct Message {
 const CONTROL: usize = 1200;
 
 /// `sendmsg` with descriptors.
-pub fn send_files(fd: &Fd, bytes: &[u8], files: &[i32]) -> io::Result<usize> {
+pub fn send_files(fd: &Fd, bytes: &[u8], files: &[i32], flags: i32) -> io::Result<usize> {
     let mut control = [0u64; CONTROL / 8];
     let mut vector = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
@@ -165,7 +165,7 @@ pub fn send_files(fd: &Fd, bytes: &[u8], files: &[i32]) -> io::Result<usize> {
         (*first).cmsg_type = libc::SCM_RIGHTS;
         (*first).cmsg_len = libc::CMSG_LEN(length as u32) as _;
         std::ptr::copy_nonoverlapping(files.as_ptr().cast(), libc::CMSG_DATA(first), length);
-        libc::sendmsg(fd.as_raw_fd(), &head, 0)
+        libc::sendmsg(fd.as_raw_fd(), &head, flags)
     })
 }
 

@@ -22,7 +22,7 @@ use ferrix_queue::counter::Counter;
 use ferrix_queue::errno::{EINTR, EINVAL, Errno, Result};
 use ferrix_queue::message::Message;
 use ferrix_queue::names::{Names, Who};
-use ferrix_queue::waits::{FOREVER, Waits};
+use ferrix_queue::waits::{FOREVER, Token, Waits};
 use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::connections::Connections;
 use ferrix_rt::service::{Caller, Outcome, Reply, Request, SESSION_RIGHTS, Service};
@@ -55,6 +55,8 @@ enum Place {
     Messages(u32),
     /// A set of semaphores.
     Semaphores(u32),
+    /// A counter.
+    Counter(u32),
 }
 
 /// The server.
@@ -74,8 +76,8 @@ pub struct Server {
     armed: u64,
     /// What did not fit into a reply, by thread.
     parked: BTreeMap<u32, (u32, Vec<u8>)>,
-    /// What the reply under way takes out of a queue.
-    leaving: Option<(u32, Message)>,
+    /// What the reply to a call takes out of a queue.
+    leaving: Option<(Token, u32, Message)>,
     sockets: SocketState,
     sysv: Sysv,
     counters: BTreeMap<u32, Counter>,
@@ -222,6 +224,11 @@ impl Server {
                     set.what.forget(&token);
                 }
             }
+            Place::Counter(id) => {
+                if let Some(counter) = self.counters.get_mut(&id) {
+                    counter.forget(token);
+                }
+            }
         }
         Some(wait)
     }
@@ -262,12 +269,11 @@ impl Service for Server {
         match session.object {
             Object::Presence { pid } => {
                 self.process_ended(pid);
+                self.sockets.process_ended(pid);
                 self.undo(pid);
             }
             Object::Socket { id } => self.socket_closed(id),
-            Object::Counter { id } => {
-                self.counters.remove(&id);
-            }
+            Object::Counter { id } => self.counter_closed(id),
             Object::Queue { from, to } => {
                 for id in [from, to] {
                     self.description_closed(id, badge);
@@ -290,8 +296,11 @@ impl Service for Server {
         self.end_wait(caller.token, EINTR);
     }
 
-    fn undelivered(&mut self, _request: &Request) {
-        if let Some((id, message)) = self.leaving.take() {
+    fn undelivered(&mut self, request: &Request) {
+        // Other replies than those of `request` may be lost, which take nothing.
+        if let Some((token, id, message)) = self.leaving.take()
+            && token == request.caller.token
+        {
             self.put_back(id, message);
         }
     }

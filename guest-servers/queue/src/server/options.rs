@@ -19,6 +19,9 @@ impl Server {
     }
 
     fn option(&mut self, id: Id, option: u32) -> Result<[u64; 2]> {
+        if option == net::SO_ERROR {
+            return Ok([self.sockets.all.take_error(id)? as u64, 0]);
+        }
         let listens = self.sockets.all.listens(id);
         let socket = self.sockets.all.get(id)?;
         let number = match option {
@@ -32,7 +35,6 @@ impl Server {
             net::SO_DOMAIN => net::AF_UNIX,
             net::SO_PROTOCOL => 0,
             net::SO_ACCEPTCONN => listens.into(),
-            net::SO_ERROR => return Ok([core::mem::take(&mut socket.error) as u64, 0]),
             net::SO_PEERCRED => {
                 let peer = socket.peer_credentials;
                 let none = peer.pid == 0;

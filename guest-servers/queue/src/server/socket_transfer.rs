@@ -1,7 +1,7 @@
 //! Sending and receiving on sockets.
 
 use super::Server;
-use super::sockets::{is_in_window, name_of};
+use super::sockets::{is_in_window, is_wait, name_of};
 use alloc::vec::Vec;
 use ferrix_proto::socket::{DATA_MAX, got};
 use ferrix_queue::errno::{EAGAIN, EINVAL, EMSGSIZE, EOPNOTSUPP, ETOOMANYREFS, Result};
@@ -16,8 +16,17 @@ const PASSED: usize = 1024;
 const DONT_WAIT: u32 = 0x40;
 
 impl Server {
-    /// `sendmsg(2)`.
+    /// `sendmsg(2)`. Open files stay for the thread's next try only if it is to wait for that.
     pub(super) fn send_on_socket(&mut self, request: &Request) -> Outcome {
+        let outcome = self.try_to_send(request);
+        if !matches!(outcome, Ok(Some(reply)) if is_wait(&reply)) {
+            let thread = request.caller.token as u32;
+            self.sockets.staged.remove(&thread);
+        }
+        outcome
+    }
+
+    fn try_to_send(&mut self, request: &Request) -> Outcome {
         let [word, staged, _] = request.words;
         let (flags, address) = (word as u32, (word >> 32) as usize);
         let (id, mut status) = self.socket(request.badge)?;
@@ -62,9 +71,6 @@ impl Server {
         let answer = self.sockets.all.send(id, send);
         self.signal_sockets();
         let answer = answer?;
-        if matches!(answer, Answer::Done(_)) {
-            self.sockets.staged.remove(&thread);
-        }
         self.answer(answer, (id, status), net::SO_SNDTIMEO, |taken| {
             Reply::value(taken as u64)
         })

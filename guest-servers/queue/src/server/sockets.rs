@@ -46,9 +46,23 @@ pub struct SocketState {
     pub unstaged: BTreeMap<u32, (u32, Vec<Rc<Passed>>)>,
 }
 
+impl SocketState {
+    /// Open files that were on their way from or to a process are nobody's now.
+    pub fn process_ended(&mut self, pid: u32) {
+        for passed in [&mut self.staged, &mut self.unstaged] {
+            passed.retain(|_, (owner, _)| *owner != pid);
+        }
+    }
+}
+
 /// A reply that says what to wait for.
 pub fn wait(bits: u32, limit_ns: u64) -> Reply {
     Reply::value(0).with_words([limit_ns, 0, bits.into()])
+}
+
+/// Whether a reply says so.
+pub const fn is_wait(reply: &Reply) -> bool {
+    reply.words[2] != 0
 }
 
 fn kind_of(number: u64) -> Result<Type> {
@@ -175,6 +189,9 @@ impl Server {
             self.sockets.all.bind_somehow(id)?;
         }
         let answer = self.sockets.all.connect(id, &name, by)?;
+        if flags & linux::O_NONBLOCK != 0 && answer != Answer::Done(()) {
+            self.sockets.all.wait_no_more(id);
+        }
         self.signal_sockets();
         self.answer(answer, (id, flags), net::SO_SNDTIMEO, |()| Reply::value(0))
     }
@@ -270,7 +287,7 @@ impl Server {
         }
     }
 
-    /// Open files that a thread will pass with its next message.
+    /// Open files that a thread will pass with its next message; without any, those before are forgotten.
     pub(super) fn stage(&mut self, request: &Request) -> Outcome {
         let thread = request.caller.token as u32;
         let pid = request.caller.pid;
@@ -279,6 +296,9 @@ impl Server {
                 .staged
                 .retain(|_, (owner, _)| super::lives(*owner));
             self.sockets.staged.remove(&thread);
+        }
+        if request.handles == 0 {
+            return Ok(Some(Reply::value(0)));
         }
         let staged = self.sockets.staged.entry(thread);
         let (_, staged) = staged.or_insert_with(|| (pid, Vec::new()));

@@ -140,7 +140,7 @@ impl Server {
             self.admit_senders(from);
             self.signal(from);
             let reply = self.letter(request.caller, &message);
-            self.leaving = Some((from, message));
+            self.leaving = Some((request.caller.token, from, message));
             return Ok(Some(reply));
         }
         if flags & linux::O_NONBLOCK != 0 {

@@ -170,6 +170,11 @@ impl<R> Sockets<R> {
         }
     }
 
+    /// Who was told to wait does not.
+    pub fn wait_no_more(&mut self, id: Id) {
+        self.wake_senders([id].into());
+    }
+
     /// `target` has room.
     pub(super) fn has_room(&mut self, target: Id) {
         if let Ok(socket) = self.get(target) {

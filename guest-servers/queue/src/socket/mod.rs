@@ -16,7 +16,7 @@ mod transfer;
 pub use inbox::{Inbox, LIMIT, Packet};
 pub use transfer::{Received, Send, Take};
 
-use crate::errno::{EBADF, Result};
+use crate::errno::{EBADF, Errno, Result};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use ferrix_abi::ipc::ready;
@@ -278,6 +278,18 @@ impl<R> Sockets<R> {
         }
     }
 
+    /// What the next call would fail with, which then does not.
+    ///
+    /// # Errors
+    /// `EBADF`: there is no such socket.
+    pub fn take_error(&mut self, id: Id) -> Result<Errno> {
+        let error = core::mem::take(&mut self.get(id)?.error);
+        if error != 0 {
+            self.touch(id);
+        }
+        Ok(error)
+    }
+
     /// What `poll` should see.
     pub fn readiness(&self, id: Id) -> u32 {
         let Some(socket) = self.sockets.get(&id) else {
@@ -301,7 +313,8 @@ impl<R> Sockets<R> {
             bits |= ready::ERROR;
         }
         let connecting = matches!(socket.kind, Type::Stream | Type::SeqPacket);
-        let unconnected = connecting && socket.state == State::Idle;
+        // Who waits for a listener would be woken by a hang-up at once.
+        let unconnected = connecting && socket.state == State::Idle && socket.waits_for.is_none();
         if unconnected || socket.reads_no_more && socket.writes_no_more {
             bits |= ready::HANG_UP;
         }

@@ -93,7 +93,11 @@ fn connections_wait_at_their_listener() {
     }
     let full = all.connect(clients[2], &name("x"), ME);
     assert_eq!(full, Ok(Answer::Wait(ready::WRITABLE)));
-    assert_eq!(all.readiness(clients[2]) & ready::WRITABLE, 0);
+    assert_eq!(all.readiness(clients[2]), 0, "nothing that would wake it");
+    all.wait_no_more(clients[2]);
+    let unconnected = ready::WRITABLE | ready::HANG_UP;
+    assert_eq!(all.readiness(clients[2]), unconnected);
+    assert!(all.connect(clients[2], &name("x"), ME).is_ok());
     all.send(clients[0], send(b"hi")).unwrap();
     let Ok(Answer::Done(first)) = all.accept(listener) else {
         panic!("it waits");
@@ -186,4 +190,31 @@ proptest! {
             prop_assert_eq!(all.get(b).unwrap().inbox.bytes(), sent - received);
         }
     }
+}
+
+#[test]
+fn notes_are_lost_when_nobody_receives_them() {
+    let mut all = All::default();
+    let id = all.create(Type::Notification, ME);
+    for _ in 0..100_000 {
+        all.tell(id, vec![0; 32]);
+    }
+    assert_eq!(all.get(id).unwrap().inbox.room(), 0);
+    assert_eq!(take(&mut all, id, 40).len(), 32);
+    all.tell(id, vec![1; 32]);
+    assert_eq!(all.get(id).unwrap().inbox.room(), 0);
+}
+
+#[test]
+fn an_error_is_told_once() {
+    let mut all = All::default();
+    let [a, b] = all.pair(Type::Stream, ME);
+    all.send(a, send(b"unread")).unwrap();
+    all.close(b);
+    assert_ne!(all.readiness(a) & ready::ERROR, 0);
+    all.take_touched();
+    assert_eq!(all.take_error(a), Ok(ECONNRESET));
+    assert_eq!(all.take_touched(), [a]);
+    assert_eq!(all.readiness(a) & ready::ERROR, 0);
+    assert_eq!(all.take_error(a), Ok(0));
 }

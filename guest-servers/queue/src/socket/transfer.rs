@@ -50,7 +50,7 @@ impl<R: Clone> Sockets<R> {
     /// # Errors
     /// `ENOTCONN`, `EPIPE`, `ECONNREFUSED`, `EISCONN`, `EMSGSIZE`, `EOPNOTSUPP`.
     pub fn send(&mut self, id: Id, send: Send<R>) -> Result<Answer<usize>> {
-        self.take_error(id)?;
+        self.fail_once(id)?;
         match self.get(id)?.kind {
             Type::Notification => Err(EOPNOTSUPP),
             Type::Datagram => self.send_datagram(id, send),
@@ -58,18 +58,11 @@ impl<R: Clone> Sockets<R> {
         }
     }
 
-    fn take_error(&mut self, id: Id) -> Result<()> {
-        match core::mem::take(&mut self.get(id)?.error) {
-            0 => Ok(()),
-            error => {
-                self.touch(id);
-                // A broken connection is told to a writer in its own way.
-                if error == ECONNRESET {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
-            }
+    fn fail_once(&mut self, id: Id) -> Result<()> {
+        match self.take_error(id)? {
+            // A broken connection is told to a writer in its own way.
+            0 | ECONNRESET => Ok(()),
+            error => Err(error),
         }
     }
 
@@ -145,10 +138,11 @@ impl<R: Clone> Sockets<R> {
         Ok(Answer::Done(length))
     }
 
-    /// Puts a message into a socket that only receives such.
+    /// Puts a message into a socket that only receives such; it is lost if there is no room.
     pub fn tell(&mut self, id: Id, bytes: Vec<u8>) {
         if let Ok(socket) = self.get(id)
             && socket.kind == Type::Notification
+            && socket.inbox.room() >= bytes.len()
         {
             socket.inbox.push(Packet {
                 bytes,
@@ -174,15 +168,12 @@ impl<R: Clone> Sockets<R> {
             _ => {}
         }
         if socket.inbox.is_empty() {
-            if socket.error != 0 {
-                let error = core::mem::take(&mut socket.error);
-                self.touch(id);
-                return Err(error);
-            }
-            if !socket.reads_no_more {
-                return Ok(Answer::Wait(ready::READABLE));
-            }
-            return Ok(Answer::Done(nothing()));
+            let ends = socket.reads_no_more;
+            return match self.take_error(id)? {
+                0 if ends => Ok(Answer::Done(nothing())),
+                0 => Ok(Answer::Wait(ready::READABLE)),
+                error => Err(error),
+            };
         }
         let received = match (socket.kind, take) {
             (Type::Stream, _) => receive_bytes(&mut socket.inbox, room, take),

@@ -2,7 +2,8 @@
 
 use std::os::fd::AsRawFd;
 
-use crate::sys::process::{Change, reap};
+use super::interrupted;
+use crate::sys::process::{self, Change, Patience, reap};
 use crate::sys::socket::*;
 use crate::util::lockcheck::start;
 use crate::util::memcheck::{Check, Wrong, fails, same};
@@ -16,6 +17,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("event.counts", counts),
     ("event.semaphore", semaphore),
     ("event.waits", waits),
+    ("event.patient_write", patient_write),
     ("epoll.level", level),
     ("epoll.edge", edge),
     ("epoll.edge_of_counter", edge_of_counter),
@@ -26,6 +28,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("epoll.nested", nested),
     ("epoll.pipes", pipes),
     ("epoll.added_while_waiting", added_while_waiting),
+    ("epoll.closed_while_waiting", closed_while_waiting),
     ("epoll.child", child_writes),
 ];
 
@@ -59,6 +62,14 @@ fn counts() -> Result<(), Wrong> {
     fails("short", read(&counter, &mut [0; 4]), EINVAL)?;
     fails("short", write(&counter, &[0; 4]), EINVAL)?;
     fails("too much", write(&counter, &u64::MAX.to_le_bytes()), EINVAL)?;
+    match write(&counter, &[1; 16]) {
+        // Linux since 6.10.
+        Err(error) if error.raw_os_error() == Some(EINVAL) => {}
+        written => {
+            same("of two numbers", written?, 8)?;
+            same("the first", take(&counter)?, u64::from_le_bytes([1; 8]))?;
+        }
+    }
     add(&counter, u64::MAX - 1)?;
     fails("full", write(&counter, &1u64.to_le_bytes()), EAGAIN)?;
     same("readiness", poll(&counter, POLLIN | POLLOUT, 0)?, POLLIN)
@@ -85,6 +96,40 @@ fn waits() -> Result<(), Wrong> {
         same("back", take(&down)?, value)?;
     }
     same("the child", reap(child)?, Change::Exited(0))
+}
+
+/// Who writes more than there is room for waits, and `poll` speaks of the least number.
+fn patient_write() -> Result<(), Wrong> {
+    const MUCH: u64 = u64::MAX - 1;
+    let counter = counter(5, 0)?;
+    interrupted(|| write(&counter, &MUCH.to_le_bytes()).map(drop))?;
+    same("one has room", poll(&counter, POLLOUT, 0)?, POLLOUT)?;
+    for _ in 0..5 {
+        let writers = [MUCH, MUCH - 5].map(|much| {
+            let counter = &counter;
+            start(move || write(counter, &much.to_le_bytes()).map(drop))
+        });
+        let ready = poll(&counter, POLLIN, 0)?;
+        same("readable", ready, POLLIN)?;
+        let taken = [take(&counter)?, take(&counter)?];
+        let mut taken = [taken[0], taken[1], 0];
+        if taken[0] != MUCH {
+            taken[2] = take(&counter)?;
+        }
+        let sum = taken.iter().fold(0u64, |sum, more| sum.wrapping_add(*more));
+        same("sum", sum, MUCH.wrapping_add(MUCH))?;
+        for writer in writers {
+            writer?;
+            let ended = process::wait(Patience::Block)?;
+            same(
+                "a writer",
+                ended.map(|(_, how)| how),
+                Some(Change::Exited(0)),
+            )?;
+        }
+        add(&counter, 5)?;
+    }
+    Ok(())
 }
 
 fn level() -> Result<(), Wrong> {
@@ -248,6 +293,25 @@ fn added_while_waiting() -> Result<(), Wrong> {
             vec![(IN, 7)],
         )
     })
+}
+
+/// What one thread closes, another one that waits does not see any more.
+fn closed_while_waiting() -> Result<(), Wrong> {
+    for _ in 0..20 {
+        let (list, gone, counter) = (list()?, counter(0, 0)?, counter(0, 0)?);
+        control(&list, EPOLL_CTL_ADD, gone.as_raw_fd(), IN, 1)?;
+        control(&list, EPOLL_CTL_ADD, counter.as_raw_fd(), IN, 2)?;
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| wait(&list, 8, 60_000));
+            std::thread::yield_now();
+            drop(gone);
+            add(&counter, 1)?;
+            let ready = waiter.join().map_err(|_| std::io::ErrorKind::Other);
+            let ready = ready.map_err(std::io::Error::from)??;
+            same("ready", ready, vec![(IN, 2)])
+        })?;
+    }
+    Ok(())
 }
 
 fn child_writes() -> Result<(), Wrong> {

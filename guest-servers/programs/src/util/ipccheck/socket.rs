@@ -182,7 +182,7 @@ fn broken() -> Result<(), Wrong> {
     same("a signal", signal::take(SIGPIPE), true)
 }
 
-fn abstract_name(what: &str) -> Vec<u8> {
+pub(super) fn abstract_name(what: &str) -> Vec<u8> {
     format!("\0ipccheck-{}-{what}", std::process::id()).into_bytes()
 }
 
@@ -285,6 +285,8 @@ fn backlog() -> Result<(), Wrong> {
     connect(&clients[0], &path)?;
     connect(&clients[1], &path)?;
     fails("full", connect(&clients[2], &path), EAGAIN)?;
+    let ready = poll(&clients[2], POLLOUT, 0)?;
+    same("not connected", ready, POLLOUT | POLLHUP)?;
     let child = start(|| {
         let patient = socket(AF_UNIX, SOCK_STREAM, 0)?;
         connect(&patient, &path)?;
@@ -336,8 +338,9 @@ fn datagrams() -> Result<(), Wrong> {
 fn passing() -> Result<(), Wrong> {
     let (a, b) = pair(SOCK_STREAM)?;
     let (read_end, write_end) = crate::sys::fd::pipe()?;
-    let child =
-        start(|| send_files(&a, b"!", &[write_end.as_raw_fd(), read_end.as_raw_fd()]).map(drop))?;
+    let child = start(|| {
+        send_files(&a, b"!", &[write_end.as_raw_fd(), read_end.as_raw_fd()], 0).map(drop)
+    })?;
     let mut message = receive_message(&b, 8, 64)?;
     same("the child", reap(child)?, Change::Exited(0))?;
     same("files", message.files.len(), 2)?;
@@ -353,9 +356,9 @@ fn passing() -> Result<(), Wrong> {
     let many: Vec<i32> = (0..9).map(|_| read_copy.as_raw_fd()).collect();
     for kind in [SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET] {
         let (a, b) = pair(kind)?;
-        send_files(&a, b"x", &many)?;
+        send_files(&a, b"x", &many, 0)?;
         same("many", receive_message(&b, 8, 200)?.files.len(), 9)?;
-        send_files(&a, b"x", &many)?;
+        send_files(&a, b"x", &many, 0)?;
         let few = receive_message(&b, 8, 16 + 8)?;
         same(
             "few",
@@ -363,7 +366,7 @@ fn passing() -> Result<(), Wrong> {
             (2, libc::MSG_CTRUNC),
         )?;
     }
-    fails("no such file", send_files(&a, b"x", &[999]), libc::EBADF)
+    fails("no such file", send_files(&a, b"x", &[999], 0), libc::EBADF)
 }
 
 /// What is passed to nobody is closed: with its message, and with its socket.
@@ -371,7 +374,7 @@ fn passed_are_closed() -> Result<(), Wrong> {
     for taken in [true, false] {
         let (a, b) = pair(SOCK_STREAM)?;
         let (read_end, write_end) = crate::sys::fd::pipe()?;
-        send_files(&a, b"x", &[write_end.as_raw_fd()])?;
+        send_files(&a, b"x", &[write_end.as_raw_fd()], 0)?;
         drop(write_end);
         if taken {
             same("only bytes", read(&b, &mut [0; 4])?, 1)?;
