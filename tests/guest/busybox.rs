@@ -54,6 +54,12 @@ fn tools_work() -> Result<()> {
             "1\n",
         ),
         ("$b timeout 1 $b sleep 50; echo $?", "Terminated\n143\n"),
+        ("t=GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512BW", ""),
+        // Wherever the strings on the stack end.
+        (
+            "for i in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do x=$i$x; $b env X=$x $t $b true || echo $x; done",
+            "",
+        ),
         (
             "$b stat -c '%a %U %s' /tmp/n; $b realpath /tmp/../etc",
             "644 root 8893\n/etc\n",

@@ -5,6 +5,7 @@ use crate::modules::{Modules, command_line};
 use crate::servers::{Ports, grant, grant_caller, set_limits};
 use crate::startup::{Failure, Page};
 use crate::supervise;
+use ferrix_abi::cpu::CpuFeatures;
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::sched::NORMAL_DEFAULT;
 use ferrix_init::command_line::{percent_decode, value};
@@ -12,12 +13,16 @@ use ferrix_init::manifest::Program;
 use ferrix_proto::path;
 use ferrix_proto::startup::name;
 use ferrix_rt::client::Request;
+use ferrix_rt::sys::system::kernel_info;
 use ferrix_rt::sys::{ipc, process, utcb};
 
 /// Linux's `O_RDWR`.
 const READ_WRITE: u64 = 2;
 /// Linux's `ENODEV`: what vfs answers without a root disk.
 const ENODEV: i32 = 19;
+/// Where the kernel cannot keep AVX's registers a program may still find that the processor has AVX, by an instruction
+/// that nobody intercepts (docs/kvm.md). glibc's string functions would use it; this tells them not to.
+const WITHOUT_AVX: &str = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW";
 const CONSOLE: &[u8] = b"/dev/console";
 
 /// Starts it. A server that is not there yet is waited for in the first call to it.
@@ -64,7 +69,12 @@ fn arguments(page: &mut Page, program: &Program) -> Result<(), Failure> {
     program
         .environment
         .iter()
-        .try_for_each(|variable| page.environment(variable))
+        .try_for_each(|variable| page.environment(variable))?;
+    let features = CpuFeatures::from_bits_truncate(kernel_info().cpu_features);
+    match features.contains(CpuFeatures::XSAVE) {
+        true => Ok(()),
+        false => page.environment(WITHOUT_AVX),
+    }
 }
 
 fn open_console(vfs: Handle) -> Result<Handle, Failure> {

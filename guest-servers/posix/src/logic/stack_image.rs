@@ -5,6 +5,9 @@ use crate::errno::{Errno, Result};
 
 /// Most bytes of strings and vectors together.
 pub const IMAGE_MAX: u64 = 512 * 1024;
+/// Zeros above the last string, as on Linux: a C library may look at a word from a string's last byte on (glibc does, when
+/// it compares the names in `GLIBC_TUNABLES`).
+const END: u64 = 8;
 /// Bytes of `AT_RANDOM`.
 pub const RANDOM_SIZE: u64 = 16;
 
@@ -50,7 +53,7 @@ impl Layout {
         if size > IMAGE_MAX {
             return Err(Errno::E2BIG);
         }
-        let strings = (top - contents.string_bytes) & !15;
+        let strings = (top - END - contents.string_bytes) & !15;
         let random = strings - RANDOM_SIZE;
         let stack = (random - words * 8) & !15;
         let arguments = stack + 8;
@@ -79,7 +82,7 @@ mod tests {
             proptest::prop_assert_eq!(layout.stack % 16, 0);
             proptest::prop_assert!(layout.auxiliary + aux * 16 <= layout.random);
             proptest::prop_assert!(layout.random + RANDOM_SIZE <= layout.strings);
-            proptest::prop_assert!(layout.strings + bytes <= 0x7fef_ffff_f000);
+            proptest::prop_assert!(layout.strings + bytes + END <= 0x7fef_ffff_f000);
         }
     }
 
