@@ -3,7 +3,7 @@
 //! In user mode GS belongs to the thread (its UTCB); every entry from user mode begins, and every
 //! exit ends, with SWAPGS.
 
-use core::arch::asm;
+use core::arch::{asm, naked_asm};
 use core::cell::Cell;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
@@ -336,12 +336,16 @@ pub fn disable_interrupts() {
 }
 
 /// With interrupts off: waits for one with interrupts on, and returns after its handler, with
-/// interrupts on. None is lost in between: STI takes effect after HLT has begun.
-#[inline]
-pub fn halt_until_interrupt() {
-    // SAFETY: the handlers are installed.
-    unsafe { asm!("sti", "hlt", options(nostack)) }
+/// interrupts on. None is lost in between: STI takes effect after HLT has begun (SDM volume 2, STI). Not all
+/// hypervisors keep that when they leave the guest between the two (nested SVM of QEMU 7.2 does not), so an interrupt
+/// that comes there and asks for a preemption returns behind HLT.
+#[unsafe(naked)]
+pub extern "C" fn halt_until_interrupt() {
+    naked_asm!("sti", "hlt", "ret")
 }
+
+/// Where HLT is in [`halt_until_interrupt`]. It has one byte.
+pub(super) const HALT: usize = 1;
 
 /// Stops this CPU for good.
 pub fn halt_forever() -> ! {

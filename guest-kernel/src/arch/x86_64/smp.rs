@@ -20,7 +20,7 @@ use crate::time;
 const TRAMPOLINE: u64 = 0x1000;
 const _: () = assert!(TRAMPOLINE < ferrix_machine::memory::PVH_INFO_BASE);
 /// How long to wait for CPUs to start before they are asked a second time, and given up.
-const PATIENCE_NS: u64 = 100_000_000;
+const PATIENCE_NS: u64 = 1_000_000_000;
 
 global_asm!(
     ".section .boot.trampoline, \"awx\"",
