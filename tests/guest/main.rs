@@ -26,6 +26,7 @@ mod linux;
 mod locks;
 mod memory;
 mod paging;
+mod passes;
 mod pointers;
 mod power;
 mod processes;

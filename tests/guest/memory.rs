@@ -3,13 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::passes::{CHECK_TIME, passes};
 use crate::trial::{everywhere, slow};
 use anyhow::{Result, ensure};
 use ferrix_tests::{Disk, Guest, Machine, Options};
 use libtest_mimic::Trial;
-
-/// For one group of checks, each with a few forks.
-const CHECK_TIME: Duration = Duration::from_secs(60);
 
 /// From one look at the disk to the next.
 const LOOK: Duration = Duration::from_millis(300);
@@ -42,18 +40,6 @@ pub fn trials() -> Vec<Trial> {
 /// Runs groups of checks; every line must end with `ok`.
 fn checked(groups: &str) -> Result<()> {
     passes(&format!("memcheck {groups}"))
-}
-
-/// Runs checks on two CPUs.
-fn passes(command: &str) -> Result<()> {
-    let disk = Disk::copy()?;
-    let mut guest = Guest::at_prompt(&disk, Options::new().cpus(2))?;
-    let output = guest.run_within(&format!("{command}; echo $?"), CHECK_TIME)?;
-    let (lines, status) = output.trim_end().rsplit_once('\n').unwrap_or_default();
-    if status != "0" || !lines.lines().all(|line| line.ends_with(" ok")) {
-        return Err(guest.wrong(format!("{command} printed {output}")));
-    }
-    guest.power_off(0).map(drop)
 }
 
 /// tmpfs under the shell's own tools.
