@@ -48,7 +48,6 @@ mod undo;
 #[cfg(target_os = "none")]
 pub use event::{Event, Source, post};
 #[cfg(target_os = "none")]
-#[cfg(target_os = "none")]
 pub use pager::{
     MadeBy, PageAnswer, PageWait, Pager, PagerLink, end_page_wait, page_timed_out, settle,
     wait_for_page,
