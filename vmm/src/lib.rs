@@ -36,6 +36,7 @@ pub mod inspect;
 pub mod kvm;
 pub mod logger;
 pub mod memory;
+mod nameless;
 pub mod run;
 #[expect(
     unsafe_code,

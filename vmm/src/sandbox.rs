@@ -41,85 +41,48 @@ pub enum Role {
     Disk,
 }
 
+/// System calls, or requests to devices, by their names.
+macro_rules! calls {
+    ($($name:ident)*) => { &[$(libc::$name),*] };
+}
+
 /// Memory, locks, signals and the end: what every thread needs.
-const COMMON: [c_long; 25] = [
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_writev,
-    libc::SYS_pread64,
-    libc::SYS_close,
-    libc::SYS_poll,
-    libc::SYS_ppoll,
-    libc::SYS_fstat,
-    libc::SYS_futex,
-    libc::SYS_munmap,
-    libc::SYS_mremap,
-    libc::SYS_madvise,
-    libc::SYS_brk,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_sigaltstack,
-    libc::SYS_restart_syscall,
-    libc::SYS_sched_yield,
-    libc::SYS_sched_getaffinity,
-    libc::SYS_clock_gettime,
-    libc::SYS_timerfd_settime,
-    libc::SYS_getrandom,
-    libc::SYS_gettid,
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-];
+const COMMON: &[c_long] = calls! {
+    SYS_read SYS_write SYS_writev SYS_pread64 SYS_close SYS_poll SYS_ppoll SYS_fstat SYS_futex
+    SYS_munmap SYS_mremap SYS_madvise SYS_brk SYS_rt_sigreturn SYS_rt_sigprocmask
+    SYS_sigaltstack SYS_restart_syscall SYS_sched_yield SYS_sched_getaffinity SYS_clock_gettime
+    SYS_timerfd_settime SYS_getrandom SYS_gettid SYS_exit SYS_exit_group
+};
 /// A panic's abort, and the signal that makes a vCPU leave the guest.
-const SIGNALS: [c_long; 3] = [libc::SYS_getpid, libc::SYS_tgkill, libc::SYS_rt_sigaction];
+const SIGNALS: &[c_long] = calls! {
+    SYS_getpid SYS_tgkill SYS_rt_sigaction
+};
 /// These are errors already, by the first filter.
-const REFUSED: [c_long; 3] = [libc::SYS_open, libc::SYS_openat, libc::SYS_readlink];
-const EVENTS: [c_long; 6] = [
-    libc::SYS_eventfd2,
-    libc::SYS_epoll_create1,
-    libc::SYS_epoll_wait,
-    libc::SYS_epoll_pwait,
-    libc::SYS_epoll_ctl,
-    libc::SYS_lseek,
-];
+const REFUSED: &[c_long] = calls! {
+    SYS_open SYS_openat SYS_readlink
+};
+const EVENTS: &[c_long] = calls! {
+    SYS_eventfd2 SYS_epoll_create1 SYS_epoll_wait SYS_epoll_pwait SYS_epoll_ctl SYS_lseek
+};
 /// The debugger's connection.
-const CONNECTION: [c_long; 7] = [
-    libc::SYS_accept4,
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
-    libc::SYS_setsockopt,
-    libc::SYS_getsockopt,
-    libc::SYS_shutdown,
-    libc::SYS_fcntl,
-];
-const DISK: [c_long; 5] = [
-    libc::SYS_preadv,
-    libc::SYS_pwritev,
-    libc::SYS_pwrite64,
-    libc::SYS_fdatasync,
-    libc::SYS_fallocate,
-];
+const CONNECTION: &[c_long] = calls! {
+    SYS_accept4 SYS_recvfrom SYS_sendto SYS_setsockopt SYS_getsockopt SYS_shutdown SYS_fcntl
+};
+const DISK: &[c_long] = calls! {
+    SYS_preadv SYS_pwritev SYS_pwrite64 SYS_fdatasync SYS_fallocate
+};
 
 /// Fills a core file, and gives it its name or takes that away.
-const CORE_FILE: [c_long; 4] = [
-    libc::SYS_pwrite64,
-    libc::SYS_ftruncate,
-    libc::SYS_linkat,
-    libc::SYS_unlink,
-];
+const CORE_FILE: &[c_long] = calls! {
+    SYS_pwrite64 SYS_ftruncate SYS_linkat SYS_unlink
+};
 
 /// `KVMIO` in the byte of an ioctl's number that names the driver.
 const KVM: (u64, u64) = (0xff00, 0xae00);
 /// The terminal's settings and size, and whether reading a connection waits.
-const OTHERS: [u64; 8] = [
-    libc::TCGETS,
-    libc::TCSETS,
-    libc::TCSETSW,
-    libc::TCGETS2,
-    libc::TCSETS2,
-    libc::TCSETSW2,
-    libc::TIOCGWINSZ,
-    libc::FIONBIO,
-];
+const OTHERS: &[u64] = calls! {
+    TCGETS TCSETS TCSETSW TCGETS2 TCSETS2 TCSETSW2 TIOCGWINSZ FIONBIO
+};
 
 /// `si_syscall` of a SIGSYS, in words from the start of its `siginfo_t` (`sigaction(2)`).
 const SIGSYS_CALL: usize = 6;
@@ -134,7 +97,7 @@ impl Sandbox {
             return Ok(());
         }
         register_signal_handler(libc::SIGSYS, blocked)?;
-        let rules = REFUSED.map(|call| (call, Vec::new())).into_iter().collect();
+        let rules = REFUSED.iter().map(|&call| (call, Vec::new())).collect();
         let refuse = SeccompAction::Errno(libc::EACCES as u32);
         compile(rules, SeccompAction::Allow, refuse)
             .and_then(|filter| apply_filter(&filter))
@@ -155,12 +118,12 @@ impl Sandbox {
 
 fn filter(role: Role) -> Compiled<BpfProgram> {
     let own: &[&[c_long]] = match role {
-        Role::Main(OnCrash::Dump) => &[&EVENTS, &CONNECTION, &CORE_FILE],
-        Role::Main(OnCrash::Exit | OnCrash::WaitGdb) => &[&EVENTS, &CONNECTION],
+        Role::Main(OnCrash::Dump) => &[EVENTS, CONNECTION, CORE_FILE],
+        Role::Main(OnCrash::Exit | OnCrash::WaitGdb) => &[EVENTS, CONNECTION],
         Role::Vcpu => &[],
-        Role::Disk => &[&DISK],
+        Role::Disk => &[DISK],
     };
-    let lists = [&COMMON[..], &SIGNALS, &REFUSED];
+    let lists = [COMMON, SIGNALS, REFUSED];
     let calls = lists.iter().chain(own).flat_map(|list| list.iter());
     let mut rules: Rules = calls.map(|&call| (call, Vec::new())).collect();
     // New memory is never code.
@@ -175,7 +138,7 @@ fn filter(role: Role) -> Compiled<BpfProgram> {
 /// The terminal is for whoever has to restore it.
 fn ioctls(role: Role) -> Compiled<Vec<SeccompRule>> {
     let mut conditions = Vec::new();
-    for command in OTHERS {
+    for &command in OTHERS {
         conditions.push(condition(1, SeccompCmpOp::Eq, command)?);
     }
     if role != Role::Disk {

@@ -110,43 +110,29 @@ impl Write for LogSink {
 }
 
 /// The event loop's end of the log.
-pub struct LogFlusher {
-    sink: LogSink,
-    waiting: bool,
-}
+pub struct LogFlusher(LogSink);
 
 impl LogFlusher {
     /// The other end of `sink`.
     pub fn new(sink: LogSink) -> Self {
-        Self {
-            sink,
-            waiting: false,
-        }
+        Self(sink)
     }
 }
 
 impl MutEventSubscriber for LogFlusher {
     fn init(&mut self, ops: &mut EventOps<'_>) {
-        let timer = Events::new(&self.sink.0.timer, EventSet::IN);
+        let timer = Events::new(&self.0.0.timer, EventSet::IN);
         ops.add(timer).expect("a timer can be polled");
     }
 
     fn process(&mut self, _: Events, ops: &mut EventOps<'_>) {
-        self.sink.0.timer.clear();
-        let mut state = self.sink.0.state.lock();
+        self.0.0.timer.clear();
+        let mut state = self.0.0.state.lock();
         let done = state.out.drain();
         (state.armed, state.blocked) = (false, !done);
-        let room = Events::new(&state.out, EventSet::OUT);
-        match (done, self.waiting) {
-            // A stream that cannot be watched is tried again later.
-            (false, false) => match ops.add(room) {
-                Ok(()) => self.waiting = true,
-                Err(_) => state.armed = self.sink.0.timer.set(LINGER).is_ok(),
-            },
-            (true, true) => {
-                self.waiting = ops.remove(room).is_err();
-            }
-            _ => {}
+        // A stream that cannot be watched is tried again later.
+        if state.out.watch(ops).is_err() {
+            state.armed = self.0.0.timer.set(LINGER).is_ok();
         }
     }
 }

@@ -9,8 +9,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Instant;
 
+use event_manager::{EventOps, Events, Result as EventResult};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
+use vmm_sys_util::epoll::EventSet;
 
 /// A polled stream takes at least this much without blocking.
 const POLLED_CHUNK: usize = 512;
@@ -144,6 +146,8 @@ impl Patience {
 pub struct Buffered {
     out: Out,
     pending: Vec<u8>,
+    /// The event loop tells of room.
+    watched: bool,
     /// Bytes handed over to the host.
     pub written: u64,
 }
@@ -154,6 +158,7 @@ impl Buffered {
         Self {
             out,
             pending: Vec::new(),
+            watched: false,
             written: 0,
         }
     }
@@ -190,6 +195,21 @@ impl Buffered {
             }
         }
         true
+    }
+}
+
+impl Buffered {
+    /// Has the event loop tell of room if something is pending, and else not.
+    pub fn watch(&mut self, ops: &mut EventOps<'_>) -> EventResult<()> {
+        let wanted = !self.pending.is_empty();
+        let room = Events::new(&self.out, EventSet::OUT);
+        match (wanted, self.watched) {
+            (true, false) => ops.add(room)?,
+            (false, true) => ops.remove(room)?,
+            _ => {}
+        }
+        self.watched = wanted;
+        Ok(())
     }
 }
 

@@ -17,6 +17,8 @@ use crate::virtio::Segment;
 const MOST_VECTORS: usize = 1024;
 /// Zeroes are written in pieces of this size where the file system cannot make holes.
 const ZEROES: usize = 64 << 10;
+/// Gives blocks back to the host's file system: they read as zeroes.
+const HOLE: FallocateFlags = FallocateFlags::PUNCH_HOLE.union(FallocateFlags::KEEP_SIZE);
 
 /// Which way bytes go.
 #[derive(Clone, Copy)]
@@ -56,11 +58,10 @@ impl Disk {
 
     /// Gives up the contents of a range; a hint, so that not being able to is no error.
     pub fn discard(&self, sector: u64, count: u64) -> io::Result<()> {
-        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         if self.overlay.is_some() {
             return Ok(());
         }
-        match fallocate(&self.file, hole, sector * SECTOR, count * SECTOR) {
+        match fallocate(&self.file, HOLE, sector * SECTOR, count * SECTOR) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NODEV | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -79,8 +80,7 @@ impl Disk {
 /// Makes a range of a file read as zeroes.
 pub fn write_zeroes(file: &File, mut offset: u64, mut length: u64) -> io::Result<()> {
     let zero = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
-    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    for way in [zero, hole] {
+    for way in [zero, HOLE] {
         match fallocate(file, way, offset, length) {
             Ok(()) => return Ok(()),
             Err(Errno::OPNOTSUPP | Errno::NODEV | Errno::NOSYS) => {}

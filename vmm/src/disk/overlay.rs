@@ -3,13 +3,13 @@
 //!
 //! A block is in the overlay as a whole or not at all; one that is written in part is copied first.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use super::io::{Direction, Vectors, write_zeroes};
+use crate::nameless;
 
 /// Bytes of a block.
 const BLOCK: u64 = 4096;
@@ -39,22 +39,6 @@ impl Present {
     }
 }
 
-/// A file that is gone with its last user.
-fn nameless(folder: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    match options.clone().custom_flags(libc::O_TMPFILE).open(folder) {
-        // Overlays, as containers have them, may have no such files: then it has a name for a moment.
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
-            let name = folder.join(format!("vmm-{}.snapshot", std::process::id()));
-            let file = options.create_new(true).open(&name)?;
-            std::fs::remove_file(&name)?;
-            Ok(file)
-        }
-        result => result,
-    }
-}
-
 /// The writes of one guest.
 #[derive(Debug)]
 pub struct Overlay {
@@ -66,7 +50,10 @@ pub struct Overlay {
 impl Overlay {
     /// An overlay for a disk of `size` bytes; nothing is in it.
     pub fn new(size: u64) -> io::Result<Self> {
-        let file = nameless(&std::env::temp_dir())?;
+        let name = format!("vmm-{}.snapshot", std::process::id());
+        let (file, name) = nameless::create(&std::env::temp_dir(), &name)?;
+        // Where it must have a name, it has it for a moment.
+        name.map(std::fs::remove_file).transpose()?;
         file.set_len(size)?;
         let words = size.div_ceil(BLOCK).div_ceil(64);
         Ok(Self {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs::File;
 
-use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};
+use kvm_bindings::{kvm_regs, kvm_sregs};
 use kvm_ioctls::VcpuFd;
 
 use super::View;
@@ -29,31 +29,20 @@ pub fn crash_report(vcpu: &VcpuFd, view: &View<'_>, kernel: &File) -> String {
     text
 }
 
+/// In the order in which the report has them.
+const NAMES: &str = "rax|rbx|rcx|rdx|rsi|rdi|rbp|rsp|r8 |r9 |r10|r11|r12|r13|r14|r15";
+
 fn registers(text: &mut String, r: &kvm_regs) -> std::fmt::Result {
     let all = [
-        [
-            ("rax", r.rax),
-            ("rbx", r.rbx),
-            ("rcx", r.rcx),
-            ("rdx", r.rdx),
-        ],
-        [
-            ("rsi", r.rsi),
-            ("rdi", r.rdi),
-            ("rbp", r.rbp),
-            ("rsp", r.rsp),
-        ],
-        [("r8 ", r.r8), ("r9 ", r.r9), ("r10", r.r10), ("r11", r.r11)],
-        [
-            ("r12", r.r12),
-            ("r13", r.r13),
-            ("r14", r.r14),
-            ("r15", r.r15),
-        ],
+        r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12,
+        r.r13, r.r14, r.r15,
     ];
-    for row in all {
-        let columns = row.map(|(name, value)| format!("{name} {value:016x}"));
-        writeln!(text, "  {}", columns.join("  "))?;
+    let columns = NAMES.split('|').zip(all);
+    let columns: Vec<_> = columns
+        .map(|(name, value)| format!("{name} {value:016x}"))
+        .collect();
+    for row in columns.chunks(4) {
+        writeln!(text, "  {}", row.join("  "))?;
     }
     writeln!(text, "  rip {:016x}  rflags {:08x}", r.rip, r.rflags)
 }
@@ -64,14 +53,8 @@ fn control(text: &mut String, s: &kvm_sregs) -> std::fmt::Result {
         "  cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}",
         s.cr0, s.cr2, s.cr3, s.cr4
     )?;
-    let segment =
-        |name: &str, s: &kvm_segment| format!("{name} {:04x}:{:016x}", s.selector, s.base);
-    let row = [
-        segment("cs", &s.cs),
-        segment("ss", &s.ss),
-        segment("fs", &s.fs),
-        segment("gs", &s.gs),
-    ];
+    let row = [("cs", &s.cs), ("ss", &s.ss), ("fs", &s.fs), ("gs", &s.gs)];
+    let row = row.map(|(name, it)| format!("{name} {:04x}:{:016x}", it.selector, it.base));
     writeln!(text, "  {}", row.join("  "))?;
     writeln!(
         text,

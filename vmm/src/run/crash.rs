@@ -1,20 +1,21 @@
 //! What happens when the guest dies: the report, and what `--on-crash` asks for besides.
 
 use std::cell::Cell;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use event_manager::{EventManager, SubscriberOps};
 use rustix::fs::{AtFlags, CWD, linkat};
 
 use super::{Machine, Subscriber};
 use crate::error::VmmError;
-use crate::gdb::GdbServer;
 use crate::inspect::core_dump::{self, Cpu};
 use crate::inspect::{self, View};
+use crate::nameless;
+use crate::sync::lock;
 
 /// What to do with a guest that has died (`--on-crash`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -33,35 +34,26 @@ pub enum OnCrash {
 pub struct CoreFile {
     file: File,
     name: String,
-    /// It has its name already, and loses it with this. Else it has none yet, and gets it.
-    is_named: Cell<bool>,
+    /// The name that it has already, and loses with this. Else it has none yet, and gets it.
+    borrowed: Cell<Option<PathBuf>>,
 }
 
 impl CoreFile {
     /// Makes the file, in the current folder.
     pub fn prepare() -> io::Result<Self> {
         let name = format!("vmm-{}.core", std::process::id());
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o600);
-        let nameless = options.clone().custom_flags(libc::O_TMPFILE).open(".");
-        let (file, is_named) = match nameless {
-            // Overlays, as containers have them, may have no files without a name.
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
-                (options.create_new(true).open(&name)?, Cell::new(true))
-            }
-            nameless => (nameless?, Cell::new(false)),
-        };
+        let (file, borrowed) = nameless::create(Path::new("."), &name)?;
         Ok(Self {
             file,
             name,
-            is_named,
+            borrowed: Cell::new(borrowed),
         })
     }
 
     /// Gives the file its name for good.
     fn publish(&self) -> io::Result<String> {
         let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        if !self.is_named.take() {
+        if self.borrowed.take().is_none() {
             linkat(CWD, file, CWD, &self.name, AtFlags::SYMLINK_FOLLOW)?;
         }
         Ok(self.name.clone())
@@ -70,10 +62,8 @@ impl CoreFile {
 
 impl Drop for CoreFile {
     fn drop(&mut self) {
-        if self.is_named.get() {
-            // Nobody misses it.
-            let _ = std::fs::remove_file(&self.name);
-        }
+        // Nobody misses it.
+        let _ = self.borrowed.take().map(std::fs::remove_file);
     }
 }
 
@@ -128,11 +118,8 @@ impl Machine {
 
     /// Whether a gdb is connected.
     pub fn is_debugged(&self) -> bool {
-        let lock = |server: &Arc<Mutex<GdbServer>>| {
-            let server = server.lock().unwrap_or_else(PoisonError::into_inner);
-            server.is_connected()
-        };
-        self.gdb.as_ref().is_some_and(lock)
+        let server = self.gdb.as_ref();
+        server.is_some_and(|server| lock(server).is_connected())
     }
 
     /// Serves gdb until it has seen enough of the dead guest.
@@ -140,17 +127,16 @@ impl Machine {
         let Some(server) = &self.gdb else {
             return Ok(());
         };
-        let lock = || server.lock().unwrap_or_else(PoisonError::into_inner);
         eprintln!(
             "vmm: waiting for gdb on {}; detach or kill to end",
-            lock().address()
+            lock(server).address()
         );
-        lock().mourn(vcpu);
+        lock(server).mourn(vcpu);
         let failed = |error| VmmError::host("wait for gdb")(io::Error::other(error));
         let mut events = EventManager::<Subscriber>::new().map_err(failed)?;
         let subscriber: Subscriber = Arc::clone(server) as Subscriber;
         events.add_subscriber(subscriber);
-        while !lock().has_parted() {
+        while !lock(server).has_parted() {
             events.run().map_err(failed)?;
         }
         Ok(())
@@ -168,7 +154,7 @@ mod tests {
         let make = || CoreFile {
             file: File::create_new(&name).unwrap(),
             name: name.to_str().unwrap().into(),
-            is_named: Cell::new(true),
+            borrowed: Cell::new(Some(name.clone())),
         };
         drop(make());
         assert!(!name.exists());

@@ -9,7 +9,7 @@ mod plug;
 mod tty;
 mod watch;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
@@ -26,6 +26,7 @@ use crate::error::VmmError;
 use crate::sandbox::Role;
 use crate::stats;
 use crate::status::ExitStatus;
+use crate::sync::lock;
 use crate::trace;
 pub(crate) use build::Machine;
 pub use crash::OnCrash;
@@ -173,10 +174,7 @@ impl Machine {
     /// Tells gdb, if one is there, that the machine has ended.
     fn tell_gdb(&self, status: ExitStatus) {
         if let Some(server) = &self.gdb {
-            server
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .goodbye(status.code());
+            lock(server).goodbye(status.code());
         }
     }
 }

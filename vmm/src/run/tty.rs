@@ -1,6 +1,6 @@
 //! What standard input and output are connected to: virtio-console or the UART.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::Subscriber;
 use crate::console::input::Input;
@@ -9,6 +9,7 @@ use crate::console::target::Target;
 use crate::control::Control;
 use crate::devices::serial::{Serial, SerialBack};
 use crate::error::VmmError;
+use crate::sync::lock;
 use crate::virtio::console::{ConsoleBack, ConsoleSnapshot};
 
 /// The guest's terminal.
@@ -26,10 +27,6 @@ pub fn streams(target: &Target, control: &Arc<Control>) -> Result<(Input, Buffer
         target: target.to_string(),
         source,
     })
-}
-
-fn lock(back: &Mutex<ConsoleBack>) -> MutexGuard<'_, ConsoleBack> {
-    back.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Tty {

@@ -40,13 +40,17 @@ pub trait VirtioDevice: Send {
     fn id(&self) -> u32;
 
     /// Feature bits of this device type; the transport adds those of every device.
-    fn features(&self) -> u64;
+    fn features(&self) -> u64 {
+        0
+    }
 
     /// The largest size of each queue.
     fn queue_sizes(&self) -> &[u16];
 
     /// Fills `data` from the configuration space; what is beyond its end reads as zero.
-    fn read_config(&self, offset: u64, data: &mut [u8]);
+    fn read_config(&self, _offset: u64, data: &mut [u8]) {
+        data.fill(0);
+    }
 
     /// The driver is ready: queues that it left unused are not ready.
     fn activate(&mut self, activation: Activation);

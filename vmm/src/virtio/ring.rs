@@ -43,7 +43,7 @@ pub fn serve(
         {
             let head = chain.head_index();
             let Served::Used(written) = device(Buffers::of(chain)) else {
-                queue.go_back(ram);
+                go_back(queue, ram);
                 return false;
             };
             left -= 1;
@@ -116,15 +116,9 @@ fn wants_interrupt(queue: &mut Queue, ram: &Ram) -> bool {
 }
 
 /// Puts back the chain that was popped last and asks to be notified.
-trait GoBack {
-    fn go_back(&mut self, ram: &Ram);
-}
-
-impl GoBack for Queue {
-    fn go_back(&mut self, ram: &Ram) {
-        self.set_next_avail(self.next_avail().wrapping_sub(1));
-        ignore(self.enable_notification(ram));
-    }
+fn go_back(queue: &mut Queue, ram: &Ram) {
+    queue.set_next_avail(queue.next_avail().wrapping_sub(1));
+    ignore(queue.enable_notification(ram));
 }
 
 /// A ring that the guest placed badly is the guest's loss; the log has it.

@@ -28,16 +28,8 @@ impl VirtioDevice for Rng {
         ID
     }
 
-    fn features(&self) -> u64 {
-        0
-    }
-
     fn queue_sizes(&self) -> &[u16] {
         &QUEUE_SIZES
-    }
-
-    fn read_config(&self, _: u64, data: &mut [u8]) {
-        data.fill(0);
     }
 
     fn activate(&mut self, activation: Activation) {

@@ -44,7 +44,6 @@ pub struct ConsoleBack {
     notified: [EventFd; 2],
     input: Input,
     out: Buffered,
-    waits_for_room: bool,
     counters: ConsoleSnapshot,
 }
 
@@ -66,7 +65,6 @@ impl ConsoleBack {
             notified,
             input,
             out,
-            waits_for_room: false,
             counters: ConsoleSnapshot::default(),
         }
     }
@@ -168,22 +166,6 @@ impl ConsoleBack {
         });
         more || full
     }
-
-    fn wait_for_room(&mut self, wait: bool, ops: &mut EventOps<'_>) {
-        if wait == self.waits_for_room {
-            return;
-        }
-        let room = Events::new(&self.out, EventSet::OUT);
-        let changed = if wait {
-            ops.add(room)
-        } else {
-            ops.remove(room)
-        };
-        match changed {
-            Ok(()) => self.waits_for_room = wait,
-            Err(error) => log::error!("cannot watch standard output: {error}"),
-        }
-    }
 }
 
 /// Takes what fits of an output buffer of which `taken` bytes were taken before.
@@ -243,7 +225,9 @@ impl MutEventSubscriber for ConsoleBack {
         }
         self.receive();
         self.input.watch(ops);
-        let done = self.transmit();
-        self.wait_for_room(!done, ops);
+        self.transmit();
+        if let Err(error) = self.out.watch(ops) {
+            log::error!("cannot watch standard output: {error}");
+        }
     }
 }
