@@ -1,6 +1,7 @@
 //! `vmm check`: says what would run, and everything that is wrong with it, without running.
 //!
-//! The same code as that of a run decodes, opens and loads; only KVM is left alone.
+//! The same code as that of a run decodes, opens and loads; KVM, and the places of console, debugger and trace, are
+//! left alone.
 
 use std::fmt::Write;
 
@@ -56,7 +57,7 @@ impl Findings {
             config.memory, config.console
         );
         self.line("machine", &value);
-        self.line("words", &boot::cmdline::build(config));
+        self.line("cmdline", &boot::cmdline::build(config));
     }
 
     /// The kernel, and what is loaded with it.

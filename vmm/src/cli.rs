@@ -1,7 +1,9 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -42,11 +44,11 @@ pub struct RunOptions {
     #[arg(value_name = "IMAGE.toml", required_unless_present = "kernel")]
     pub image: Option<PathBuf>,
 
-    /// Boot this PVH kernel (ELF) instead of an image.
+    /// Boot this kernel instead of an image: an ELF file with a PVH note, or Linux as bzImage or vmlinux.
     #[arg(long, value_name = "FILE", conflicts_with = "image")]
     pub kernel: Option<PathBuf>,
 
-    /// First boot module for --kernel.
+    /// The initrd of a Linux --kernel, the first boot module of a PVH one.
     #[arg(
         long,
         value_name = "FILE",
@@ -61,7 +63,7 @@ pub struct RunOptions {
     pub machine: Option<MachineConfig>,
 
     /// Number of virtual CPUs.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| read::<u32>(text, "number of CPUs; write for example 4"))]
     pub cpus: Option<u32>,
 
     /// Guest RAM, e.g. 256M or 4G.
@@ -87,7 +89,7 @@ pub struct RunOptions {
     pub append: Vec<String>,
 
     /// Wait for gdb on this address before the first instruction (port 0: any free port).
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = |text: &str| read::<SocketAddr>(text, "address with a port; write for example 127.0.0.1:1234"))]
     pub gdb: Option<SocketAddr>,
 
     /// What to do when the guest dies: exit (the default), wait-gdb (wait for gdb to look at it, on the address of
@@ -111,16 +113,21 @@ pub struct RunOptions {
     pub trace: Option<PathBuf>,
 
     /// End the machine after this many seconds.
-    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: Option<u64>,
+    #[arg(long, value_name = "SECS", value_parser = |text: &str| read::<NonZeroU64>(text, "number of seconds; write 1 or more"))]
+    pub timeout: Option<NonZeroU64>,
 
     /// Confine the monitor's threads to the system calls that they need: on (the default) or off.
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     pub seccomp: Option<Sandbox>,
 
     /// Messages of the monitor: off, error, warn (the default), info, debug or trace.
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", value_parser = |text: &str| read::<log::LevelFilter>(text, "level of messages; write off, error, warn, info, debug or trace"))]
     pub log_level: Option<log::LevelFilter>,
+}
+
+/// Reads a value; `kind` completes "it is no …" and says what to write.
+fn read<T: FromStr>(text: &str, kind: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is no {kind}"))
 }
 
 #[cfg(test)]
@@ -174,7 +181,7 @@ mod tests {
         assert_eq!(options.disks[0].mode, DiskMode::ReadWrite);
         assert_eq!(options.disks[1].mode, DiskMode::ReadOnly);
         assert_eq!(options.append, ["-x y"]);
-        assert_eq!(options.timeout, Some(7));
+        assert_eq!(options.timeout, NonZeroU64::new(7));
         assert!(options.stats);
     }
 

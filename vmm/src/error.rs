@@ -34,7 +34,7 @@ pub enum VmmError {
     },
     /// The console cannot be where it is to be.
     #[error(
-        "cannot open the console on {target}: {source}; choose another place by --console (stdio, pty, unix:PATH)"
+        "cannot open the console on {target}: {source}; choose another place by --console: stdio, pty, or unix:PATH where nothing is yet"
     )]
     Console {
         /// As given.

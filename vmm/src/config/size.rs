@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, de};
 
 const PAGE: u64 = 4096;
+/// Bytes.
+const MOST: u64 = 1 << 40;
 const UNITS: [(char, u32); 3] = [('K', 10), ('M', 20), ('G', 30)];
 
 /// A size of guest RAM in bytes; always a whole number of pages.
@@ -42,8 +44,10 @@ impl FromStr for MemorySize {
         let count: u64 = digits.parse().map_err(|_| wrong())?;
         let bytes = count
             .checked_mul(1 << shift)
-            .filter(|&b| b <= 1 << 40)
-            .ok_or_else(wrong)?;
+            .filter(|&bytes| bytes <= MOST)
+            .ok_or_else(|| {
+                format!("`{text}` is more than a guest can have (1024G); write for example 4G")
+            })?;
         if bytes % PAGE != 0 {
             return Err(format!(
                 "`{text}` is no whole number of 4 KiB pages; write for example 256M"

@@ -82,7 +82,7 @@ impl Machine {
         let mut events = EventManager::<Subscriber>::new()
             .map_err(|e| VmmError::host("create the event loop")(std::io::Error::other(e)))?;
         let control = self.guest.context.control.clone();
-        let timeout = options.timeout.map(Duration::from_secs);
+        let timeout = options.timeout.map(|it| Duration::from_secs(it.get()));
         let watch = watch::Watch::new(signals, timeout, self.backs.tty.clone(), self.guest.clone())
             .map_err(VmmError::host("set the timeout"))?;
         events.add_subscriber(Arc::new(Mutex::new(watch)));

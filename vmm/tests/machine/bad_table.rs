@@ -101,11 +101,39 @@ fn every_bad_start_has_its_message_and_alters_nothing() {
         assert!(contents(folder.path()) == before, "{name} altered a file");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(CASES.len() >= 40);
+    assert!(CASES.len() >= 70);
 }
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
+    ("image_not_named", "--stats", &[], 64,
+     "error: the following required arguments were not provided:\n  <IMAGE.toml>\n\nUsage: vmm run --stats <IMAGE.toml>\n\nFor more information, try '--help'.\n"),
+    ("image_and_kernel", "i.toml --kernel k", &[], 64,
+     "error: the argument '[IMAGE.toml]' cannot be used with '--kernel <FILE>'\n\nUsage: vmm run <IMAGE.toml>\n\nFor more information, try '--help'.\n"),
+    ("option_without_value", "--kernel k --initrd", &[], 64,
+     "error: a value is required for '--initrd <FILE>' but none was supplied\n\nFor more information, try '--help'.\n"),
+    ("cpus_are_no_number", "--kernel k --cpus two", &[], 64,
+     "error: invalid value 'two' for '--cpus <N>': `two` is no number of CPUs; write for example 4\n\nFor more information, try '--help'.\n"),
+    ("memory_is_no_size", "--kernel k --memory lots", &[], 64,
+     "error: invalid value 'lots' for '--memory <SIZE>': `lots` is no size of memory; write for example 256M or 4G\n\nFor more information, try '--help'.\n"),
+    ("memory_beyond_everything", "--kernel k --memory 2000G", &[], 64,
+     "error: invalid value '2000G' for '--memory <SIZE>': `2000G` is more than a guest can have (1024G); write for example 4G\n\nFor more information, try '--help'.\n"),
+    ("disk_without_a_name", "--kernel k --disk ,ro", &[], 64,
+     "error: invalid value ',ro' for '--disk <FILE[,ro|,snapshot]>': the file name is empty; write FILE, FILE,ro or FILE,snapshot\n\nFor more information, try '--help'.\n"),
+    ("console_unknown", "--kernel k --console tty", &[], 64,
+     "error: invalid value 'tty' for '--console <stdio|pty|unix:PATH>': no console `tty`: write stdio, pty or unix:PATH\n\nFor more information, try '--help'.\n"),
+    ("machine_unknown", "--kernel k --machine pc", &[], 64,
+     "error: invalid value 'pc' for '--machine <MODEL[,announce=HOW]>': no machine `pc`: write ferrix or firecracker\n\nFor more information, try '--help'.\n"),
+    ("gdb_without_a_port", "--kernel k --gdb localhost", &[], 64,
+     "error: invalid value 'localhost' for '--gdb <ADDR:PORT>': `localhost` is no address with a port; write for example 127.0.0.1:1234\n\nFor more information, try '--help'.\n"),
+    ("timeout_of_no_time", "--kernel k --timeout 0", &[], 64,
+     "error: invalid value '0' for '--timeout <SECS>': `0` is no number of seconds; write 1 or more\n\nFor more information, try '--help'.\n"),
+    ("level_unknown", "--kernel k --log-level loud", &[], 64,
+     "error: invalid value 'loud' for '--log-level <LEVEL>': `loud` is no level of messages; write off, error, warn, info, debug or trace\n\nFor more information, try '--help'.\n"),
+    ("on_crash_unknown", "--kernel k --on-crash wait", &[], 64,
+     "error: invalid value 'wait' for '--on-crash <exit|wait-gdb|dump>'\n  [possible values: exit, wait-gdb, dump]\n\n  tip: a similar value exists: 'wait-gdb'\n\nFor more information, try '--help'.\n"),
+    ("trace_in_no_folder", "--kernel k --trace no/trace", &[("k", Good)], 70,
+     "vmm: cannot write a trace to no/trace: No such file or directory (os error 2); name another file by --trace\n"),
     ("manifest_missing", "no.toml", &[], 66,
      "vmm: cannot read image manifest no.toml: No such file or directory (os error 2); name an existing image, e.g. images/default.toml\n"),
     ("manifest_is_a_folder", ".", &[], 66,
