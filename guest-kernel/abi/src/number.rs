@@ -38,7 +38,7 @@ pub enum Call {
     PortTimer = 12,
     /// (port or session handle) → id of the port, unique since boot: which server is behind it.
     PortId = 13,
-    /// (port, session) → badge. For a server that is handed one of its own sessions in a message;
+    /// (port, session) → badge | handles to the session anywhere << 32. For a server that is handed one of its own sessions in a message;
     /// `Invalid` if the session was made on another port.
     SessionBadge = 14,
 

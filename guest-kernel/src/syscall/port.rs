@@ -93,7 +93,10 @@ fn badge_of(core: &Core, port: Handle, session: Handle) -> Result<u64> {
     let port = process.port(core, port, Rights::RECEIVE)?;
     let session = process.session_of(core, session)?;
     match session.live_port(core) {
-        Ok(other) if core::ptr::eq(other, port) => Ok(session.badge(core) as u64),
+        Ok(other) if core::ptr::eq(other, port) => {
+            let handles = session.references.get(core);
+            Ok(u64::from(session.badge(core)) | u64::from(handles) << 32)
+        }
         _ => Err(Error::Invalid),
     }
 }

@@ -14,6 +14,7 @@
 //! | `deliver.rs` | signal delivery, restart of interrupted calls |
 //! | `user.rs` | the program's memory: guarded copies only |
 //! | `server.rs`, `window.rs` | requests to servers, and the memory shared with them |
+//! | `scratch.rs` | room for long lists |
 //! | `state.rs`, `sync.rs` | what the personality remembers, and its locks |
 //! | `local.rs`, `stacks.rs` | per thread: its area in the UTCB, its stack |
 //! | library | everything that can be tested without a program |
@@ -40,6 +41,8 @@ mod local;
 mod program;
 #[expect(unsafe_code, reason = "RDRAND and CPUID")]
 mod random;
+#[expect(unsafe_code, reason = "lends memory that is mapped for the while")]
+mod scratch;
 mod server;
 #[expect(unsafe_code, reason = "maps stacks and starts threads")]
 mod stacks;

@@ -117,16 +117,17 @@ pub fn patient(
     session: Handle,
     mut ask: impl FnMut() -> core::result::Result<Answer, i32>,
 ) -> Result<Answer> {
+    let mut until = FOREVER;
     loop {
         let answer = ask()?;
         let [limit, _, bits] = answer.words;
         if bits == 0 {
             return Ok(answer);
         }
-        let until = match limit {
-            0 => FOREVER,
-            limit => deadline(monotonic_ns(), limit),
-        };
+        // The limit is one for all waits of the call.
+        if until == FOREVER && limit != 0 {
+            until = deadline(monotonic_ns(), limit);
+        }
         wait_ready(session, bits as u32, until).map_err(|errno| match errno {
             Errno::ETIMEDOUT => Errno::EAGAIN,
             errno => errno,

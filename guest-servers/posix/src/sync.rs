@@ -11,7 +11,7 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const WANTED: u32 = 2;
 /// Whoever waits, in this process.
-const ANY: u64 = u32::MAX as u64 | PRIVATE;
+pub const ANY: u64 = u32::MAX as u64 | PRIVATE;
 
 /// A lock and what it protects; the lock first, on the same page as what is used most.
 #[derive(Debug)]

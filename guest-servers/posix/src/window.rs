@@ -1,10 +1,11 @@
 //! Windows: memory shared with servers for what does not fit into a message. One per server, made when first needed,
 //! divided into slots so that several threads can use it.
 
-use crate::sync::Mutex;
+use crate::sync::{ANY, Mutex};
 use crate::user;
+use core::sync::atomic::{AtomicU32, Ordering};
 use ferrix_abi::handle::{Handle, Rights};
-use ferrix_abi::ipc::{Tag, WaitItem, ready};
+use ferrix_abi::ipc::{FOREVER, Tag, WaitItem, ready};
 use ferrix_abi::vm::{MapFlags, Prot};
 use ferrix_posix::slots::{self, SLOT_SIZE, Slots, WINDOW_SIZE};
 use ferrix_posix::{Errno, Result};
@@ -41,6 +42,10 @@ pub static WINDOWS: Mutex<Windows> = Mutex::new(Windows(
     }; WINDOWS_MAX],
 ));
 
+/// How often a slot was given back, and how many threads wait for that.
+static RETURNED: AtomicU32 = AtomicU32::new(0);
+static WAITING: AtomicU32 = AtomicU32::new(0);
+
 /// Which server: index of its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server(pub u8);
@@ -62,6 +67,7 @@ impl Windows {
 
     /// In a forked child: windows and connections stayed with the parent.
     pub fn forget(&mut self) {
+        WAITING.store(0, Ordering::SeqCst);
         for window in &mut self.0 {
             *window = Window {
                 port: window.port,
@@ -123,12 +129,26 @@ pub fn take(server: Server, session: Handle, purpose: Use) -> Result<Option<Slot
 
 /// The same for a request that is answered at once, which waits until a slot is free.
 pub fn wait_for_slot(server: Server, session: Handle) -> Result<Slot> {
+    // The slots that are in use come back: a transfer never holds the last one.
     loop {
-        // The slots that are in use come back: a transfer never holds the last one.
-        match take(server, session, Use::Request)? {
-            Some(slot) => return Ok(slot),
-            None => thread::yield_now(),
+        let before = RETURNED.load(Ordering::SeqCst);
+        if let Some(slot) = take(server, session, Use::Request)? {
+            return Ok(slot);
         }
+        WAITING.fetch_add(1, Ordering::SeqCst);
+        // Interrupted by a signal that can only be taken on the way out: let the holder run instead.
+        if thread::futex_wait_with(RETURNED.as_ptr() as u64, before, FOREVER, ANY).is_err() {
+            thread::yield_now();
+        }
+        WAITING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Who waits for a slot looks again.
+fn slot_returned() {
+    RETURNED.fetch_add(1, Ordering::SeqCst);
+    if WAITING.load(Ordering::SeqCst) > 0 {
+        let _ = thread::futex_wake_with(RETURNED.as_ptr() as u64, u64::MAX, ANY);
     }
 }
 
@@ -232,6 +252,7 @@ impl Drop for Slot {
         WINDOWS.lock().0[usize::from(self.server.0)]
             .slots
             .give_back(self.index);
+        slot_returned();
     }
 }
 

@@ -28,7 +28,8 @@ pub mod mq {
     pub const OPEN: u16 = QUEUE_BASE + 2;
     /// On the port: the payload is the name.
     pub const UNLINK: u16 = QUEUE_BASE + 3;
-    /// The payload is the message. Word 1 = priority | [`TRY`] << 32, word 2 = deadline. Status 1: it would have waited.
+    /// The payload is the message. Word 1 = priority | [`TRY`] or [`DEPOSITED`] << 32, word 2 = deadline. Status 1: it would
+    /// have waited, and the message is kept for the thread to send as [`DEPOSITED`].
     pub const SEND: u16 = QUEUE_BASE + 4;
     /// The head's length is the room. Word 1 = [`TRY`], word 2 = deadline → status = bytes, word 1 = priority, and the
     /// message as LONG bytes, or word 2 = number for [`TAKE`](super::TAKE).
@@ -50,6 +51,8 @@ pub mod mq {
 
     /// Do not wait: say that it would have been so.
     pub const TRY: u64 = 1;
+    /// The message is what the thread tried to send last: no slot of a window is held by who waits.
+    pub const DEPOSITED: u64 = 2;
     /// In `mq_flags` at creation: the queue is a topic.
     pub const FLAG_TOPIC: u64 = 0x1_0000;
     /// Bytes of what a thread receives.

@@ -7,8 +7,10 @@
 //! | `server/open.rs` | opening and removing queues, mailboxes, topics |
 //! | `server/transfer.rs` | sending and receiving |
 //! | `server/notify.rs` | telling a process that a message is there |
+//! | `server/parcels.rs` | what does not fit into a message, and messages that did not arrive |
 //! | `server/files.rs` | queues as open files |
 //! | `server/sockets.rs`, `server/socket_transfer.rs`, `server/options.rs` | sockets |
+//! | `server/passing.rs` | open files in messages |
 //! | `server/counters.rs` | `eventfd` |
 //! | `server/sysv.rs`, `server/semaphores.rs` | System V message queues and semaphores |
 

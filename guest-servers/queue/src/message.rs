@@ -28,13 +28,11 @@ pub struct Shape {
 
 /// What sending comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Sent<W> {
+pub enum Sent {
     /// It is in the queue, which was empty before.
     First,
     /// It is in the queue behind or before others.
     Queued,
-    /// It goes to a receiver that waited.
-    Handed(W, Message),
     /// There is no room.
     Full(Message),
 }
@@ -107,11 +105,13 @@ impl<W: PartialEq> MessageQueue<W> {
         self.messages.values().map(Vec::len).sum()
     }
 
-    /// Sends; the size has been checked.
-    pub fn send(&mut self, message: Message) -> Sent<W> {
-        if let Some(receiver) = self.receivers.pop_front() {
-            return Sent::Handed(receiver.who, message);
-        }
+    /// The receiver who waits for the next message, and does so no longer.
+    pub fn next_receiver(&mut self) -> Option<W> {
+        self.receivers.pop_front().map(|receiver| receiver.who)
+    }
+
+    /// Sends, when no [receiver](Self::next_receiver) waits; the size has been checked.
+    pub fn send(&mut self, message: Message) -> Sent {
         if self.is_full() {
             return Sent::Full(message);
         }
@@ -121,7 +121,7 @@ impl<W: PartialEq> MessageQueue<W> {
     }
 
     /// Sends whatever room there is: without any the oldest of the least urgent messages goes. Whether one went.
-    pub fn send_over(&mut self, message: Message) -> (Sent<W>, bool) {
+    pub fn send_over(&mut self, message: Message) -> (Sent, bool) {
         match self.send(message) {
             Sent::Full(message) => {
                 let last = self.messages.keys().next_back().map(|place| place.0);

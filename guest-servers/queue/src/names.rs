@@ -136,11 +136,27 @@ impl Names {
         if self.entries.len() >= mq::QUEUES_MAX && open.who.uid != 0 {
             return Err(ENOSPC);
         }
-        let used = self.used.get(&open.who.uid).copied().unwrap_or(0);
-        if used.saturating_add(cost(shape)) > open.limit {
-            return Err(EMFILE);
-        }
+        self.check(open.who.uid, shape, open.limit)?;
         Ok(Opened::New(shape))
+    }
+
+    fn check(&self, uid: u32, shape: Shape, limit: u64) -> Result<()> {
+        let used = self.used.get(&uid).copied().unwrap_or(0);
+        match used.saturating_add(cost(shape)) > limit {
+            true => Err(EMFILE),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts a queue without a name of its own for a user, whose queues may take `limit` bytes; until its
+    /// [release](Self::release).
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn reserve(&mut self, uid: u32, shape: Shape, limit: u64) -> Result<()> {
+        self.check(uid, shape, limit)?;
+        *self.used.entry(uid).or_default() += cost(shape);
+        Ok(())
     }
 
     /// A new queue has its name.

@@ -54,6 +54,11 @@ impl<T> Waits<T> {
         self.entries.get(&token).map(|(_, what)| what)
     }
 
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
+        self.entries.get_mut(&token).map(|(_, what)| what)
+    }
+
     /// It waits no longer.
     pub fn take(&mut self, token: Token) -> Option<T> {
         let (deadline, what) = self.entries.remove(&token)?;

@@ -3,10 +3,10 @@
 
 use super::mq::port;
 use super::poll::with_mask;
+use crate::scratch::{self, Filled};
 use crate::server;
 use crate::state::{self, FILES, install};
 use crate::user;
-use arrayvec::ArrayVec;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::{FOREVER, Tag, WaitItem, ready};
 use ferrix_posix::descriptors::{Descriptor, OnExec};
@@ -21,8 +21,6 @@ use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::sys::{ipc, utcb};
 use linux_raw_sys::general::{self as linux, __kernel_timespec as timespec};
 
-/// Most descriptors waited for at once.
-const ITEMS: usize = 256;
 /// Bytes of `struct epoll_event`, which is packed.
 const EVENT: u64 = 12;
 
@@ -140,9 +138,6 @@ fn wake(list: Handle) {
     let _ = exchange(list, Tag::new(length, 0, 0), head, words);
 }
 
-/// What a thread waits for.
-type Items = ArrayVec<WaitItem, ITEMS>;
-
 fn item(entry: &Entry) -> WaitItem {
     let edge = if entry.waits_for_events() {
         ready::EDGE
@@ -157,32 +152,47 @@ fn item(entry: &Entry) -> WaitItem {
     }
 }
 
-/// Adds what a list waits for, and the lists in it.
+/// Names what a list waits for, and the lists in it, until `add` takes no more; whether it took everything.
 pub fn add_items(
     pollers: &Pollers,
     list: u32,
-    add: &mut impl FnMut(WaitItem) -> Result<()>,
+    add: &mut impl FnMut(WaitItem) -> bool,
     depth: usize,
-) -> Result<()> {
-    for entry in pollers.of(list) {
-        if pollers.is_list(entry.handle) {
-            if depth > 0 && entry.wanted() & linux::POLLIN != 0 {
-                add_items(pollers, entry.handle, add, depth - 1)?;
-            }
-        } else {
-            add(item(entry))?;
+) -> bool {
+    pollers.of(list).all(|entry| {
+        if !pollers.is_list(entry.handle) {
+            return add(item(entry));
         }
-    }
-    Ok(())
+        let waits = depth > 0 && entry.wanted() & linux::POLLIN != 0;
+        !waits || add_items(pollers, entry.handle, add, depth - 1)
+    })
+}
+
+/// How many items [`add_items`] would add.
+pub fn count_items(list: u32) -> usize {
+    let mut count = 0;
+    let mut add = |_| {
+        count += 1;
+        true
+    };
+    add_items(&FILES.lock().pollers, list, &mut add, DEPTH);
+    count
 }
 
 /// Whether a list has something to report.
-#[inline(never)]
 pub fn is_ready(list: u32) -> Result<bool> {
-    let mut items = Items::new();
-    let mut add = |item| items.try_push(item).map_err(|_| Errno::ENOMEM);
-    add_items(&FILES.lock().pollers, list, &mut add, DEPTH)?;
-    Ok(!items.is_empty() && ipc::wait_many(&mut items, 0)? > 0)
+    scratch::with(count_items(list), |room| {
+        let mut items = Filled::new(room);
+        // What was added just now is ready for the next who asks.
+        add_items(
+            &FILES.lock().pollers,
+            list,
+            &mut |item| items.push(item),
+            DEPTH,
+        );
+        let items = items.all();
+        Ok(!items.is_empty() && ipc::wait_many(items, 0)? > 0)
+    })
 }
 
 /// Stores what is ready; how many.
@@ -230,7 +240,6 @@ fn item_with_result(entry: &Entry, result: &WaitItem) -> WaitItem {
     }
 }
 
-#[inline(never)]
 fn wait(list: u32, place: u64, most: u64, until: u64) -> Result<u64> {
     let most = match most as i32 {
         count @ 1.. => count as usize,
@@ -238,37 +247,60 @@ fn wait(list: u32, place: u64, most: u64, until: u64) -> Result<u64> {
     };
     user::check(place, most as u64 * EVENT)?;
     loop {
-        let mut items = Items::new();
-        let seen = {
-            let pollers = &mut FILES.lock().pollers;
-            let mut add = |item| items.try_push(item).map_err(|_| Errno::ENOMEM);
-            add_items(pollers, list, &mut add, DEPTH)?;
-            pollers.begin_wait(list)
-        };
-        let own = WaitItem {
-            handle: list,
-            want: ready::READABLE | ready::EDGE,
-            events: seen,
-            ready: 0,
-        };
-        let added = items.try_push(own).map_err(|_| Errno::ENOMEM);
-        let woken = added.and_then(|()| Ok(ipc::wait_many(&mut items, until)?));
-        let own = items.pop().map_or(seen, |own| own.events);
-        let still_open = {
-            let pollers = &mut FILES.lock().pollers;
-            pollers.end_wait(list, own);
-            pollers.is_list(list)
-        };
-        let woken = match woken {
-            // Another thread has closed what was waited for.
-            Err(Errno::EBADF) if still_open => continue,
-            woken => woken?,
-        };
-        let count = collect(list, &items, place, most)?;
-        if count > 0 || woken == 0 {
-            return Ok(count as u64);
+        // The list itself is waited for too.
+        let waited = scratch::with(count_items(list) + 1, |room| {
+            wait_once(list, (place, most), until, Filled::new(room))
+        });
+        if let Some(count) = waited? {
+            return Ok(count);
         }
     }
+}
+
+/// Waits once; nothing when the list has changed meanwhile, or what woke was not to be reported.
+fn wait_once(
+    list: u32,
+    (place, most): (u64, usize),
+    until: u64,
+    mut items: Filled<WaitItem>,
+) -> Result<Option<u64>> {
+    let seen = {
+        let pollers = &mut FILES.lock().pollers;
+        if !add_items(pollers, list, &mut |item| items.push(item), DEPTH) {
+            return Ok(None);
+        }
+        pollers.begin_wait(list)
+    };
+    let own = WaitItem {
+        handle: list,
+        want: ready::READABLE | ready::EDGE,
+        events: seen,
+        ready: 0,
+    };
+    let woken = match items.push(own) {
+        true => ipc::wait_many(items.all(), until)
+            .map_err(Errno::from)
+            .map(Some),
+        false => Ok(None),
+    };
+    let (own, items) = match items.all() {
+        [items @ .., own] if own.handle == list => (own.events, &*items),
+        items => (seen, &*items),
+    };
+    let still_open = {
+        let pollers = &mut FILES.lock().pollers;
+        pollers.end_wait(list, own);
+        pollers.is_list(list)
+    };
+    let woken = match woken {
+        Ok(Some(woken)) => woken,
+        // Another thread has added to the list, or closed what was waited for.
+        Ok(None) => return Ok(None),
+        Err(Errno::EBADF) if still_open => return Ok(None),
+        Err(errno) => return Err(errno),
+    };
+    let count = collect(list, items, place, most)?;
+    Ok((count > 0 || woken == 0).then_some(count as u64))
 }
 
 fn until_ms(timeout: u64) -> u64 {

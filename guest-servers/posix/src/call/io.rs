@@ -1,6 +1,7 @@
 //! Reading and writing: `read`, `write` and their vectored and positioned forms, `lseek`, `sendfile`.
 
 use super::io_vectors::Vectors;
+use super::mq::be_present;
 use super::{limits, messages, receiving};
 use crate::server::{self, Channel};
 use crate::state;
@@ -265,6 +266,8 @@ fn write_all(fd: u64, mut vectors: Vectors, how: How) -> Result<u64> {
         kind::SOCKET if how.position != position::CURRENT => return Err(Errno::ESPIPE),
         kind::SOCKET => return messages::write(fd, vectors),
         kind::POLLER => return Err(Errno::EINVAL),
+        // It may wait at the server.
+        kind::EVENT => be_present()?,
         _ => {}
     }
     let how = how.writing(&descriptor);

@@ -6,7 +6,7 @@ use crate::state::{self, FILES, Queue, install};
 use crate::user;
 use crate::window;
 use ferrix_abi::handle::Handle;
-use ferrix_abi::ipc::{FOREVER, LONG_MAX, Tag, ready};
+use ferrix_abi::ipc::{FOREVER, LONG_MAX, Tag};
 use ferrix_posix::descriptors::{Descriptor, OnExec};
 use ferrix_posix::mq::{Attributes, Notification, notify_kind};
 use ferrix_posix::slots::SLOT_SIZE;
@@ -36,8 +36,9 @@ pub fn mq_open(frame: &mut Frame) -> Result<u64> {
     if flags & u64::from(linux::O_CREAT) != 0
         && let Some(asked) = attributes
     {
-        let part = |value: i64| u32::try_from(value).map(u64::from).or(Err(Errno::EINVAL));
-        shape = part(asked.messages)? | part(asked.size)? << 32;
+        // The server refuses what is out of range, if it is to make the queue.
+        let part = |value: i64| u64::from(u32::try_from(value.max(0)).unwrap_or(u32::MAX));
+        shape = part(asked.messages) | part(asked.size) << 32;
         options = create::WITH_ATTRIBUTES;
         if asked.flags as u64 & mq::FLAG_TOPIC != 0 {
             options |= create::TOPIC;
@@ -90,6 +91,7 @@ pub fn mq_timedsend(frame: &mut Frame) -> Result<u64> {
         return Err(Errno::EINVAL);
     }
     let (session, descriptor) = session(fd)?;
+    be_present()?;
     if length > LONG_MAX as u64 {
         return send_large(
             fd,
@@ -110,7 +112,7 @@ pub fn mq_timedsend(frame: &mut Frame) -> Result<u64> {
     Ok(0)
 }
 
-/// Sends through the window, whose slot is not held while there is no room in the queue.
+/// Sends through the window, whose slot is not held by who waits for room in the queue.
 fn send_large(
     fd: u64,
     (session, descriptor): (Handle, &Descriptor),
@@ -125,24 +127,33 @@ fn send_large(
         return Err(Errno::EMSGSIZE);
     }
     let window = server::server_of(fd, descriptor)?;
-    loop {
-        let slot = window::wait_for_slot(window, session)?;
-        slot.fill_from_program(0, address, length)?;
-        let head = Head::new(mq::SEND, Place::WINDOW, length as u32);
-        let words = [priority | mq::TRY << 32, until, slot.offset()];
-        let answer = exchange(session, Tag::SHORT, head, words)?;
-        drop(slot);
-        if answer.value == 0 {
-            return Ok(0);
-        }
-        server::wait_ready(session, ready::WRITABLE, until).map_err(Errno::restartable)?;
+    let slot = window::wait_for_slot(window, session)?;
+    slot.fill_from_program(0, address, length)?;
+    let head = Head::new(mq::SEND, Place::WINDOW, length as u32);
+    let words = [priority | mq::TRY << 32, until, slot.offset()];
+    let answer = exchange(session, Tag::SHORT, head, words)?;
+    drop(slot);
+    if answer.value == 0 {
+        return Ok(0);
     }
+    // There is no room. The server has the message now, and this thread gets in line with it.
+    let head = Head::new(mq::SEND, Place::INLINE, 0);
+    let tag = Tag::SHORT.with(Tag::INTERRUPTIBLE);
+    exchange(
+        session,
+        tag,
+        head,
+        [priority | mq::DEPOSITED << 32, until, 0],
+    )
+    .map_err(|errno| Errno::from(errno).restartable())?;
+    Ok(0)
 }
 
 pub fn mq_timedreceive(frame: &mut Frame) -> Result<u64> {
     let [fd, address, length, priority, timeout, _] = frame.args();
     let until = until(timeout)?;
     let (session, descriptor) = session(fd)?;
+    be_present()?;
     let room = u32::try_from(length).unwrap_or(u32::MAX);
     let tag = Tag::SHORT.with(Tag::INTERRUPTIBLE);
     let head = Head::new(mq::RECEIVE, Place::INLINE, room);
@@ -202,7 +213,8 @@ pub fn mq_notify(frame: &mut Frame) -> Result<u64> {
     Ok(0)
 }
 
-/// Lets the server know when this process ends, whatever its children keep.
+/// Lets the server know when this process ends, whatever its children keep: it waits for nothing any more then, and what
+/// it was about to receive is for others.
 pub fn be_present() -> Result<()> {
     let mut files = FILES.lock();
     let queue = &mut files.queue;

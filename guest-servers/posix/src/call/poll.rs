@@ -1,9 +1,10 @@
 //! Waiting for several descriptors: `poll`, `ppoll`, `select`, `pselect6`.
 
 use super::{epoll, limits};
+use crate::scratch::{self, Filled};
 use crate::state::FILES;
 use crate::{deliver, local, state, user};
-use arrayvec::ArrayVec;
+use core::cell::Cell;
 use ferrix_abi::ipc::{FOREVER, WaitItem, ready};
 use ferrix_posix::pollers::DEPTH;
 use ferrix_posix::time::{deadline, from_timespec, from_timeval, to_timespec, to_timeval};
@@ -15,11 +16,6 @@ use linux_raw_sys::general::{
     __kernel_old_timeval as timeval, __kernel_timespec as timespec, POLLIN, POLLNVAL, POLLOUT,
     POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM, pollfd,
 };
-
-/// Most descriptors waited for at once.
-const MANY: usize = 256;
-/// Up to so many take little of the stack: each page of it that is touched is one more that `fork` has to copy.
-const FEW: usize = 16;
 
 /// What one descriptor is waited for, and what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -50,42 +46,69 @@ fn source(fd: u64) -> Source {
 }
 
 /// Waits for the interests; `report` gets index and bits of each. The number of those with bits.
-fn wait<const N: usize>(
+fn wait(
     interests: impl Iterator<Item = Interest> + Clone,
     until: u64,
     mut report: impl FnMut(usize, u32),
 ) -> Result<u64> {
-    let mut items = ArrayVec::<WaitItem, N>::new();
-    let mut settled = 0;
-    for interest in interests.clone() {
-        match source(interest.fd) {
-            Source::Session(handle) => {
-                let item = WaitItem {
-                    handle,
-                    want: interest.want,
-                    ..WaitItem::default()
-                };
-                items.try_push(item).map_err(|_| Errno::EINVAL)?;
+    loop {
+        let (mut many, mut settled) = (0, 0);
+        for interest in interests.clone() {
+            match source(interest.fd) {
+                Source::Session(_) => many += 1,
+                Source::List(list) => many += epoll::count_items(list),
+                Source::Invalid => settled += 1,
+                Source::Always => settled += u64::from(interest.want != 0),
             }
-            Source::Invalid => settled += 1,
-            Source::Always if interest.want != 0 => settled += 1,
-            Source::Always | Source::List(_) => {}
+        }
+        let until = if settled > 0 { 0 } else { until };
+        let woken = scratch::with(many, |room| {
+            wait_once(interests.clone(), until, Filled::new(room), &mut report)
+        });
+        if let Some(woken) = woken? {
+            return Ok(settled + woken);
+        }
+    }
+}
+
+/// Waits once; nothing if there is more to wait for than there was a moment ago.
+fn wait_once(
+    interests: impl Iterator<Item = Interest> + Clone,
+    until: u64,
+    mut items: Filled<WaitItem>,
+    report: &mut impl FnMut(usize, u32),
+) -> Result<Option<u64>> {
+    for interest in interests.clone() {
+        if let Source::Session(handle) = source(interest.fd) {
+            let item = WaitItem {
+                handle,
+                want: interest.want,
+                ..WaitItem::default()
+            };
+            if !items.push(item) {
+                return Ok(None);
+            }
         }
     }
     for interest in interests.clone() {
         // What lists wait for comes last: it has no place in the report.
         if let Source::List(list) = source(interest.fd)
             && interest.want & ready::READABLE != 0
+            && !epoll::add_items(
+                &FILES.lock().pollers,
+                list,
+                &mut |item| items.push(item),
+                DEPTH,
+            )
         {
-            let mut add = |item| items.try_push(item).map_err(|_| Errno::EINVAL);
-            epoll::add_items(&FILES.lock().pollers, list, &mut add, DEPTH)?;
+            return Ok(None);
         }
     }
-    let until = if settled > 0 { 0 } else { until };
+    let items = items.all();
     let woken = if items.is_empty() && until == 0 {
         0
     } else {
-        ipc::wait_many(&mut items, until)?
+        ipc::wait_many(items, until)?
     };
     let mut item = items.iter();
     for (index, interest) in interests.enumerate() {
@@ -102,7 +125,7 @@ fn wait<const N: usize>(
             },
         );
     }
-    Ok(settled + woken as u64)
+    Ok(Some(woken as u64))
 }
 
 pub fn poll(frame: &mut Frame) -> Result<u64> {
@@ -154,43 +177,54 @@ pub fn with_mask(mask: Option<u64>, wait: impl FnOnce() -> Result<u64>) -> Resul
     result
 }
 
+/// An entry of a program's list, and what came of it.
+#[derive(Default)]
+struct Slot {
+    place: u64,
+    fd: u64,
+    events: i16,
+    bits: Cell<u32>,
+}
+
 fn poll_list(list: u64, count: u64, until: u64) -> Result<u64> {
-    if count <= FEW as u64 {
-        return poll_some::<FEW>(list, count, until);
-    }
     if count > limits::current().descriptors() {
         return Err(Errno::EINVAL);
     }
-    poll_some::<MANY>(list, count, until)
+    scratch::with(count as usize, |room| poll_slots(list, count, until, room))
 }
 
-#[inline(never)]
-fn poll_some<const N: usize>(list: u64, count: u64, until: u64) -> Result<u64> {
-    let size = size_of::<pollfd>() as u64;
-    let mut entries = ArrayVec::<(u64, pollfd), N>::new();
+fn poll_slots(list: u64, count: u64, until: u64, room: &mut [Slot]) -> Result<u64> {
+    let mut slots = Filled::new(room);
     for index in 0..count {
-        let place = list + index * size;
+        let place = list + index * size_of::<pollfd>() as u64;
         let mut entry: pollfd = user::read(place)?;
-        entry.revents = 0;
         if entry.fd < 0 {
+            entry.revents = 0;
             user::write(place, &entry)?;
             continue;
         }
-        entries
-            .try_push((place, entry))
-            .map_err(|_| Errno::EINVAL)?;
+        slots.push(Slot {
+            place,
+            fd: entry.fd as u64,
+            events: entry.events,
+            bits: Cell::new(0),
+        });
     }
-    let mut results = [0u32; N];
-    let interests = entries.iter().map(|(_, entry)| Interest {
-        fd: entry.fd as u64,
-        want: wanted(u32::from(entry.events as u16)),
+    let slots = &*slots.all();
+    let interests = slots.iter().map(|slot| Interest {
+        fd: slot.fd,
+        want: wanted(u32::from(slot.events as u16)),
     });
-    wait::<N>(interests, until, |index, bits| results[index] = bits)?;
+    wait(interests, until, |index, bits| slots[index].bits.set(bits))?;
     let mut count = 0;
-    for ((place, mut entry), bits) in entries.into_iter().zip(results) {
-        entry.revents = reported(entry.events, bits);
+    for slot in slots {
+        let entry = pollfd {
+            fd: slot.fd as i32,
+            events: slot.events,
+            revents: reported(slot.events, slot.bits.get()),
+        };
         count += u64::from(entry.revents != 0);
-        user::write(place, &entry)?;
+        user::write(slot.place, &entry)?;
     }
     Ok(count)
 }
@@ -280,7 +314,7 @@ impl Sets {
     }
 
     /// Leaves the bits of what is ready; how many.
-    fn store(&mut self, results: &[(u64, u32)]) -> Result<u64> {
+    fn store(&self, results: &[(u64, u32)]) -> Result<u64> {
         let mut count = 0;
         for (set, place) in self.places.into_iter().enumerate() {
             let mut kept = [0u64; WORDS];
@@ -307,18 +341,17 @@ impl Sets {
 }
 
 fn select_sets(count: u64, places: [u64; 3], until: u64) -> Result<u64> {
-    let mut sets = Sets::read(count, places)?;
-    let mut results = ArrayVec::<(u64, u32), MANY>::new();
+    let sets = Sets::read(count, places)?;
     for interest in sets.interests() {
         state::descriptor(interest.fd)?;
-        results
-            .try_push((interest.fd, 0))
-            .map_err(|_| Errno::EINVAL)?;
     }
-    wait::<MANY>(sets.interests(), until, |index, bits| {
-        results[index].1 = bits
-    })?;
-    sets.store(&results)
+    scratch::with(sets.interests().count(), |room: &mut [(u64, u32)]| {
+        for (slot, interest) in room.iter_mut().zip(sets.interests()) {
+            slot.0 = interest.fd;
+        }
+        wait(sets.interests(), until, |index, bits| room[index].1 = bits)?;
+        sets.store(room)
+    })
 }
 
 pub fn select(frame: &mut Frame) -> Result<u64> {

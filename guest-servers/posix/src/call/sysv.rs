@@ -14,7 +14,7 @@ use ferrix_posix::time::{deadline, from_timespec};
 use ferrix_posix::{Errno, Frame, Result};
 use ferrix_proto::queue::TAKE;
 use ferrix_proto::request::{Head, Place};
-use ferrix_proto::sysv::{self as proto, MESSAGE_MAX, OPERATIONS_MAX, SemaphoreSet, UNDO, stat};
+use ferrix_proto::sysv::{self as proto, MESSAGE_MAX, OPERATIONS_MAX, SemaphoreSet, stat};
 use ferrix_rt::client::{Answer, exchange};
 use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::sys::utcb;
@@ -35,6 +35,7 @@ fn word(low: u64, high: u64) -> u64 {
 /// Sends a request with bytes of the program: in the message, or left with the server before.
 fn ask_with(operation: u16, words: [u64; 2], place: u64, length: u64) -> Result<Answer> {
     let port = port()?;
+    be_present()?;
     let mut bytes = [0; LONG_MAX];
     let (mut inline, mut deposited) = (length as usize, 0);
     if length > LONG_MAX as u64 {
@@ -95,6 +96,7 @@ pub fn msgrcv(frame: &mut Frame) -> Result<u64> {
     if (room as i64) < 0 || (id as i32) < 0 {
         return Err(Errno::EINVAL);
     }
+    be_present()?;
     let room = u32::try_from(room).unwrap_or(u32::MAX);
     let head = Head::new(proto::MESSAGE_RECEIVE, Place::INLINE, room);
     let tag = Tag::SHORT.with(Tag::INTERRUPTIBLE);
@@ -176,13 +178,6 @@ fn operate(frame: &Frame, until: u64) -> Result<u64> {
     }
     if count > OPERATIONS_MAX as u64 {
         return Err(Errno::E2BIG);
-    }
-    for index in 0..count {
-        let flags = user::read::<[u8; 2]>(place + index * OPERATION + 4)?;
-        if u32::from(u16::from_le_bytes(flags)) & UNDO != 0 {
-            be_present()?;
-            break;
-        }
     }
     let words = [word(id, count), until];
     ask_with(proto::SEMAPHORE_OPERATE, words, place, count * OPERATION).map(|_| 0)

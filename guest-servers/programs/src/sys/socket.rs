@@ -1,7 +1,7 @@
 //! Sockets, counters and lists of descriptors to wait for, as far as `std` does not have them.
 
 use std::io;
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use super::{check, check_size};
@@ -296,17 +296,44 @@ pub fn control(list: &Fd, operation: i32, fd: i32, events: u32, data: u64) -> io
 
 /// What is ready of a list: events and data.
 pub fn wait(list: &Fd, most: usize, milliseconds: i32) -> io::Result<Vec<(u32, u64)>> {
-    let mut events = [const { MaybeUninit::<libc::epoll_event>::zeroed() }; 16];
-    let most = most.min(events.len()) as i32;
-    let place = events.as_mut_ptr().cast();
+    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most];
+    let (place, most) = (events.as_mut_ptr(), most as i32);
     // SAFETY: room for so many structures.
     let count = check(unsafe { libc::epoll_wait(list.as_raw_fd(), place, most, milliseconds) })?;
     let ready = events[..count as usize].iter();
-    Ok(ready
-        .map(|event| {
-            // SAFETY: integers, zeroed or written by the call.
-            let event = unsafe { event.assume_init() };
-            (event.events, event.u64)
-        })
-        .collect())
+    Ok(ready.map(|event| (event.events, event.u64)).collect())
+}
+
+/// What `poll` says of each of several descriptors.
+pub fn poll_all(all: &[Fd], events: i16) -> io::Result<Vec<i16>> {
+    let entry = |fd: &Fd| libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    };
+    let mut entries: Vec<libc::pollfd> = all.iter().map(entry).collect();
+    // SAFETY: so many live structures.
+    check(unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as _, 0) })?;
+    Ok(entries.iter().map(|entry| entry.revents).collect())
+}
+
+/// How many of the descriptors `select` finds readable.
+pub fn select_readable(all: &[Fd]) -> io::Result<i32> {
+    // SAFETY: all-zero is a valid set; all descriptors are below its size, which the macro checks.
+    check(unsafe {
+        let mut set: libc::fd_set = mem::zeroed();
+        all.iter()
+            .for_each(|fd| libc::FD_SET(fd.as_raw_fd(), &mut set));
+        let null = std::ptr::null_mut();
+        let mut at_once: libc::timeval = mem::zeroed();
+        libc::select(libc::FD_SETSIZE as i32, &mut set, null, null, &mut at_once)
+    })
+}
+
+/// What `ioctl` says of a socket with a command that counts bytes.
+pub fn count_bytes(fd: &Fd, command: libc::Ioctl) -> io::Result<i32> {
+    let mut count: i32 = 0;
+    // SAFETY: the commands that are used write one number.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), command, &raw mut count) })?;
+    Ok(count)
 }

@@ -21,11 +21,16 @@ pub fn send(id: i32, kind: i64, bytes: &[u8], flags: i32) -> io::Result<()> {
 /// `msgrcv`: type and bytes.
 pub fn receive(id: i32, room: usize, kind: i64, flags: i32) -> io::Result<(i64, Vec<u8>)> {
     let mut buffer = vec![0u8; 8 + room];
-    let place = buffer.as_mut_ptr().cast();
-    // SAFETY: a live buffer: room for the type, then for the bytes.
-    let got = check_size(unsafe { libc::msgrcv(id, place, room, kind, flags) })?;
+    let got = receive_into(id, &mut buffer, kind, flags)?;
     let kind = i64::from_ne_bytes(buffer[..8].try_into().unwrap_or_default());
     Ok((kind, buffer[8..8 + got].to_vec()))
+}
+
+/// The same into a buffer: the type in its first 8 bytes, then the message; how many bytes that has.
+pub fn receive_into(id: i32, buffer: &mut [u8], kind: i64, flags: i32) -> io::Result<usize> {
+    let (place, room) = (buffer.as_mut_ptr().cast(), buffer.len() - 8);
+    // SAFETY: a live buffer: room for the type, then for the bytes.
+    check_size(unsafe { libc::msgrcv(id, place, room, kind, flags) })
 }
 
 /// `msgctl(IPC_STAT)`.

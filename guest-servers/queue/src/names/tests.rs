@@ -109,3 +109,19 @@ fn only_the_owner_takes_the_name_away() {
     assert_eq!(names.unlink(b"q", ONE), Err(ENOENT));
     assert_eq!(names.owner(7), None);
 }
+
+#[test]
+fn what_a_subscriber_holds_counts_like_a_queue() {
+    let mut names = names();
+    let shape = Shape {
+        messages: 10,
+        size: 8192,
+    };
+    let limit = 2 * cost(shape);
+    for _ in 0..2 {
+        names.reserve(OTHER.uid, shape, limit).unwrap();
+    }
+    assert_eq!(names.reserve(OTHER.uid, shape, limit), Err(EMFILE));
+    names.release(OTHER.uid, shape);
+    assert_eq!(names.reserve(OTHER.uid, shape, limit), Ok(()));
+}

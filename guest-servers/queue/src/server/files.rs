@@ -8,6 +8,7 @@ use core::fmt::Write;
 use ferrix_proto::attributes::{Attributes, Plain};
 use ferrix_proto::file::position;
 use ferrix_queue::errno::{EBADF, EINVAL, ENOTTY, Result};
+use ferrix_queue::socket::Type;
 use ferrix_rt::service::{Outcome, Reply, Request};
 use linux_raw_sys::general as linux;
 
@@ -77,13 +78,17 @@ impl Server {
         }
     }
 
-    /// `ioctl(2)`: how much a socket has to receive.
+    /// `ioctl(2)`: how much a socket has to receive, and its peer has not received.
     pub(super) fn ioctl(&mut self, request: &Request) -> Outcome {
         let (id, _) = self.socket(request.badge).map_err(|_| ENOTTY)?;
-        let inbox = &self.sockets.all.get(id)?.inbox;
+        let unreceived = self.sockets.all.unreceived(id) as u32;
+        let socket = self.sockets.all.get(id)?;
         let bytes = match request.words[0] as u32 {
-            linux_raw_sys::ioctl::FIONREAD => inbox.next_bytes() as u32,
-            linux_raw_sys::ioctl::TIOCOUTQ => 0,
+            linux_raw_sys::ioctl::FIONREAD if socket.kind == Type::Datagram => {
+                socket.inbox.first_bytes() as u32
+            }
+            linux_raw_sys::ioctl::FIONREAD => socket.inbox.bytes() as u32,
+            linux_raw_sys::ioctl::TIOCOUTQ => unreceived,
             _ => return Err(ENOTTY),
         };
         Ok(Some(Reply {

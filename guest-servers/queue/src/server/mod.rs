@@ -5,6 +5,8 @@ mod files;
 mod notify;
 mod open;
 mod options;
+mod parcels;
+mod passing;
 mod semaphores;
 mod sessions;
 mod socket_transfer;
@@ -13,21 +15,22 @@ mod sysv;
 mod transfer;
 
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 use ferrix_abi::handle::Handle;
 use ferrix_proto::file;
 use ferrix_proto::queue::{self as proto, mq};
 use ferrix_proto::socket;
+use ferrix_queue::budget::{Budget, Charge, Limits};
 use ferrix_queue::counter::Counter;
-use ferrix_queue::errno::{EINTR, EINVAL, Errno, Result};
-use ferrix_queue::message::Message;
+use ferrix_queue::errno::{EINTR, Errno, Result};
 use ferrix_queue::names::{Names, Who};
+use ferrix_queue::parked::Parked;
 use ferrix_queue::waits::{FOREVER, Token, Waits};
 use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::connections::Connections;
 use ferrix_rt::service::{Caller, Outcome, Reply, Request, SESSION_RIGHTS, Service};
-use ferrix_rt::sys::{ipc, process};
+use ferrix_rt::sys::{ipc, process, system};
 use open::Post;
+use parcels::{Letter, Origin};
 use sessions::{Object, Sessions};
 use sockets::SocketState;
 use sysv::Sysv;
@@ -44,6 +47,8 @@ struct Wait {
     place: Place,
     /// What it is told when its time is over.
     late: Errno,
+    /// What it waits to send.
+    charge: Option<Charge>,
 }
 
 /// What somebody waits at.
@@ -74,10 +79,12 @@ pub struct Server {
     waits_bound: usize,
     /// When the timer goes off.
     armed: u64,
-    /// What did not fit into a reply, by thread.
-    parked: BTreeMap<u32, (u32, Vec<u8>)>,
+    /// What is held for clients.
+    budget: Budget,
+    /// What did not fit into a message, by thread.
+    parked: Parked<Origin>,
     /// What the reply to a call takes out of a queue.
-    leaving: Option<(Token, u32, Message)>,
+    leaving: Option<(Token, Letter)>,
     sockets: SocketState,
     sysv: Sysv,
     counters: BTreeMap<u32, Counter>,
@@ -98,9 +105,10 @@ impl Server {
             waits: Waits::default(),
             waits_bound: MANY,
             armed: FOREVER,
-            parked: BTreeMap::new(),
+            budget: Budget::new(Limits::of_memory(memory_bytes())),
+            parked: Parked::default(),
             leaving: None,
-            sockets: SocketState::default(),
+            sockets: SocketState::new(),
             sysv: Sysv::new(),
             counters: BTreeMap::new(),
             next_counter: 1,
@@ -111,7 +119,10 @@ impl Server {
         match request.head.operation() {
             proto::PRESENCE => self.presence(request),
             proto::TAKE => self.take(request),
-            proto::SETTLE => Ok(Some(Reply::value(0))),
+            proto::SETTLE => {
+                self.collect_cycles();
+                Ok(Some(Reply::value(0)))
+            }
             mq::OPEN => self.open(request),
             mq::UNLINK => self.unlink(request),
             mq::SEND => self.send(request),
@@ -158,26 +169,6 @@ impl Server {
         Ok(Some(Reply::value(0).with_handle(handle, rights)))
     }
 
-    /// Answers what did not fit into an earlier reply.
-    fn take(&mut self, request: &Request) -> Outcome {
-        let thread = request.caller.token as u32;
-        if request.words[0] != u64::from(thread) || !sockets::is_in_window(request) {
-            return Err(EINVAL);
-        }
-        let (_, bytes) = self.parked.remove(&thread).ok_or(EINVAL)?;
-        request.answer_bytes(&self.connections, &bytes).map(Some)
-    }
-
-    /// Keeps what the thread will [`take`](Self::take).
-    fn park(&mut self, caller: Caller, bytes: Vec<u8>) -> u64 {
-        if self.parked.len() >= MANY {
-            self.parked.retain(|_, (pid, _)| lives(*pid));
-        }
-        let thread = caller.token as u32;
-        self.parked.insert(thread, (caller.pid, bytes));
-        thread.into()
-    }
-
     /// A caller waits, until its deadline at most.
     fn wait(&mut self, caller: Caller, deadline: u64, place: Place, late: Errno) {
         if self.waits.len() >= self.waits_bound {
@@ -187,6 +178,7 @@ impl Server {
             caller,
             place,
             late,
+            charge: None,
         };
         self.waits.add(caller.token, deadline, wait);
     }
@@ -249,6 +241,12 @@ impl Server {
     }
 }
 
+/// The machine's memory.
+fn memory_bytes() -> usize {
+    let pages = system::statistics().map_or(0, |all| all.total_pages);
+    pages as usize * 4096
+}
+
 /// Whether there is such a process.
 fn lives(pid: u32) -> bool {
     process::identity(pid).is_ok()
@@ -268,8 +266,10 @@ impl Service for Server {
         };
         match session.object {
             Object::Presence { pid } => {
+                self.forget_process(pid);
                 self.process_ended(pid);
                 self.sockets.process_ended(pid);
+                self.collect_cycles();
                 self.undo(pid);
             }
             Object::Socket { id } => self.socket_closed(id),
@@ -297,12 +297,7 @@ impl Service for Server {
     }
 
     fn undelivered(&mut self, request: &Request) {
-        // Other replies than those of `request` may be lost, which take nothing.
-        if let Some((token, id, message)) = self.leaving.take()
-            && token == request.caller.token
-        {
-            self.put_back(id, message);
-        }
+        self.not_delivered(request.caller);
     }
 
     fn connections(&mut self) -> &mut Connections {

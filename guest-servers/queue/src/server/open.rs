@@ -32,8 +32,8 @@ pub enum Kind {
         linked: bool,
         subscribers: Vec<u32>,
     },
-    /// What a subscriber of a topic has not received yet; what it lost because it was slow.
-    Subscription { topic: u32, lost: u64 },
+    /// What a subscriber of a topic has not received yet; whose it is; what it lost because it was slow.
+    Subscription { topic: u32, uid: u32, lost: u64 },
     /// A process's mailbox; when the process began.
     Mailbox { pid: u32, start_ns: u64 },
 }
@@ -56,6 +56,12 @@ fn who(request: &Request) -> Result<Who> {
         uid: ids.euid,
         gid: ids.egid,
     })
+}
+
+/// Bytes that the queues of the caller's user may take.
+fn limit(request: &Request) -> Result<u64> {
+    let limit = limit::set(request.caller.pid, Resource::MessageQueues, None);
+    limit.map(|limit| limit.soft).map_err(i32::from)
 }
 
 /// A process's start: `ESRCH` if there is none.
@@ -82,15 +88,13 @@ impl Server {
             mode,
             shape: with_attributes.then_some((u64::from(shape as u32), shape >> 32)),
             who: who(request)?,
-            limit: limit::set(request.caller.pid, Resource::MessageQueues, None)
-                .map_err(i32::from)?
-                .soft,
+            limit: limit(request)?,
         };
         let id = match self.names.open(&open)? {
             Opened::Existing(id) => id,
             Opened::New(shape) => self.create(&open, shape, options),
         };
-        self.open_session(id, flags)
+        self.open_session(request, id, flags)
     }
 
     fn create(&mut self, open: &Open, shape: Shape, options: u64) -> u32 {
@@ -122,12 +126,15 @@ impl Server {
     }
 
     /// Gives a session of a queue; who opens a topic for reading subscribes.
-    fn open_session(&mut self, id: u32, flags: u32) -> Outcome {
+    fn open_session(&mut self, request: &Request, id: u32, flags: u32) -> Outcome {
         let reads = flags & linux::O_ACCMODE != linux::O_WRONLY;
         let post = self.posts.get(&id).ok_or(ENOENT)?;
         let (mut from, shape) = (id, post.queue.shape());
         if matches!(post.kind, Kind::Topic { .. }) && reads {
-            from = self.add_post(Kind::Subscription { topic: id, lost: 0 }, shape);
+            let uid = who(request)?.uid;
+            self.names.reserve(uid, shape, limit(request)?)?;
+            let (topic, lost) = (id, 0);
+            from = self.add_post(Kind::Subscription { topic, uid, lost }, shape);
         }
         let kept = flags & (linux::O_ACCMODE | linux::O_NONBLOCK);
         let added = self.sessions.add(Object::Queue { from, to: id }, kept);
@@ -173,7 +180,7 @@ impl Server {
                 id
             }
         };
-        self.open_session(id, flags)
+        self.open_session(request, id, flags)
     }
 
     fn forget_dead_mailboxes(&mut self) {
@@ -220,7 +227,7 @@ impl Server {
         let (uid, named) = match &post.kind {
             Kind::Named { uid, linked } | Kind::Topic { uid, linked, .. } => (Some(*uid), *linked),
             Kind::Mailbox { pid, .. } => (None, self.mailboxes.get(pid) == Some(&id)),
-            Kind::Subscription { .. } => (None, false),
+            Kind::Subscription { uid, .. } => (Some(*uid), false),
         };
         if named || !post.sessions.is_empty() {
             return;

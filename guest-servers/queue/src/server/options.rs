@@ -46,7 +46,7 @@ impl Server {
                 return Ok([u64::from(peer.pid) | u64::from(ids[0]) << 32, ids[1].into()]);
             }
             net::SO_RCVBUF => socket.inbox.limit as u32,
-            net::SO_SNDBUF => ferrix_queue::socket::LIMIT as u32,
+            net::SO_SNDBUF => socket.send_limit as u32,
             net::SO_RCVLOWAT => 1,
             _ => 0,
         };
@@ -71,8 +71,9 @@ impl Server {
             }
             net::SO_RCVBUF | net::SO_SNDBUF => {
                 value[0] = (first.saturating_mul(2)).clamp(*BUFFER.start(), *BUFFER.end());
-                if option == net::SO_RCVBUF {
-                    socket.inbox.limit = value[0] as usize;
+                match option {
+                    net::SO_RCVBUF => socket.inbox.limit = value[0] as usize,
+                    _ => socket.send_limit = value[0] as usize,
                 }
             }
             net::SO_RCVTIMEO | net::SO_SNDTIMEO | net::SO_LINGER => {}

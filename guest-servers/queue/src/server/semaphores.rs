@@ -5,9 +5,10 @@ use super::{Place, Server};
 use alloc::vec::Vec;
 use ferrix_abi::ipc::FOREVER;
 use ferrix_proto::attributes::Plain;
-use ferrix_proto::sysv::{self as proto, OPERATIONS_MAX, SEMAPHORE_MAX, SEMAPHORES_MAX, SET_MAX};
-use ferrix_queue::errno::{E2BIG, EAGAIN, EIDRM, EINVAL, ENOSPC, ENOSYS, ERANGE, Result};
+use ferrix_proto::sysv::{self as proto, OPERATIONS_MAX, SEMAPHORES_MAX, SET_MAX};
+use ferrix_queue::errno::{E2BIG, EAGAIN, EIDRM, EINVAL, ENOSPC, ENOSYS};
 use ferrix_queue::names::Who;
+use ferrix_queue::parked::Parcel;
 use ferrix_queue::sysv::semaphores::{Operation, Set};
 use ferrix_queue::sysv::{READ, WRITE};
 use ferrix_rt::clock::monotonic_ns;
@@ -77,7 +78,8 @@ impl Server {
     /// `semtimedop(2)`.
     fn semaphore_operate(&mut self, request: &Request) -> Outcome {
         let ((id, count), deadline) = (halves(request.words[0]), request.words[1]);
-        let operations = decode(&self.deposited(request)?);
+        let sent = self.inline_or_deposited(request)?;
+        let operations = decode(&sent.bytes);
         if operations.len() > OPERATIONS_MAX {
             return Err(E2BIG);
         }
@@ -97,7 +99,8 @@ impl Server {
             return Err(EAGAIN);
         }
         set.wait(request.caller.token, pid, operations);
-        self.wait(request.caller, deadline, Place::Semaphores(id), EAGAIN);
+        let at = (Place::Semaphores(id), EAGAIN);
+        self.wait_with(request.caller, deadline, at, sent.charge);
         Ok(None)
     }
 
@@ -206,19 +209,26 @@ impl Server {
             .iter()
             .flat_map(|one| one.value.to_le_bytes());
         let bytes: Vec<u8> = values.collect();
-        Ok(Some(self.long_reply(request.caller, bytes, 0)))
+        let letter = Parcel {
+            room: bytes.len(),
+            bytes,
+            origin: None,
+            charge: None,
+        };
+        Ok(Some(self.hand(request.caller, letter)))
     }
 
     /// `semctl(SETALL)`.
     fn semaphore_assign_all(&mut self, request: &Request) -> Outcome {
         let (id, _) = halves(request.words[0]);
-        let bytes = self.deposited(request)?;
-        let values: Vec<u16> = bytes
+        let sent = self.inline_or_deposited(request)?;
+        let values: Vec<u16> = sent
+            .bytes
             .chunks_exact(2)
             .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
             .collect();
         let set = &mut self.sysv.sets.find(id, who(request)?, WRITE)?.what;
-        assign(set, &values, request.caller.pid)?;
+        set.set_all(&values, request.caller.pid)?;
         set.times[1] = now();
         self.wake_semaphores(id);
         Ok(Some(Reply::value(0)))
@@ -235,17 +245,4 @@ impl Server {
         let first = count as u64 | u64::from(highest) << 32;
         Reply::value(0).with_words([first, all as u64, 0])
     }
-}
-
-fn assign(set: &mut Set<u64>, values: &[u16], pid: u32) -> Result<()> {
-    if values.len() != set.semaphores.len() {
-        return Err(EINVAL);
-    }
-    if values.iter().any(|&value| value > SEMAPHORE_MAX) {
-        return Err(ERANGE);
-    }
-    for (number, &value) in values.iter().enumerate() {
-        set.set(number, value.into(), pid)?;
-    }
-    Ok(())
 }

@@ -1,27 +1,23 @@
 //! Sending and receiving on sockets.
 
 use super::Server;
+use super::parcels::thread;
 use super::sockets::{is_in_window, is_wait, name_of};
 use alloc::vec::Vec;
 use ferrix_proto::socket::{DATA_MAX, got};
-use ferrix_queue::errno::{EAGAIN, EINVAL, EMSGSIZE, EOPNOTSUPP, ETOOMANYREFS, Result};
-use ferrix_queue::socket::{Answer, Credentials, Received, Send, Take, Type};
+use ferrix_queue::budget::Client;
+use ferrix_queue::errno::{EAGAIN, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, Result};
+use ferrix_queue::socket::{Answer, Credentials, OVERHEAD, Received, Send, Take, Type};
 use ferrix_rt::service::{Outcome, Reply, Request};
 use ferrix_rt::sys::utcb;
 use linux_raw_sys::{general as linux, net};
-
-/// Descriptors that may be on their way at a time.
-const PASSED: usize = 1024;
-/// `MSG_*`.
-const DONT_WAIT: u32 = 0x40;
 
 impl Server {
     /// `sendmsg(2)`. Open files stay for the thread's next try only if it is to wait for that.
     pub(super) fn send_on_socket(&mut self, request: &Request) -> Outcome {
         let outcome = self.try_to_send(request);
         if !matches!(outcome, Ok(Some(reply)) if is_wait(&reply)) {
-            let thread = request.caller.token as u32;
-            self.sockets.staged.remove(&thread);
+            self.sockets.staged.remove(&thread(request.caller));
         }
         outcome
     }
@@ -33,7 +29,7 @@ impl Server {
         if flags & net::MSG_OOB != 0 {
             return Err(EOPNOTSUPP);
         }
-        if flags & DONT_WAIT != 0 {
+        if flags & net::MSG_DONTWAIT != 0 {
             status |= linux::O_NONBLOCK;
         }
         let (long, length) = utcb::received_bytes(request.bytes);
@@ -43,20 +39,22 @@ impl Server {
             0 => None,
             _ => Some(name_of(&front[16..], key(front)?)?),
         };
-        let bytes = self.data(request, inline)?;
-        let thread = request.caller.token as u32;
-        let rights = match staged {
-            0 => Vec::new(),
-            _ => self
-                .sockets
-                .staged
-                .get(&thread)
-                .map_or_else(Vec::new, |staged| staged.1.clone()),
-        };
-        if !rights.is_empty() && self.on_their_way() > PASSED {
-            return Err(ETOOMANYREFS);
+        let length = request.head.length() as usize;
+        if length > DATA_MAX {
+            return Err(EMSGSIZE);
         }
         let ids = super::identity(request)?;
+        let client = Client {
+            pid: request.caller.pid,
+            uid: ids.ruid,
+        };
+        let charge = self.budget.charge(client, length + OVERHEAD);
+        let charge = Some(charge.ok_or(ENOBUFS)?);
+        let bytes = self.data(request, inline)?;
+        let rights = match staged {
+            0 => None,
+            _ => self.sockets.staged.get(&thread(request.caller)).cloned(),
+        };
         let credentials = Credentials {
             pid: request.caller.pid,
             uid: ids.ruid,
@@ -65,8 +63,9 @@ impl Server {
         let send = Send {
             to,
             bytes,
-            rights,
+            rights: rights.unwrap_or_default(),
             credentials,
+            charge,
         };
         let answer = self.sockets.all.send(id, send);
         self.signal_sockets();
@@ -76,20 +75,8 @@ impl Server {
         })
     }
 
-    fn on_their_way(&self) -> usize {
-        let waiting = self
-            .sockets
-            .unstaged
-            .values()
-            .chain(self.sockets.staged.values());
-        waiting.map(|(_, passed)| passed.len()).sum::<usize>() + self.sockets.all.passed()
-    }
-
     fn data(&self, request: &Request, inline: &[u8]) -> Result<Vec<u8>> {
         let length = request.head.length() as usize;
-        if length > DATA_MAX {
-            return Err(EMSGSIZE);
-        }
         if !is_in_window(request) {
             return inline.get(..length).map(<[u8]>::to_vec).ok_or(EINVAL);
         }
@@ -106,7 +93,7 @@ impl Server {
         if flags & net::MSG_OOB != 0 {
             return Err(EOPNOTSUPP);
         }
-        if flags & DONT_WAIT != 0 {
+        if flags & net::MSG_DONTWAIT != 0 {
             status |= linux::O_NONBLOCK;
         }
         let take = match flags & net::MSG_PEEK {
@@ -131,7 +118,7 @@ impl Server {
         &mut self,
         request: &Request,
         id: u32,
-        received: Received<alloc::rc::Rc<super::sockets::Passed>>,
+        received: Received<alloc::rc::Rc<super::passing::Passed>>,
     ) -> Outcome {
         let asked = request.words[0] as u32;
         let socket = self.sockets.all.get(id)?;
@@ -164,12 +151,7 @@ impl Server {
         }
         let passed = received.rights.len();
         if passed > 0 {
-            let thread = request.caller.token as u32;
-            self.sockets
-                .unstaged
-                .retain(|_, (owner, _)| super::lives(*owner));
-            let entry = (request.caller.pid, received.rights);
-            self.sockets.unstaged.insert(thread, entry);
+            self.put_unstaged(thread(request.caller), received.rights);
         }
         let status = match asked & net::MSG_TRUNC {
             0 => stored,

@@ -1,38 +1,25 @@
 //! Sockets as sessions: making, naming, connecting them; their readiness.
 
 use super::Server;
+use super::passing::Passed;
 use super::sessions::Object;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use ferrix_abi::handle::Handle;
 use ferrix_abi::ipc::ready;
 use ferrix_proto::request::Place;
 use ferrix_proto::socket::{PATH_MAX, family};
+use ferrix_queue::budget::{Budget, Limits};
 use ferrix_queue::errno::{EAGAIN, EBADF, EINVAL, EOPNOTSUPP, EPROTONOSUPPORT, Result};
+use ferrix_queue::parked::Thread;
 use ferrix_queue::socket::{Answer, Credentials, Id, Name, Sockets, Type};
 use ferrix_rt::service::{Outcome, Reply, Request, SESSION_RIGHTS};
-use ferrix_rt::sys::{ipc, utcb};
+use ferrix_rt::sys::ipc;
 use linux_raw_sys::{general as linux, net};
 
-/// An open file on its way.
-#[derive(Debug)]
-pub struct Passed {
-    /// Its session.
-    pub handle: Handle,
-    /// Its kind, for the receiver.
-    pub kind: u16,
-}
-
-impl Drop for Passed {
-    fn drop(&mut self) {
-        // It is this server's own.
-        let _ = ipc::close(self.handle);
-    }
-}
-
 /// Sockets, and what only the server knows of them.
-#[derive(Default)]
 pub struct SocketState {
     /// They.
     pub all: Sockets<Rc<Passed>>,
@@ -40,17 +27,42 @@ pub struct SocketState {
     pub badges: BTreeMap<Id, u32>,
     /// Options that were set.
     pub options: BTreeMap<(Id, u32), [u64; 2]>,
-    /// What threads will send, with their processes.
-    pub staged: BTreeMap<u32, (u32, Vec<Rc<Passed>>)>,
+    /// What threads will send.
+    pub staged: BTreeMap<Thread, Vec<Rc<Passed>>>,
     /// What threads have received.
-    pub unstaged: BTreeMap<u32, (u32, Vec<Rc<Passed>>)>,
+    pub unstaged: BTreeMap<Thread, Vec<Rc<Passed>>>,
+    /// Descriptors on their way, by who sent them.
+    pub passing: Budget,
+    /// How many of them are sockets.
+    pub carried: Rc<Cell<usize>>,
 }
 
+/// Descriptors on their way at a time: as many as a process may have open by default for a process and a user, and for all
+/// what leaves room in this server's table for its own.
+const PASSING: Limits = Limits {
+    process: 1024,
+    user: 1024,
+    all: 3072,
+};
+
 impl SocketState {
+    /// None yet.
+    pub fn new() -> SocketState {
+        SocketState {
+            all: Sockets::default(),
+            badges: BTreeMap::new(),
+            options: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            unstaged: BTreeMap::new(),
+            passing: Budget::new(PASSING),
+            carried: Rc::default(),
+        }
+    }
+
     /// Open files that were on their way from or to a process are nobody's now.
     pub fn process_ended(&mut self, pid: u32) {
         for passed in [&mut self.staged, &mut self.unstaged] {
-            passed.retain(|_, (owner, _)| *owner != pid);
+            passed.retain(|thread, _| thread.pid != pid);
         }
     }
 }
@@ -285,52 +297,6 @@ impl Server {
             let bits = self.sockets.all.readiness(id);
             self.sessions.signal(badge, bits);
         }
-    }
-
-    /// Open files that a thread will pass with its next message; without any, those before are forgotten.
-    pub(super) fn stage(&mut self, request: &Request) -> Outcome {
-        let thread = request.caller.token as u32;
-        let pid = request.caller.pid;
-        if request.words[1] == 1 {
-            self.sockets
-                .staged
-                .retain(|_, (owner, _)| super::lives(*owner));
-            self.sockets.staged.remove(&thread);
-        }
-        if request.handles == 0 {
-            return Ok(Some(Reply::value(0)));
-        }
-        let staged = self.sockets.staged.entry(thread);
-        let (_, staged) = staged.or_insert_with(|| (pid, Vec::new()));
-        for index in 0..request.handles {
-            staged.push(Rc::new(Passed {
-                handle: utcb::received_handle(index),
-                kind: (request.words[0] >> (16 * index)) as u16,
-            }));
-        }
-        Ok(Some(Reply::value(0)))
-    }
-
-    /// Open files that a thread's last message brought, some at a time.
-    pub(super) fn unstage(&mut self, request: &Request) -> Outcome {
-        let thread = request.caller.token as u32;
-        let (_, waiting) = self.sockets.unstaged.get_mut(&thread).ok_or(EINVAL)?;
-        let count = waiting.len().min(ferrix_abi::ipc::HANDLES_MAX);
-        let (mut reply, mut kinds) = (Reply::value(count as u64), 0);
-        let mut copies = Vec::new();
-        for passed in &waiting[..count] {
-            copies.push(ipc::duplicate(passed.handle, SESSION_RIGHTS).map_err(i32::from)?);
-        }
-        for (index, passed) in waiting.drain(..count).enumerate() {
-            kinds |= u64::from(passed.kind) << (16 * index);
-        }
-        if waiting.is_empty() {
-            self.sockets.unstaged.remove(&thread);
-        }
-        for copy in copies {
-            reply = reply.with_handle(copy, SESSION_RIGHTS);
-        }
-        Ok(Some(reply.with_words([kinds, 0, 0])))
     }
 }
 

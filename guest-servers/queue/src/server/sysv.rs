@@ -1,17 +1,19 @@
 //! System V message queues and semaphores: what they have in common, and message queues.
 
+use super::parcels::{Letter, Origin};
 use super::{Place, Server, identity};
 use alloc::vec::Vec;
-use ferrix_abi::ipc::{FOREVER, LONG_MAX};
+use ferrix_abi::ipc::FOREVER;
 use ferrix_proto::attributes::Plain;
 use ferrix_proto::sysv::{self as proto, MESSAGE_MAX, NO_WAIT, QUEUE_BYTES, QUEUES_MAX, stat};
-use ferrix_queue::errno::{EAGAIN, EIDRM, EINVAL, EPERM, Errno, Result};
+use ferrix_queue::errno::{EAGAIN, EIDRM, EINVAL, ENOMEM, EPERM, Errno, Result};
 use ferrix_queue::names::Who;
+use ferrix_queue::parked::Parcel;
 use ferrix_queue::sysv::messages::{Ask, Message, Queue, Woken};
 use ferrix_queue::sysv::semaphores::Set;
 use ferrix_queue::sysv::{READ, Registry, WRITE};
 use ferrix_rt::clock::realtime_seconds;
-use ferrix_rt::service::{Caller, Outcome, Reply, Request};
+use ferrix_rt::service::{Outcome, Reply, Request};
 
 /// Both kinds.
 pub struct Sysv {
@@ -62,36 +64,17 @@ pub fn stat_target<T>(all: &Registry<T>, word: u64) -> Result<(u32, u32)> {
     }
 }
 
+fn letter(id: u32, message: Message, room: usize) -> Letter {
+    let kind = message.kind;
+    Parcel {
+        bytes: message.bytes,
+        room,
+        origin: Some(Origin::Messages { id, kind }),
+        charge: message.charge,
+    }
+}
+
 impl Server {
-    /// Keeps what the calling thread will send next.
-    pub(super) fn deposit(&mut self, request: &Request) -> Outcome {
-        let bytes = request.payload(&self.connections, ferrix_proto::socket::DATA_MAX)?;
-        self.park(request.caller, bytes);
-        Ok(Some(Reply::value(0)))
-    }
-
-    /// A payload that came with the request, or before it.
-    pub(super) fn deposited(&mut self, request: &Request) -> Result<Vec<u8>> {
-        if request.words[2] != 1 {
-            return request
-                .inline()
-                .map(|(bytes, length)| bytes[..length].to_vec());
-        }
-        let thread = request.caller.token as u32;
-        let deposited = self.parked.remove(&thread).ok_or(EINVAL)?;
-        Ok(deposited.1)
-    }
-
-    /// Bytes for a reply that may be long: in it, or left to be taken.
-    pub(super) fn long_reply(&mut self, caller: Caller, bytes: Vec<u8>, first: u64) -> Reply {
-        if bytes.len() <= LONG_MAX {
-            return Reply::inline(&bytes).with_words([first, 0, 0]);
-        }
-        let length = bytes.len() as u64;
-        let number = self.park(caller, bytes);
-        Reply::value(length).with_words([first, number, 0])
-    }
-
     pub(super) fn dispatch_sysv(&mut self, operation: u16, request: &Request) -> Outcome {
         match operation {
             proto::DEPOSIT => self.deposit(request),
@@ -122,16 +105,25 @@ impl Server {
     /// `msgsnd(2)`.
     fn message_send(&mut self, request: &Request) -> Outcome {
         let (id, flags) = halves(request.words[0]);
-        let message = Message {
-            kind: request.words[1] as i64,
-            bytes: self.deposited(request)?,
-        };
-        if message.kind < 1 || message.bytes.len() as u64 > MESSAGE_MAX {
+        let sent = self.inline_or_deposited(request)?;
+        let length = sent.bytes.len();
+        let kind = request.words[1] as i64;
+        if kind < 1 || length as u64 > MESSAGE_MAX {
             return Err(EINVAL);
         }
         let who = who(request)?;
+        self.sysv.messages.find(id, who, WRITE)?;
+        let charge = match sent.charge {
+            None => self.charge(request, length, ENOMEM)?,
+            Some(charge) => charge,
+        };
+        let message = Message {
+            kind,
+            bytes: sent.bytes,
+            charge: Some(charge),
+        };
         let queue = &mut self.sysv.messages.find(id, who, WRITE)?.what;
-        if !queue.fits(message.bytes.len()) {
+        if !queue.fits(length) {
             if flags & NO_WAIT != 0 {
                 return Err(EAGAIN);
             }
@@ -159,8 +151,8 @@ impl Server {
             Ok(message) => {
                 (queue.last[1], queue.times[1]) = (request.caller.pid, now());
                 self.wake_messages(id);
-                let kind = message.kind as u64;
-                Ok(Some(self.long_reply(request.caller, message.bytes, kind)))
+                let letter = letter(id, message, ask.room);
+                Ok(Some(self.hand(request.caller, letter)))
             }
             Err(ferrix_queue::errno::ENOMSG) if flags & NO_WAIT == 0 => {
                 queue.wait_to_receive(request.caller.token, ask);
@@ -176,11 +168,22 @@ impl Server {
         found.ok().map(|entry| &mut entry.what)
     }
 
+    /// A message did not reach its receiver; if its queue is gone so is the message.
+    pub(super) fn return_to_messages(&mut self, id: u32, message: Message) {
+        if let Some(queue) = self.message_queue(id) {
+            queue.put_back(message);
+            self.wake_messages(id);
+        }
+    }
+
     /// Senders and receivers go on as far as they can.
     fn wake_messages(&mut self, id: u32) {
         while let Some(woken) = self.message_queue(id).and_then(Queue::next_ready) {
             match woken {
-                Woken::Receiver(token, result) => self.wake_receiver(id, token, result),
+                Woken::Receiver(token, ask, result) => {
+                    let letter = result.map(|message| letter(id, message, ask.room));
+                    self.wake_receiver(id, token, letter);
+                }
                 Woken::Sender(token, message) => {
                     let Some(wait) = self.waits.take(token) else {
                         continue;
@@ -197,26 +200,28 @@ impl Server {
         }
     }
 
-    fn wake_receiver(&mut self, id: u32, token: u64, result: Result<Message>) {
-        let Some(wait) = self.waits.take(token) else {
-            return;
-        };
-        let (reply, message) = match result {
-            Ok(message) => {
-                let kind = message.kind as u64;
-                let reply = self.long_reply(wait.caller, message.bytes.clone(), kind);
-                (reply, Some(message))
+    fn wake_receiver(&mut self, id: u32, token: u64, letter: Result<Letter>) {
+        let wait = self.waits.take(token);
+        let back = match (letter, wait) {
+            (Err(errno), Some(wait)) => {
+                // Who has died meanwhile needs no answer.
+                let _ = wait.caller.reply(&Reply::error(errno));
+                return;
             }
-            Err(errno) => (Reply::error(errno), None),
+            (Err(_), None) => return,
+            (Ok(letter), None) => Some(letter),
+            (Ok(letter), Some(wait)) => match self.bring(wait.caller, letter) {
+                None => {
+                    if let Some(queue) = self.message_queue(id) {
+                        (queue.last[1], queue.times[1]) = (wait.caller.pid, now());
+                    }
+                    None
+                }
+                back => back,
+            },
         };
-        let arrived = wait.caller.reply(&reply).is_ok();
-        let Some(queue) = self.message_queue(id) else {
-            return;
-        };
-        match message {
-            Some(message) if !arrived => queue.put_back(message),
-            Some(_) => (queue.last[1], queue.times[1]) = (wait.caller.pid, now()),
-            None => {}
+        if let Some(letter) = back {
+            self.put_back(letter);
         }
     }
 

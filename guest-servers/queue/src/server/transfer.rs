@@ -1,14 +1,16 @@
 //! Sending and receiving.
 
 use super::open::Kind;
+use super::parcels::{Letter, Origin};
 use super::sessions::Object;
 use super::{Place, Server, Wait};
 use alloc::vec::Vec;
 use ferrix_abi::ipc::ready;
 use ferrix_abi::sched::{Policy, REALTIME};
 use ferrix_proto::queue::mq;
-use ferrix_queue::errno::{EAGAIN, EBADF, EINVAL, EMSGSIZE, ETIMEDOUT, Result};
+use ferrix_queue::errno::{EAGAIN, EBADF, EINVAL, EMSGSIZE, ENOMEM, ETIMEDOUT, Result};
 use ferrix_queue::message::{Message, Sent};
+use ferrix_queue::parked::Parcel;
 use ferrix_rt::clock::monotonic_ns;
 use ferrix_rt::service::{Caller, Outcome, Reply, Request};
 use ferrix_rt::sys::thread;
@@ -22,6 +24,16 @@ fn rank(caller: Caller) -> u32 {
             u32::from(base.saturating_sub(*REALTIME.start()) + 1)
         }
         _ => 0,
+    }
+}
+
+fn letter(id: u32, message: Message) -> Letter {
+    let priority = message.priority;
+    Parcel {
+        room: message.bytes.len(),
+        bytes: message.bytes,
+        origin: Some(Origin::Queue { id, priority }),
+        charge: None,
     }
 }
 
@@ -40,20 +52,26 @@ impl Server {
     /// `mq_timedsend(3)`.
     pub(super) fn send(&mut self, request: &Request) -> Outcome {
         let [word, deadline, _] = request.words;
-        let (priority, tries) = (u64::from(word as u32), word >> 32 == mq::TRY);
+        let (priority, how) = (u64::from(word as u32), word >> 32);
         let (_, to, flags) = self.opened(request.badge, linux::O_RDONLY)?;
-        let post = self.posts.get(&to).ok_or(EBADF)?;
+        let most = self.posts.get(&to).ok_or(EBADF)?.queue.shape().size;
         if priority >= mq::PRIORITIES {
             return Err(EINVAL);
         }
-        let most = post.queue.shape().size;
         if request.head.length() as usize > most {
             return Err(EMSGSIZE);
         }
+        let (bytes, charge) = if how == mq::DEPOSITED {
+            let kept = self.deposited(request)?;
+            (kept.bytes, kept.charge)
+        } else {
+            (request.payload(&self.connections, most)?, None)
+        };
         let message = Message {
             priority: priority as u32,
-            bytes: request.payload(&self.connections, most)?,
+            bytes,
         };
+        let post = self.posts.get(&to).ok_or(EBADF)?;
         if let Kind::Topic { subscribers, .. } = &post.kind {
             let subscribers = subscribers.clone();
             self.publish(&subscribers, &message, request.caller);
@@ -65,7 +83,9 @@ impl Server {
         if flags & linux::O_NONBLOCK != 0 {
             return Err(EAGAIN);
         }
-        if tries {
+        if how == mq::TRY {
+            let charge = self.charge(request, message.bytes.len(), ENOMEM)?;
+            self.keep(request.caller, message.bytes, Some(charge));
             return Ok(Some(Reply::value(1)));
         }
         if deadline <= monotonic_ns() {
@@ -75,7 +95,8 @@ impl Server {
         if let Some(post) = self.posts.get_mut(&to) {
             post.queue.wait_to_send(request.caller.token, rank, message);
         }
-        self.wait(request.caller, deadline, Place::Queue(to), ETIMEDOUT);
+        let at = (Place::Queue(to), ETIMEDOUT);
+        self.wait_with(request.caller, deadline, at, charge);
         Ok(None)
     }
 
@@ -96,36 +117,42 @@ impl Server {
     }
 
     /// Brings a message to a receiver that waits, or into the queue; it comes back if there is no room.
-    fn deliver(&mut self, id: u32, mut message: Message, sender: Caller) -> Option<Message> {
-        loop {
-            let post = self.posts.get_mut(&id)?;
-            match post.queue.send(message) {
-                Sent::Handed(token, handed) => {
-                    let Some(Wait { caller, .. }) = self.waits.take(token) else {
-                        message = handed;
-                        continue;
-                    };
-                    let reply = self.letter(caller, &handed);
-                    if caller.reply(&reply).is_ok() {
-                        return None;
-                    }
-                    message = handed;
-                }
-                Sent::Full(message) => return Some(message),
-                sent => {
-                    self.signal(id);
-                    if sent == Sent::First {
-                        self.tell(id, sender);
-                    }
-                    return None;
-                }
+    fn deliver(&mut self, id: u32, message: Message, sender: Caller) -> Option<Message> {
+        let message = self.hand_over(id, message)?;
+        match self.posts.get_mut(&id)?.queue.send(message) {
+            Sent::Full(message) => return Some(message),
+            Sent::Queued => self.signal(id),
+            Sent::First => {
+                self.signal(id);
+                self.tell(id, sender);
             }
+        }
+        None
+    }
+
+    /// Brings a message to the first receiver that waits; it comes back if nobody does.
+    fn hand_over(&mut self, id: u32, mut message: Message) -> Option<Message> {
+        loop {
+            let Some(token) = self.posts.get_mut(&id)?.queue.next_receiver() else {
+                return Some(message);
+            };
+            let Some(Wait { caller, .. }) = self.waits.take(token) else {
+                continue;
+            };
+            let priority = message.priority;
+            let bytes = self.bring(caller, letter(id, message))?.bytes;
+            message = Message { priority, bytes };
         }
     }
 
-    /// The reply that brings a message.
-    fn letter(&mut self, caller: Caller, message: &Message) -> Reply {
-        self.long_reply(caller, message.bytes.clone(), message.priority.into())
+    /// A message did not reach its receiver: another one may wait.
+    pub(super) fn return_message(&mut self, id: u32, message: Message) {
+        if let Some(message) = self.hand_over(id, message)
+            && let Some(post) = self.posts.get_mut(&id)
+        {
+            post.queue.put_back(message);
+            self.signal(id);
+        }
     }
 
     /// `mq_timedreceive(3)`.
@@ -139,9 +166,7 @@ impl Server {
         if let Some(message) = post.queue.receive() {
             self.admit_senders(from);
             self.signal(from);
-            let reply = self.letter(request.caller, &message);
-            self.leaving = Some((request.caller.token, from, message));
-            return Ok(Some(reply));
+            return Ok(Some(self.hand(request.caller, letter(from, message))));
         }
         if flags & linux::O_NONBLOCK != 0 {
             return Err(EAGAIN);
@@ -167,14 +192,6 @@ impl Server {
             if caller.reply(&Reply::value(0)).is_ok() {
                 post.queue.admit(message);
             }
-        }
-    }
-
-    /// A message did not reach its receiver.
-    pub(super) fn put_back(&mut self, id: u32, message: Message) {
-        if let Some(post) = self.posts.get_mut(&id) {
-            post.queue.put_back(message);
-            self.signal(id);
         }
     }
 

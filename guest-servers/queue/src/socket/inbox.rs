@@ -1,6 +1,7 @@
 //! What a socket has to receive.
 
 use super::Credentials;
+use crate::budget::Charge;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -24,6 +25,8 @@ pub struct Packet<R> {
     pub credentials: Credentials,
     /// `sun_path` of the sender.
     pub from: Vec<u8>,
+    /// What it counts for.
+    pub charge: Option<Charge>,
 }
 
 impl<R> Packet<R> {
@@ -64,9 +67,9 @@ impl<R> Inbox<R> {
         self.bytes
     }
 
-    /// Bytes of the next message, or of all pieces of a stream that can be received at once: what `FIONREAD` tells.
-    pub fn next_bytes(&self) -> usize {
-        self.bytes
+    /// Bytes of the first message.
+    pub fn first_bytes(&self) -> usize {
+        self.packets.front().map_or(0, |first| first.rest().len())
     }
 
     /// Bytes for which there is room.
@@ -89,7 +92,7 @@ impl<R> Inbox<R> {
     }
 
     /// Adds a piece of a stream, to the last one if it can be.
-    pub fn push_piece(&mut self, packet: Packet<R>) {
+    pub fn push_piece(&mut self, mut packet: Packet<R>) {
         if let Some(last) = self.packets.back_mut()
             && last.rights.is_empty()
             && packet.rights.is_empty()
@@ -98,6 +101,10 @@ impl<R> Inbox<R> {
         {
             self.bytes += packet.bytes.len();
             last.bytes.extend_from_slice(&packet.bytes);
+            if let (Some(all), Some(mut more)) = (&mut last.charge, packet.charge.take()) {
+                more.shrink(packet.bytes.len());
+                all.absorb(more);
+            }
             return;
         }
         self.push(packet);

@@ -5,16 +5,18 @@
 //! | `inbox.rs` | what a socket has to receive |
 //! | `connect.rs` | names, listening, connecting, accepting |
 //! | `transfer.rs` | sending and receiving |
+//! | `cycles.rs` | sockets passed through themselves |
 //!
 //! Passed descriptors are values of type `R`, dropped with the message that carries them. Nothing waits here:
 //! [`Answer::Wait`] says for what the caller has to.
 
 mod connect;
+mod cycles;
 mod inbox;
 mod transfer;
 
 pub use inbox::{Inbox, LIMIT, Packet};
-pub use transfer::{Received, Send, Take};
+pub use transfer::{OVERHEAD, Received, Send, Take};
 
 use crate::errno::{EBADF, Errno, Result};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -103,9 +105,24 @@ pub struct Socket<R> {
     credentials: Credentials,
     /// `SO_PASSCRED`.
     pub passes_credentials: bool,
+    /// Bytes that it has sent, and its peer not received, at most (`SO_SNDBUF`).
+    pub send_limit: usize,
     /// Full sockets that it waits to send to, and senders that wait for this one.
     waits_for: Option<Id>,
     senders: Vec<Id>,
+}
+
+impl<R> Socket<R> {
+    /// Bytes that may be sent to `peer` now. What others have sent to it counts too, as if it were its own.
+    fn room_at(&self, peer: &Socket<R>) -> usize {
+        let own = self.send_limit.saturating_sub(peer.inbox.bytes());
+        own.min(peer.inbox.room())
+    }
+
+    /// Whether that is enough to wake who waits for it.
+    fn is_roomy(&self, peer: &Socket<R>) -> bool {
+        self.room_at(peer) >= self.send_limit.min(peer.inbox.limit) / 2
+    }
 }
 
 /// All sockets.
@@ -152,6 +169,7 @@ impl<R> Sockets<R> {
             peer_credentials: Credentials::default(),
             credentials,
             passes_credentials: false,
+            send_limit: LIMIT,
             waits_for: None,
             senders: Vec::new(),
         };
@@ -192,15 +210,6 @@ impl<R> Sockets<R> {
     /// Those that got something to receive since this was asked.
     pub fn take_arrived(&mut self) -> Vec<Id> {
         core::mem::take(&mut self.arrived)
-    }
-
-    /// Descriptors that are in messages not yet received.
-    pub fn passed(&self) -> usize {
-        let packets = self
-            .sockets
-            .values()
-            .flat_map(|socket| &socket.inbox.packets);
-        packets.map(|packet| packet.rights.len()).sum()
     }
 
     fn arrive(&mut self, id: Id) {
@@ -266,6 +275,11 @@ impl<R> Sockets<R> {
             self.touch(peer);
         }
         self.wake_senders(socket.senders);
+        if let Some(target) = socket.waits_for
+            && let Ok(target) = self.get(target)
+        {
+            target.senders.retain(|&other| other != id);
+        }
     }
 
     /// Senders need not wait for a socket any longer.
@@ -326,8 +340,15 @@ impl<R> Sockets<R> {
 
     fn is_writable(&self, socket: &Socket<R>) -> bool {
         let peer = socket.peer.and_then(|peer| self.sockets.get(&peer));
-        let roomy = peer.is_none_or(|peer| peer.inbox.is_roomy());
+        let roomy = peer.is_none_or(|peer| socket.is_roomy(peer));
         socket.waits_for.is_none() && (socket.writes_no_more || roomy)
+    }
+
+    /// Bytes that a socket has sent and its peer has not received.
+    pub fn unreceived(&self, id: Id) -> usize {
+        let peer = self.sockets.get(&id).and_then(|socket| socket.peer);
+        let peer = peer.and_then(|peer| self.sockets.get(&peer));
+        peer.map_or(0, |peer| peer.inbox.bytes())
     }
 }
 

@@ -16,6 +16,7 @@ fn send(bytes: &[u8]) -> Send<u32> {
         bytes: bytes.to_vec(),
         rights: Vec::new(),
         credentials: ME,
+        charge: None,
     }
 }
 
@@ -217,4 +218,100 @@ fn an_error_is_told_once() {
     assert_eq!(all.take_touched(), [a]);
     assert_eq!(all.readiness(a) & ready::ERROR, 0);
     assert_eq!(all.take_error(a), Ok(0));
+}
+
+#[test]
+fn what_is_sent_is_bounded_by_its_sender_too() {
+    let mut all = All::default();
+    let [a, b] = all.pair(Type::Stream, ME);
+    all.get(a).unwrap().send_limit = 100;
+    assert_eq!(all.send(a, send(&[0; 300])), Ok(Answer::Done(100)));
+    assert_eq!(all.unreceived(a), 100);
+    assert_eq!(all.send(a, send(b"x")), Ok(Answer::Wait(ready::WRITABLE)));
+    assert_eq!(all.readiness(a) & ready::WRITABLE, 0);
+    take(&mut all, b, 40);
+    assert_eq!(all.readiness(a) & ready::WRITABLE, 0, "little room");
+    take(&mut all, b, 20);
+    assert_eq!(all.readiness(a) & ready::WRITABLE, ready::WRITABLE);
+    assert_eq!(all.send(a, send(&[0; 300])), Ok(Answer::Done(60)));
+    let [c, _d] = all.pair(Type::SeqPacket, ME);
+    all.get(c).unwrap().send_limit = 100;
+    assert_eq!(all.send(c, send(&[0; 101])), Err(EMSGSIZE));
+}
+
+#[test]
+fn the_first_datagram_is_what_can_be_read_at_once() {
+    let mut all = All::default();
+    let [a, b] = all.pair(Type::Datagram, ME);
+    all.send(a, send(b"abc")).unwrap();
+    all.send(a, send(b"12345")).unwrap();
+    let inbox = &all.get(b).unwrap().inbox;
+    assert_eq!((inbox.first_bytes(), inbox.bytes()), (3, 8));
+}
+
+#[test]
+fn who_closes_while_waiting_is_forgotten_by_the_receiver() {
+    let mut all = All::default();
+    let receiver = all.create(Type::Datagram, ME);
+    all.bind(receiver, name("r"), b"\0r").unwrap();
+    let mut waited = 0;
+    for _ in 0..1000 {
+        let sender = all.create(Type::Datagram, ME);
+        let full = to(&name("r"), &[0; 60_000]);
+        waited += usize::from(all.send(sender, full) == Ok(Answer::Wait(ready::WRITABLE)));
+        all.close(sender);
+    }
+    assert!(waited > 900);
+    assert_eq!(all.get(receiver).unwrap().senders, []);
+}
+
+/// Sends a descriptor of a socket.
+fn pass(all: &mut All, id: Id, passed: Id) {
+    let rights = vec![passed];
+    all.send(
+        id,
+        Send {
+            rights,
+            ..send(b"x")
+        },
+    )
+    .unwrap();
+}
+
+#[test]
+fn sockets_that_only_lead_to_each_other_are_found() {
+    let mut all = All::default();
+    let [a, b] = all.pair(Type::Stream, ME);
+    let [c, d] = all.pair(Type::Stream, ME);
+    pass(&mut all, a, b);
+    pass(&mut all, c, d);
+    let unreachable =
+        |all: &All, open: &[Id]| all.unreachable(|id| open.contains(&id), |&id| Some(id));
+    assert_eq!(unreachable(&all, &[a, b, c, d]), []);
+    assert_eq!(unreachable(&all, &[a, c, d]), [b]);
+    // Whoever can receive from `d` gets at `b`.
+    pass(&mut all, c, b);
+    assert_eq!(unreachable(&all, &[a, c, d]), []);
+    assert_eq!(unreachable(&all, &[a, c]), [b, d]);
+    all.drop_messages(b);
+    all.drop_messages(d);
+    assert_eq!(all.passed().count(), 0);
+}
+
+#[test]
+fn what_waits_to_be_accepted_is_reached_through_the_listener() {
+    let mut all = All::default();
+    let listener = all.create(Type::Stream, ME);
+    all.bind(listener, name("l"), b"\0l").unwrap();
+    all.listen(listener, 5, ME).unwrap();
+    let client = all.create(Type::Stream, ME);
+    all.connect(client, &name("l"), ME).unwrap();
+    pass(&mut all, client, listener);
+    let left = |all: &All, open: Id| all.unreachable(|id| id == open, |&id| Some(id));
+    assert_eq!(left(&all, listener), []);
+    assert_eq!(
+        left(&all, client).len(),
+        1,
+        "the listener is in its own queue"
+    );
 }

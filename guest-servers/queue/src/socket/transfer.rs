@@ -1,6 +1,7 @@
 //! Sending and receiving.
 
 use super::{Answer, Credentials, Id, Name, Packet, Sockets, State, Type};
+use crate::budget::Charge;
 use crate::errno::{
     ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE, Result,
 };
@@ -18,6 +19,8 @@ pub struct Send<R> {
     pub rights: Vec<R>,
     /// Who sends.
     pub credentials: Credentials,
+    /// What the bytes count for.
+    pub charge: Option<Charge>,
 }
 
 /// What was received.
@@ -34,6 +37,9 @@ pub struct Received<R> {
     /// `sun_path` of the sender.
     pub from: Vec<u8>,
 }
+
+/// What keeping a message takes beside its bytes.
+pub const OVERHEAD: usize = 64;
 
 /// How to receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +80,7 @@ impl<R: Clone> Sockets<R> {
         if self.get(id)?.writes_no_more {
             return Err(EPIPE);
         }
-        let from = self.get(id)?.address.clone();
+        let (from, send_limit) = (self.get(id)?.address.clone(), self.get(id)?.send_limit);
         let Ok(receiver) = self.get(target) else {
             self.get(id)?.peer = None;
             return Err(ECONNREFUSED);
@@ -82,7 +88,7 @@ impl<R: Clone> Sockets<R> {
         if receiver.reads_no_more {
             return Err(EPIPE);
         }
-        if send.bytes.len() > receiver.inbox.limit {
+        if send.bytes.len() > receiver.inbox.limit.min(send_limit) {
             return Err(EMSGSIZE);
         }
         let full = !receiver.inbox.is_empty() && receiver.inbox.room() < send.bytes.len().max(1);
@@ -113,11 +119,11 @@ impl<R: Clone> Sockets<R> {
         if socket.writes_no_more {
             return Err(EPIPE);
         }
-        let receiver = self.get(peer).map_err(|_| EPIPE)?;
-        let room = receiver.inbox.room();
+        let (room, most) = self.room_between(id, peer)?;
+        let receiver = self.get(peer)?;
         let length = match kind {
             Type::Stream => send.bytes.len().min(room),
-            _ if send.bytes.len() > receiver.inbox.limit => return Err(EMSGSIZE),
+            _ if send.bytes.len() > most => return Err(EMSGSIZE),
             _ => send.bytes.len(),
         };
         if length > room || room == 0 {
@@ -129,6 +135,9 @@ impl<R: Clone> Sockets<R> {
                 return Ok(Answer::Done(0));
             }
             send.bytes.truncate(length);
+            if let Some(charge) = &mut send.charge {
+                charge.shrink(length + OVERHEAD);
+            }
             receiver.inbox.push_piece(packet(send, from));
         } else {
             receiver.inbox.push(packet(send, from));
@@ -136,6 +145,14 @@ impl<R: Clone> Sockets<R> {
         self.arrive(peer);
         self.touch(id);
         Ok(Answer::Done(length))
+    }
+
+    /// Bytes that a socket may send to its peer now, and that there may be at all.
+    fn room_between(&self, id: Id, peer: Id) -> Result<(usize, usize)> {
+        let (socket, peer) = (self.sockets.get(&id), self.sockets.get(&peer));
+        let (socket, peer) = (socket.ok_or(EPIPE)?, peer.ok_or(EPIPE)?);
+        let most = socket.send_limit.min(peer.inbox.limit);
+        Ok((socket.room_at(peer), most))
     }
 
     /// Puts a message into a socket that only receives such; it is lost if there is no room.
@@ -150,6 +167,7 @@ impl<R: Clone> Sockets<R> {
                 rights: Vec::new(),
                 credentials: Credentials::default(),
                 from: Vec::new(),
+                charge: None,
             });
             self.arrive(id);
         }
@@ -183,6 +201,13 @@ impl<R: Clone> Sockets<R> {
         if take == Take::Away {
             let (peer, roomy) = (socket.peer, socket.inbox.is_roomy());
             self.touch(id);
+            let sender = peer.and_then(|peer| self.sockets.get(&peer));
+            let roomy = match (sender, self.sockets.get(&id)) {
+                (Some(sender), Some(socket)) if socket.kind != Type::Datagram => {
+                    sender.is_roomy(socket)
+                }
+                _ => roomy,
+            };
             if roomy {
                 self.has_room(id);
                 peer.into_iter().for_each(|peer| self.touch(peer));
@@ -199,6 +224,7 @@ fn packet<R>(send: Send<R>, from: Vec<u8>) -> Packet<R> {
         rights: send.rights,
         credentials: send.credentials,
         from,
+        charge: send.charge,
     }
 }
 

@@ -1,17 +1,20 @@
 //! One message queue (`msgsnd`, `msgrcv`).
 
+use crate::budget::Charge;
 use crate::errno::{E2BIG, ENOMSG, Result};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use ferrix_proto::sysv::{MESSAGE_EXCEPT, MESSAGE_TRUNCATE};
 
 /// A message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its type, above 0.
     pub kind: i64,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// What it counts for.
+    pub charge: Option<Charge>,
 }
 
 /// What a receiver asks for.
@@ -29,6 +32,8 @@ pub struct Ask {
 #[derive(Debug)]
 pub struct Queue<W> {
     messages: VecDeque<Message>,
+    /// So many of them no receiver that waits takes.
+    refused: usize,
     bytes: usize,
     /// Bytes that it holds at most (`msg_qbytes`).
     pub limit: usize,
@@ -46,49 +51,30 @@ impl Ask {
     /// The message that is meant.
     fn position(&self, messages: &VecDeque<Message>) -> Option<usize> {
         match self.kind {
-            0 => (!messages.is_empty()).then_some(0),
             kind if kind < 0 => {
-                let most = kind.checked_neg().unwrap_or(i64::MAX);
-                let fits = messages
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, message)| message.kind <= most);
+                let all = messages.iter().enumerate();
+                let fits = all.filter(|(_, message)| self.takes(message));
                 fits.min_by_key(|(at, message)| (message.kind, *at))
                     .map(|(at, _)| at)
             }
-            kind if self.flags & MESSAGE_EXCEPT != 0 => {
-                messages.iter().position(|message| message.kind != kind)
-            }
-            kind => messages.iter().position(|message| message.kind == kind),
+            _ => messages.iter().position(|message| self.takes(message)),
         }
     }
 
     fn takes(&self, message: &Message) -> bool {
-        let alone = VecDeque::from([Message {
-            kind: message.kind,
-            bytes: Vec::new(),
-        }]);
-        self.position(&alone).is_some()
-    }
-
-    /// The message as the receiver gets it.
-    ///
-    /// # Errors
-    /// `E2BIG`: it is too large, and may not be cut.
-    fn cut(&self, message: &mut Message) -> Result<()> {
-        if message.bytes.len() > self.room && self.flags & MESSAGE_TRUNCATE == 0 {
-            return Err(E2BIG);
+        match self.kind {
+            0 => true,
+            kind if kind < 0 => kind.checked_neg().is_none_or(|most| message.kind <= most),
+            kind => (message.kind == kind) != (self.flags & MESSAGE_EXCEPT != 0),
         }
-        message.bytes.truncate(self.room);
-        Ok(())
     }
 }
 
 /// Somebody gets an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Woken<W> {
-    /// A receiver: its message, or why it gets none.
-    Receiver(W, Result<Message>),
+    /// A receiver, what it asked for, and its message, or why it gets none.
+    Receiver(W, Ask, Result<Message>),
     /// A sender, whose message is for [`Queue::admit`] if it is still there.
     Sender(W, Message),
 }
@@ -98,6 +84,7 @@ impl<W: PartialEq> Queue<W> {
     pub const fn new(limit: usize) -> Queue<W> {
         Queue {
             messages: VecDeque::new(),
+            refused: 0,
             bytes: 0,
             limit,
             receivers: VecDeque::new(),
@@ -137,17 +124,25 @@ impl<W: PartialEq> Queue<W> {
     pub fn put_back(&mut self, message: Message) {
         self.bytes += message.bytes.len();
         self.messages.push_front(message);
+        self.refused = 0;
     }
 
-    /// Takes the message that is asked for.
+    /// Takes the message that is asked for, whole even if its receiver has less room.
     ///
     /// # Errors
     /// `ENOMSG`: there is none; `E2BIG`.
     pub fn receive(&mut self, ask: &Ask) -> Result<Message> {
         let at = ask.position(&self.messages).ok_or(ENOMSG)?;
+        self.take(at, ask)
+    }
+
+    fn take(&mut self, at: usize, ask: &Ask) -> Result<Message> {
         let bytes = self.messages[at].bytes.len();
-        ask.cut(&mut self.messages[at])?;
+        if bytes > ask.room && ask.flags & MESSAGE_TRUNCATE == 0 {
+            return Err(E2BIG);
+        }
         self.bytes -= bytes;
+        self.refused -= usize::from(at < self.refused);
         self.messages.remove(at).ok_or(ENOMSG)
     }
 
@@ -161,12 +156,19 @@ impl<W: PartialEq> Queue<W> {
         self.senders.push_back((who, message));
     }
 
-    /// Somebody who can go on.
+    /// Somebody who can go on. All calls after one change offer each message that came to each receiver once.
     pub fn next_ready(&mut self) -> Option<Woken<W>> {
-        let ready = |(_, ask): &(W, Ask)| self.messages.iter().any(|message| ask.takes(message));
-        if let Some(at) = self.receivers.iter().position(ready) {
-            let (who, ask) = self.receivers.remove(at)?;
-            return Some(Woken::Receiver(who, self.receive(&ask)));
+        while let Some(message) = self.messages.get(self.refused) {
+            let taker = self
+                .receivers
+                .iter()
+                .position(|(_, ask)| ask.takes(message));
+            if let Some(at) = taker {
+                let (who, ask) = self.receivers.remove(at)?;
+                let result = self.take(self.refused, &ask);
+                return Some(Woken::Receiver(who, ask, result));
+            }
+            self.refused += 1;
         }
         let fits = self
             .senders

@@ -1,6 +1,6 @@
 //! One set of semaphores (`semop`, `semctl`), and what is undone when a process ends.
 
-use crate::errno::{EAGAIN, EFBIG, ENOSPC, ERANGE, Result};
+use crate::errno::{EAGAIN, EFBIG, EINVAL, ENOSPC, ERANGE, Result};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -41,6 +41,22 @@ struct Waiting<W> {
     operations: Vec<Operation>,
     /// The one that cannot be done.
     at: Operation,
+    /// What those before it add to its semaphore.
+    before: i32,
+}
+
+impl<W> Waiting<W> {
+    /// Whether it still cannot be done: the value decides alone, whatever the others are.
+    fn is_blocked(&self, semaphores: &[Semaphore]) -> bool {
+        let value = i32::from(semaphores[usize::from(self.at.number)].value) + self.before;
+        self.at.blocks(value)
+    }
+}
+
+impl Operation {
+    fn blocks(&self, value: i32) -> bool {
+        self.change == 0 && value != 0 || value + i32::from(self.change) < 0
+    }
 }
 
 /// Somebody who waits no longer.
@@ -56,14 +72,19 @@ pub struct Finished<W> {
     pub result: Result<()>,
 }
 
+/// What is added when a process ends, by semaphore; without those of which nothing is left to undo.
+type Undo = BTreeMap<u16, i32>;
+
 /// The set; `W` is somebody who waits.
 #[derive(Debug)]
 pub struct Set<W> {
     /// They.
     pub semaphores: Vec<Semaphore>,
     waiting: VecDeque<Waiting<W>>,
-    /// What is added when a process ends.
-    undo: BTreeMap<u32, Vec<i32>>,
+    /// Those before this one have been looked at since something changed.
+    looked_at: usize,
+    /// By process.
+    undo: BTreeMap<u32, Undo>,
     /// `sem_otime`, `sem_ctime`.
     pub times: [i64; 2],
 }
@@ -74,6 +95,7 @@ impl<W: PartialEq> Set<W> {
         Set {
             semaphores: vec![Semaphore::default(); count],
             waiting: VecDeque::new(),
+            looked_at: 0,
             undo: BTreeMap::new(),
             times: [0; 2],
         }
@@ -82,85 +104,124 @@ impl<W: PartialEq> Set<W> {
     /// Does all operations, or none; whether they are done.
     ///
     /// # Errors
-    /// `EAGAIN` for one that may not wait, `EFBIG`, `ERANGE`.
+    /// `EAGAIN` for one that may not wait, `EFBIG`, `ERANGE`, `ENOSPC`.
     pub fn operate(&mut self, pid: u32, operations: &[Operation]) -> Result<bool> {
-        Ok(self.attempt(pid, operations)? == Step::Done)
+        let done = self.attempt(pid, operations)? == Step::Done;
+        if done {
+            self.looked_at = 0;
+        }
+        Ok(done)
     }
 
     fn attempt(&mut self, pid: u32, operations: &[Operation]) -> Result<Step> {
-        if operations
-            .iter()
-            .any(|op| usize::from(op.number) >= self.semaphores.len())
-        {
+        let count = self.semaphores.len();
+        if operations.iter().any(|op| usize::from(op.number) >= count) {
             return Err(EFBIG);
         }
-        let mut values: Vec<i32> = self.semaphores.iter().map(|one| one.value.into()).collect();
-        let mut undo = self.undo.get(&pid).cloned();
-        for op in operations {
-            let value = &mut values[usize::from(op.number)];
-            let new = *value + i32::from(op.change);
-            if op.change == 0 && *value != 0 || new < 0 {
-                return match op.flags & NO_WAIT {
-                    0 => Ok(Step::Waits(*op)),
-                    _ => Err(EAGAIN),
-                };
+        for (index, op) in operations.iter().enumerate() {
+            let step = self.apply(pid, op);
+            if step != Ok(Step::Done) {
+                let done = operations[..index].iter().rev();
+                done.for_each(|op| self.revert(pid, op));
+                return step;
             }
-            if new > i32::from(SEMAPHORE_MAX) {
-                return Err(ERANGE);
-            }
-            *value = new;
-            if op.flags & UNDO != 0 && op.change != 0 {
-                if undo.is_none() && self.undo.len() >= UNDO_MAX {
-                    return Err(ENOSPC);
-                }
-                let count = self.semaphores.len();
-                let undo = undo.get_or_insert_with(|| vec![0; count]);
-                let change = &mut undo[usize::from(op.number)];
-                *change -= i32::from(op.change);
-                if change.abs() > i32::from(SEMAPHORE_MAX) {
-                    return Err(ERANGE);
-                }
-            }
-        }
-        for (semaphore, value) in self.semaphores.iter_mut().zip(values) {
-            semaphore.value = value as u16;
         }
         for op in operations {
             self.semaphores[usize::from(op.number)].last = pid;
         }
-        if let Some(undo) = undo {
-            self.undo.insert(pid, undo);
-        }
         Ok(Step::Done)
+    }
+
+    fn apply(&mut self, pid: u32, op: &Operation) -> Result<Step> {
+        let value = i32::from(self.semaphores[usize::from(op.number)].value);
+        if op.blocks(value) {
+            return match op.flags & NO_WAIT {
+                0 => Ok(Step::Waits(*op)),
+                _ => Err(EAGAIN),
+            };
+        }
+        let new = value + i32::from(op.change);
+        if new > i32::from(SEMAPHORE_MAX) {
+            return Err(ERANGE);
+        }
+        if op.flags & UNDO != 0 {
+            self.add_undo(pid, op.number, -i32::from(op.change))?;
+        }
+        self.semaphores[usize::from(op.number)].value = new as u16;
+        Ok(Step::Done)
+    }
+
+    fn revert(&mut self, pid: u32, op: &Operation) {
+        let semaphore = &mut self.semaphores[usize::from(op.number)];
+        let value = i32::from(semaphore.value) - i32::from(op.change);
+        semaphore.value = value.clamp(0, SEMAPHORE_MAX.into()) as u16;
+        if op.flags & UNDO != 0 {
+            // It was less, or as much, before: that was allowed.
+            let _ = self.add_undo(pid, op.number, op.change.into());
+        }
+    }
+
+    fn add_undo(&mut self, pid: u32, number: u16, change: i32) -> Result<()> {
+        if self.undo.len() >= UNDO_MAX && !self.undo.contains_key(&pid) {
+            return Err(ENOSPC);
+        }
+        let of_process = self.undo.entry(pid).or_default();
+        let sum = of_process.get(&number).copied().unwrap_or(0) + change;
+        let fits = sum.abs() <= i32::from(SEMAPHORE_MAX);
+        if fits && sum != 0 {
+            of_process.insert(number, sum);
+        } else if fits {
+            of_process.remove(&number);
+        }
+        if of_process.is_empty() {
+            self.undo.remove(&pid);
+        }
+        fits.then_some(()).ok_or(ERANGE)
+    }
+
+    /// Processes that have something to undo.
+    pub fn undoing(&self) -> usize {
+        self.undo.len()
     }
 
     /// Operations that are not done yet wait.
     pub fn wait(&mut self, who: W, pid: u32, operations: Vec<Operation>) {
         if let Ok(Step::Waits(at)) = self.attempt(pid, &operations) {
+            let before = before(&operations, at);
             self.waiting.push_back(Waiting {
                 who,
                 pid,
                 operations,
                 at,
+                before,
             });
         }
     }
 
-    /// Somebody whose operations are done now, or failed. The order is that in which they came.
+    /// Somebody whose operations are done now, or failed. The order is that in which they came. All calls after one
+    /// change look at each that waits once, unless those that are done let others go on that came before them.
     pub fn next_ready(&mut self) -> Option<Finished<W>> {
-        for index in 0..self.waiting.len() {
-            let (pid, operations) = {
-                let waiting = &self.waiting[index];
-                (waiting.pid, waiting.operations.clone())
-            };
-            match self.attempt(pid, &operations) {
-                Ok(Step::Waits(at)) => self.waiting[index].at = at,
+        while let Some(waiting) = self.waiting.get(self.looked_at) {
+            if waiting.is_blocked(&self.semaphores) {
+                self.looked_at += 1;
+                continue;
+            }
+            let mut waiting = self.waiting.remove(self.looked_at)?;
+            match self.attempt(waiting.pid, &waiting.operations) {
+                Ok(Step::Waits(at)) => {
+                    waiting.before = before(&waiting.operations, at);
+                    waiting.at = at;
+                    self.waiting.insert(self.looked_at, waiting);
+                    self.looked_at += 1;
+                }
                 done => {
-                    let waiting = self.waiting.remove(index)?;
+                    if done.is_ok() && self.frees_others(&waiting.operations) {
+                        self.looked_at = 0;
+                    }
                     return Some(Finished {
                         who: waiting.who,
-                        pid,
-                        operations,
+                        pid: waiting.pid,
+                        operations: waiting.operations,
                         result: done.map(|_| ()),
                     });
                 }
@@ -169,23 +230,23 @@ impl<W: PartialEq> Set<W> {
         None
     }
 
+    /// Whether somebody who was still blocked before these operations may not be now: that takes more, or nothing at all.
+    fn frees_others(&self, operations: &[Operation]) -> bool {
+        let at = |op: &Operation| self.semaphores[usize::from(op.number)].value;
+        let frees = |op: &Operation| op.change > 0 || op.change < 0 && at(op) == 0;
+        operations.iter().any(frees)
+    }
+
     /// Who was to be told that its operations are done has died: they are taken back.
     pub fn take_back(&mut self, pid: u32, operations: &[Operation]) {
-        for op in operations {
-            let semaphore = &mut self.semaphores[usize::from(op.number)];
-            let value = i32::from(semaphore.value) - i32::from(op.change);
-            semaphore.value = value.clamp(0, SEMAPHORE_MAX.into()) as u16;
-            if op.flags & UNDO != 0
-                && let Some(undo) = self.undo.get_mut(&pid)
-            {
-                undo[usize::from(op.number)] += i32::from(op.change);
-            }
-        }
+        operations.iter().rev().for_each(|op| self.revert(pid, op));
+        self.looked_at = 0;
     }
 
     /// Somebody waits no longer.
     pub fn forget(&mut self, who: &W) {
         self.waiting.retain(|waiting| waiting.who != *who);
+        self.looked_at = 0;
     }
 
     /// All that wait, when the set goes.
@@ -216,9 +277,30 @@ impl<W: PartialEq> Set<W> {
         }
         let semaphore = &mut self.semaphores[number];
         (semaphore.value, semaphore.last) = (value as u16, pid);
-        for undo in self.undo.values_mut() {
-            undo[number] = 0;
+        self.undo.retain(|_, undo| {
+            undo.remove(&(number as u16));
+            !undo.is_empty()
+        });
+        self.looked_at = 0;
+        Ok(())
+    }
+
+    /// Sets all values.
+    ///
+    /// # Errors
+    /// `EINVAL` for another number of them, `ERANGE`.
+    pub fn set_all(&mut self, values: &[u16], pid: u32) -> Result<()> {
+        if values.len() != self.semaphores.len() {
+            return Err(EINVAL);
         }
+        if values.iter().any(|&value| value > SEMAPHORE_MAX) {
+            return Err(ERANGE);
+        }
+        for (semaphore, &value) in self.semaphores.iter_mut().zip(values) {
+            (semaphore.value, semaphore.last) = (value, pid);
+        }
+        self.undo.clear();
+        self.looked_at = 0;
         Ok(())
     }
 
@@ -227,13 +309,20 @@ impl<W: PartialEq> Set<W> {
         let Some(undo) = self.undo.remove(&pid) else {
             return false;
         };
-        for (semaphore, change) in self.semaphores.iter_mut().zip(undo) {
-            if change != 0 {
-                let value = i32::from(semaphore.value) + change;
-                semaphore.value = value.clamp(0, SEMAPHORE_MAX.into()) as u16;
-                semaphore.last = pid;
-            }
+        for (number, change) in undo {
+            let semaphore = &mut self.semaphores[usize::from(number)];
+            let value = i32::from(semaphore.value) + change;
+            semaphore.value = value.clamp(0, SEMAPHORE_MAX.into()) as u16;
+            semaphore.last = pid;
         }
+        self.looked_at = 0;
         true
     }
+}
+
+/// What the operations before `at` add to its semaphore.
+fn before(operations: &[Operation], at: Operation) -> i32 {
+    let earlier = operations.iter().take_while(|op| **op != at);
+    let same = earlier.filter(|op| op.number == at.number);
+    same.map(|op| i32::from(op.change)).sum()
 }

@@ -35,8 +35,11 @@ fn keys_lead_to_what_their_owner_allows() {
 }
 
 fn message(kind: i64, byte: u8) -> Message {
-    let bytes = vec![byte];
-    Message { kind, bytes }
+    Message {
+        kind,
+        bytes: vec![byte],
+        charge: None,
+    }
 }
 
 fn ask(kind: i64, flags: u32) -> Ask {
@@ -68,17 +71,12 @@ fn a_long_message_is_cut_or_stays() {
     queue.admit(Message {
         kind: 1,
         bytes: vec![7; 20],
+        charge: None,
     });
     assert_eq!(queue.receive(&ask(0, 0)), Err(E2BIG));
     assert_eq!(queue.bytes(), 20);
-    assert_eq!(
-        queue
-            .receive(&ask(0, MESSAGE_TRUNCATE))
-            .unwrap()
-            .bytes
-            .len(),
-        9
-    );
+    let whole = queue.receive(&ask(0, MESSAGE_TRUNCATE)).unwrap();
+    assert_eq!(whole.bytes.len(), 20, "it may have to be put back");
     assert_eq!(queue.bytes(), 0);
 }
 
@@ -91,7 +89,7 @@ fn who_waits_goes_on_when_it_can() {
     queue.admit(message(5, 1));
     assert_eq!(
         queue.next_ready(),
-        Some(Woken::Receiver(1, Ok(message(5, 1))))
+        Some(Woken::Receiver(1, ask(5, 0), Ok(message(5, 1))))
     );
     queue.admit(message(4, 2));
     queue.wait_to_send(2, message(6, 3));
@@ -99,6 +97,33 @@ fn who_waits_goes_on_when_it_can() {
     queue.receive(&ask(0, 0)).unwrap();
     assert_eq!(queue.next_ready(), Some(Woken::Sender(2, message(6, 3))));
     assert_eq!(queue.waiting(), []);
+}
+
+#[test]
+fn a_message_put_back_is_offered_again() {
+    let mut queue = Queue::<u8>::new(100);
+    queue.admit(message(4, 0));
+    let taken = queue.receive(&ask(0, 0)).unwrap();
+    queue.wait_to_receive(1, ask(4, 0));
+    assert_eq!(queue.next_ready(), None);
+    queue.put_back(taken);
+    let woken = Woken::Receiver(1, ask(4, 0), Ok(message(4, 0)));
+    assert_eq!(queue.next_ready(), Some(woken));
+}
+
+#[test]
+fn many_messages_and_receivers_cost_no_more_than_their_pairs() {
+    // Each message is looked at once by each receiver: much more would take hours here.
+    let mut queue = Queue::<u32>::new(1 << 20);
+    for who in 0..3000 {
+        queue.wait_to_receive(who, ask(9, 0));
+    }
+    for _ in 0..3000 {
+        queue.admit(message(1, 0));
+        assert_eq!(queue.next_ready(), None);
+    }
+    queue.admit(message(9, 0));
+    assert!(matches!(queue.next_ready(), Some(Woken::Receiver(0, ..))));
 }
 
 fn op(number: u16, change: i16, flags: u32) -> Operation {
@@ -146,6 +171,69 @@ fn the_end_of_a_process_undoes_what_it_did() {
     set.set(0, 9, 9).unwrap();
     set.process_ended(2);
     assert_eq!(set.semaphores[0].value, 9, "what was set is not undone");
+}
+
+#[test]
+fn a_wake_of_many_looks_at_each_once() {
+    // 20,000 that wait at a set of 4,096 semaphores: with a look at all for each of them this takes minutes.
+    const COUNT: u16 = 20_000;
+    let mut set = Set::<u16>::new(4096);
+    for who in 0..COUNT {
+        assert_eq!(set.operate(1, &[op(who % 2, -1, 0)]), Ok(false));
+        set.wait(who, 1, vec![op(who % 2, -1, 0)]);
+    }
+    for number in 0..2 {
+        set.operate(2, &[op(number, (COUNT / 2) as i16, 0)])
+            .unwrap();
+    }
+    for who in 0..COUNT {
+        assert_eq!(set.next_ready().map(|done| done.who), Some(who));
+    }
+    assert_eq!(set.next_ready(), None);
+}
+
+#[test]
+fn who_came_before_goes_on_when_a_later_one_makes_it_possible() {
+    let mut set = Set::<u8>::new(2);
+    set.wait(1, 1, vec![op(0, -2, 0)]);
+    set.wait(2, 1, vec![op(0, 0, 0), op(1, -1, 0)]);
+    set.wait(3, 1, vec![op(1, -1, 0), op(0, 2, 0)]);
+    set.operate(9, &[op(1, 1, 0)]).unwrap();
+    let order = core::iter::from_fn(|| set.next_ready().map(|done| done.who));
+    assert_eq!(order.collect::<Vec<_>>(), [2]);
+    set.operate(9, &[op(1, 1, 0)]).unwrap();
+    let order = core::iter::from_fn(|| set.next_ready().map(|done| done.who));
+    assert_eq!(order.collect::<Vec<_>>(), [3, 1]);
+}
+
+#[test]
+fn operations_on_one_semaphore_add_up() {
+    let mut set = Set::<u8>::new(1);
+    set.wait(1, 1, vec![op(0, 1, 0), op(0, -3, 0)]);
+    set.operate(2, &[op(0, 1, 0)]).unwrap();
+    assert_eq!(set.next_ready(), None);
+    set.operate(2, &[op(0, 1, 0)]).unwrap();
+    assert_eq!(set.next_ready().map(|done| done.who), Some(1));
+    assert_eq!(set.semaphores[0].value, 0);
+}
+
+#[test]
+fn what_undoes_nothing_is_not_kept() {
+    let mut set = Set::<u8>::new(2);
+    set.operate(1, &[op(0, 3, UNDO)]).unwrap();
+    assert_eq!(set.undoing(), 1);
+    set.operate(1, &[op(0, -3, UNDO)]).unwrap();
+    assert_eq!(set.undoing(), 0);
+    set.operate(1, &[op(0, 1, UNDO), op(1, 1, UNDO)]).unwrap();
+    set.set(0, 0, 9).unwrap();
+    assert_eq!(set.undoing(), 1);
+    set.set_all(&[4, 4], 9).unwrap();
+    assert_eq!(set.undoing(), 0);
+    assert_eq!(
+        set.operate(1, &[op(0, 1, UNDO), op(1, -9, NO_WAIT)]),
+        Err(EAGAIN)
+    );
+    assert_eq!((set.undoing(), set.semaphores[0].value), (0, 4));
 }
 
 proptest! {

@@ -178,6 +178,12 @@ pub fn session_signal(port: Handle, badge: u32, set: u32, clear: u32) -> Result<
     .map(drop)
 }
 
+/// Badge of one of the port's own sessions, and how many handles to it there are anywhere.
+pub fn session_users(port: Handle, session: Handle) -> Result<(u32, u32)> {
+    let both = plain(Call::SessionBadge, [port.0.into(), session.0.into()])?;
+    Ok((both as u32, (both >> 32) as u32))
+}
+
 /// Badge of one of the port's own sessions.
 pub fn session_badge(port: Handle, session: Handle) -> Result<u32> {
     plain(Call::SessionBadge, [port.0.into(), session.0.into()]).map(|badge| badge as u32)

@@ -30,6 +30,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("epoll.added_while_waiting", added_while_waiting),
     ("epoll.closed_while_waiting", closed_while_waiting),
     ("epoll.child", child_writes),
+    ("epoll.many", many),
 ];
 
 const IN: u32 = EPOLLIN as u32;
@@ -320,4 +321,26 @@ fn child_writes() -> Result<(), Wrong> {
     let child = start(|| write(&a, b"x").map(drop))?;
     same("ready", wait(&list, 8, 60_000)?, vec![(IN, 7)])?;
     same("the child", reap(child)?, Change::Exited(0))
+}
+
+/// More than fit on a small stack, by all three ways to wait.
+fn many() -> Result<(), Wrong> {
+    const COUNT: usize = 400;
+    let list = list()?;
+    let counters = (0..COUNT).map(|_| counter(0, 0));
+    let counters = counters.collect::<Result<Vec<Fd>, _>>()?;
+    for (at, counter) in counters.iter().enumerate() {
+        control(&list, EPOLL_CTL_ADD, counter.as_raw_fd(), IN, at as u64)?;
+    }
+    same("none", wait(&list, 1000, 0)?.len(), 0)?;
+    add(&counters[COUNT - 1], 1)?;
+    let last = (IN, COUNT as u64 - 1);
+    same("one", wait(&list, 1000, 60_000)?, vec![last])?;
+    same("polled", poll(&list, POLLIN, 0)?, POLLIN)?;
+    counters.iter().try_for_each(|counter| add(counter, 1))?;
+    same("all", wait(&list, 1000, 0)?.len(), COUNT)?;
+    same("at most", wait(&list, 300, 0)?.len(), 300)?;
+    let ready = poll_all(&counters, POLLIN)?;
+    same("poll", ready.iter().all(|&bits| bits == POLLIN), true)?;
+    same("select", select_readable(&counters)?, COUNT as i32)
 }

@@ -4,15 +4,15 @@ use std::io;
 use std::time::Duration;
 
 use crate::sys::lock::alarm_every;
+use crate::sys::memory::{Limit, set_limit};
 use crate::sys::mq::{self, Queue, Shape, State, Timeout};
-use crate::sys::process::reap;
-use crate::sys::process::{Change, kill};
+use crate::sys::process::{Change, Patience, kill, reap, wait};
 use crate::sys::signal;
 use crate::util::lockcheck::{errno_in_child, start};
 use crate::util::memcheck::{Check, Wrong, fails, same};
 use libc::{
-    EACCES, EAGAIN, EBADF, EEXIST, EINTR, EINVAL, EMSGSIZE, ENAMETOOLONG, ENOENT, ETIMEDOUT,
-    O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, SIGALRM, SIGKILL,
+    EACCES, EAGAIN, EBADF, EEXIST, EINTR, EINVAL, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOMEM,
+    ETIMEDOUT, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, SIGALRM, SIGKILL,
 };
 
 pub const CHECKS: &[(&str, Check)] = &[
@@ -30,6 +30,9 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("mq.interrupted", interrupted),
     ("mq.killed", killed),
     ("mq.fork", fork_shares),
+    ("mq.existing", existing),
+    ("mq.large_in_line", large_in_line),
+    ("mq.not_fetched", not_fetched),
 ];
 
 const NEW: i32 = O_CREAT | O_RDWR;
@@ -344,5 +347,93 @@ fn fork_shares() -> Result<(), Wrong> {
         let child = start(|| queue.set_flags(O_NONBLOCK.into()).map(drop))?;
         same("the child", reap(child)?, Change::Exited(0))?;
         fails("does not wait", queue.receive(&mut [0; 16]), EAGAIN)
+    })
+}
+
+/// What a new queue would be refused for does not matter for one that is there.
+fn existing() -> Result<(), Wrong> {
+    with_queue(SMALL, |name, _| {
+        for (messages, size) in [(0, 1), (1, 0), (-1, 1), (1, -1), (1 << 40, 1 << 40)] {
+            let shape = Some(Shape { messages, size });
+            same(
+                "shape",
+                Queue::open(name, NEW, shape)?.state()?.shape,
+                SMALL,
+            )?;
+            fails("new", Queue::open(name, NEW | O_EXCL, shape), EEXIST)?;
+        }
+        Ok(())
+    })
+}
+
+/// Who sends a large message gets in line like everybody: with others that never leave the queue any room, it gets its turn.
+fn large_in_line() -> Result<(), Wrong> {
+    const ENOUGH: usize = 20_000;
+    let shape = Shape {
+        messages: 1,
+        size: 4096,
+    };
+    with_queue(shape, |_, queue| {
+        queue.send(b"full", 0)?;
+        let mut small = Vec::new();
+        for _ in 0..3 {
+            small.push(start(|| {
+                loop {
+                    queue.send(b"small", 0)?;
+                }
+            })?);
+        }
+        let large = start(|| queue.send(&[9; 4000], 0))?;
+        let mut bytes = [0; 4096];
+        let mut turns = 0;
+        while turns < ENOUGH && queue.receive(&mut bytes)?.1 != 4000 {
+            turns += 1;
+        }
+        for &child in &small {
+            kill(child, SIGKILL)?;
+        }
+        if turns == ENOUGH {
+            kill(large, SIGKILL)?;
+        }
+        let mut ended = Vec::new();
+        for _ in 0..=small.len() {
+            ended.extend(wait(Patience::Block)?);
+        }
+        let sent = ended.contains(&(large, Change::Exited(0)));
+        same("the large one is sent", sent, true)
+    })
+}
+
+/// A receiver that ends before it could fetch its message leaves it to others. Where it needs memory to fetch it, it gets
+/// none; where it does not, it gets the message.
+fn not_fetched() -> Result<(), Wrong> {
+    let shape = Shape {
+        messages: 2,
+        size: 4096,
+    };
+    with_queue(shape, |_, queue| {
+        for waits in [false, true] {
+            let receiver = || {
+                start(|| {
+                    set_limit(Limit::Space, 1)?;
+                    queue.receive(&mut [0; 4096]).map(drop)
+                })
+            };
+            let early = (!waits).then(|| queue.send(&[5; 4000], 3));
+            let child = receiver()?;
+            early.unwrap_or_else(|| queue.send(&[5; 4000], 3))?;
+            if reap(child)? != Change::Exited(ENOMEM) {
+                continue;
+            }
+            let mut bytes = [0; 4096];
+            let until = Timeout::In(Duration::from_secs(60));
+            same(
+                "the message",
+                queue.receive_until(&mut bytes, until)?,
+                (3, 4000),
+            )?;
+            same("its bytes", bytes[..4000] == [5; 4000], true)?;
+        }
+        Ok(())
     })
 }

@@ -4,16 +4,16 @@ use std::io;
 use std::time::Duration;
 
 use crate::sys::lock::alarm_every;
-use crate::sys::memory::become_user;
+use crate::sys::memory::{Limit, become_user, set_limit};
 use crate::sys::process::{Change, kill, reap};
 use crate::sys::signal;
 use crate::sys::sysv::*;
 use crate::util::lockcheck::{errno_in_child, start};
 use crate::util::memcheck::{Check, Wrong, fails, same};
 use libc::{
-    E2BIG, EACCES, EAGAIN, EEXIST, EFBIG, EIDRM, EINTR, EINVAL, ENOENT, ENOMSG, EPERM, ERANGE,
-    GETNCNT, GETPID, GETVAL, GETZCNT, IPC_CREAT, IPC_EXCL, IPC_NOWAIT, IPC_PRIVATE, IPC_RMID,
-    MSG_NOERROR, SEM_UNDO, SETVAL, SIGALRM, SIGKILL,
+    E2BIG, EACCES, EAGAIN, EEXIST, EFBIG, EIDRM, EINTR, EINVAL, ENOENT, ENOMEM, ENOMSG, EPERM,
+    ERANGE, GETNCNT, GETPID, GETVAL, GETZCNT, IPC_CREAT, IPC_EXCL, IPC_NOWAIT, IPC_PRIVATE,
+    IPC_RMID, MSG_NOERROR, SEM_UNDO, SETVAL, SIGALRM, SIGKILL,
 };
 
 pub const CHECKS: &[(&str, Check)] = &[
@@ -24,6 +24,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("msg.removed", queue_removed),
     ("msg.state", queue_state_is),
     ("msg.permissions", queue_permissions),
+    ("msg.not_fetched", not_fetched),
     ("sem.keys", set_keys),
     ("sem.operations", operations),
     ("sem.waits", set_waits),
@@ -172,6 +173,26 @@ fn queue_permissions() -> Result<(), Wrong> {
         same("send", as_other(&|| send(id, 1, b"x", 0))?, EACCES)?;
         same("look", as_other(&|| queue_state(id).map(drop))?, EACCES)?;
         same("remove", as_other(&|| remove_queue(id))?, EPERM)
+    })
+}
+
+/// As of POSIX's queues: a receiver that ends before it could fetch its message leaves it to others.
+fn not_fetched() -> Result<(), Wrong> {
+    with_queue(|id| {
+        for _ in 0..2 {
+            let child = start(|| {
+                let mut buffer = [0; 8200];
+                set_limit(Limit::Space, 1)?;
+                receive_into(id, &mut buffer, 5, 0).map(drop)
+            })?;
+            send(id, 4, b"another", 0)?;
+            send(id, 5, &[7; 5000], 0)?;
+            if reap(child)? == Change::Exited(ENOMEM) {
+                same("the message", receive(id, 8192, 5, 0)?, (5, vec![7; 5000]))?;
+            }
+            same("another", receive(id, 99, 0, IPC_NOWAIT)?.0, 4)?;
+        }
+        Ok(())
     })
 }
 
