@@ -118,6 +118,11 @@ impl<T: Party, E: Linked<InEvents>> Endpoint<T, E> {
         self.server.set(core, Some(server));
     }
 
+    /// Nobody has received anything yet.
+    pub fn forget_server(&self, core: &Core) {
+        self.server.set(core, None);
+    }
+
     /// The thread that waited as receiver, or received, last.
     pub fn server(&self, core: &Core) -> Option<&'static T> {
         self.server.get(core)

@@ -8,6 +8,7 @@ use super::pager::{AtPort, Pager};
 use super::port_timer::{InPortTimers, PortTimer};
 use super::session::{InPort, Session};
 use super::shortage::{self, Watch};
+use super::undo::forget_endpoint;
 use crate::object::list::List;
 use crate::object::pool::{Pool, Pooled};
 use crate::object::{Core, CoreCell};
@@ -71,6 +72,7 @@ impl Port {
         port.references.set(core, 0);
         port.receivers.set(core, 0);
         port.dead.set(core, false);
+        port.endpoint.forget_server(core);
         Ok(port)
     }
 
@@ -123,6 +125,9 @@ impl Port {
         while let Some(receiver) = self.endpoint.first_receiver(core) {
             let outcome = crate::thread::Outcome::Result(Err(Error::BrokenPipe));
             crate::thread::finish(core, receiver, outcome);
+        }
+        if self.endpoint.server(core).is_some() {
+            forget_endpoint(core, &self.endpoint);
         }
         self.unlink(core);
     }

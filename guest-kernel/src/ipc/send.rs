@@ -29,6 +29,7 @@ struct Destination {
 fn destination(core: &Core, caller: &'static Thread, tag: Tag, name: u64) -> Result<Destination> {
     if tag.0 & Tag::TO_THREAD != 0 {
         let thread = by_tid(core, name as u32).ok_or(Error::NoSuchProcess)?;
+        thread.called.set(core, true);
         return Ok(Destination {
             endpoint: &thread.own,
             badge: 0,

@@ -5,11 +5,11 @@ use core::sync::atomic::Ordering::Relaxed;
 use ferrix_abi::error::{Error, encode};
 
 use super::port::fail_senders;
-use super::{Source, post, shortage};
+use super::{Endpoint, Source, post, shortage};
 use crate::object::Core;
 use crate::process::{PIDS, Process};
 use crate::sched;
-use crate::thread::{State, Thread, work};
+use crate::thread::{State, TIDS, Thread, work};
 
 /// Takes a thread that sends or receives out of its endpoint.
 pub fn withdraw(core: &Core, thread: &'static Thread) {
@@ -43,6 +43,27 @@ pub fn thread_ended(core: &mut Core, thread: &'static Thread) {
         event.abandon(core);
     }
     fail_senders(core, &thread.own, Error::NoSuchProcess);
+    if thread.called.take(core) {
+        forget_endpoint(core, &thread.own);
+    }
+}
+
+/// Nobody receives at an endpoint any more, and it may come to stand for another one. Calls that were received there can still be
+/// answered, but nobody is asked to end them.
+#[cold]
+pub(super) fn forget_endpoint(core: &Core, endpoint: &'static Endpoint) {
+    let mut previous = 0;
+    while let Some((tid, caller)) = TIDS.next_used(core, previous) {
+        previous = tid;
+        let received_there = caller.state.get(core) == State::Reply
+            && caller
+                .endpoint
+                .get(core)
+                .is_some_and(|other| core::ptr::eq(other, endpoint));
+        if received_there {
+            caller.endpoint.set(core, None);
+        }
+    }
 }
 
 /// A process has no threads any more: its sessions are stale, and whoever waits for its reply gets an

@@ -71,7 +71,7 @@ impl<T: Sync> Ids<T> {
             .get(id as usize)
             .is_some_and(|slot| slot.get(core).is_none());
         if free {
-            self.slots[id as usize].set(core, Some(object));
+            self.put(core, id as usize, Some(object));
         }
         free
     }

@@ -112,6 +112,8 @@ pub struct Thread {
     pub page_answer: CoreCell<PageAnswer>,
     /// What arrives for this thread itself.
     pub own: Endpoint,
+    /// Whether somebody has sent to it by its number.
+    pub called: CoreCell<bool>,
     /// Bounds its wait.
     pub timer: Timer,
     /// What it waits for in a futex queue.
@@ -189,6 +191,7 @@ impl Pooled for Thread {
             page: CoreCell::new(None),
             page_answer: CoreCell::new(PageAnswer::Retry),
             own: Endpoint::new(),
+            called: CoreCell::new(false),
             timer: Timer::new(),
             futex: CoreCell::new(Key::NONE),
             futex_bits: CoreCell::new(0),

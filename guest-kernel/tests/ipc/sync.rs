@@ -1,0 +1,3 @@
+//! The kernel's.
+
+pub use ferrix_kernel::sync::SpinLock;
