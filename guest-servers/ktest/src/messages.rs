@@ -3,8 +3,8 @@
 use ferrix_abi::Error;
 use ferrix_abi::handle::{Handle, Rights};
 use ferrix_abi::ipc::{Kind, LONG_MAX, Tag};
-use ferrix_abi::signal::Disposition;
 use ferrix_abi::signal::number::{SIGKILL, SIGUSR1};
+use ferrix_abi::signal::{Disposition, SignalInfo};
 use ferrix_rt::clock;
 use ferrix_rt::sys::{ipc, signal, utcb};
 
@@ -24,6 +24,8 @@ pub const TESTS: &[Test] = &[
     ("timeout_after_receipt", timeout_after_receipt),
     ("signal_before_receipt", signal_before_receipt),
     ("signal_after_receipt", signal_after_receipt),
+    ("cancel_stays_at_its_port", cancel_stays_at_its_port),
+    ("a_silent_server", a_silent_server),
 ];
 
 fn short_call() -> Outcome {
@@ -276,4 +278,71 @@ fn signal_after_receipt() -> Outcome {
     fails(ipc::receive(port, none), Error::WouldBlock)?;
     ipc::reply(call.token, Tag::SHORT, [66; 4])?;
     succeeded(pid)
+}
+
+/// The port at which a call was received is gone, and the next one may have its memory: nobody there hears of the caller's
+/// signal.
+fn cancel_stays_at_its_port() -> Outcome {
+    let (port, other) = (ipc::port_create()?, ipc::port_create()?);
+    let sender = ipc::duplicate(port, Rights::SEND | Rights::DUP)?;
+    let pid = spawn(|| {
+        ipc::close(port)?;
+        signal::set_action(SIGUSR1, Disposition::Catch)?;
+        let closer = start_thread(move || {
+            ipc::call(other, Tag::SHORT, [0; 4])?;
+            ipc::close(sender)?;
+            ipc::call(other, Tag::SHORT, [0; 4])?;
+            Ok(())
+        })?;
+        let tag = Tag::SHORT.with(Tag::INTERRUPTIBLE);
+        equal(ipc::call(sender, tag, [1; 4])?.words[0], 55)?;
+        equal(some(signal::take()?)?.0.signo, SIGUSR1)?;
+        closer.join()
+    })?;
+    let call = ipc::receive(port, Tag::SHORT)?;
+    let ready = ipc::receive(other, Tag::SHORT)?;
+    ipc::close(port)?;
+    ipc::close(sender)?;
+    let closed = ipc::reply_receive(other, ready.token, Tag::SHORT, [0; 4])?;
+    let next = ipc::port_create()?;
+    let info = SignalInfo {
+        signo: SIGUSR1,
+        ..Default::default()
+    };
+    signal::send(signal::Target::Thread, pid as i32, &info)?;
+    let none = Tag::SHORT.with(Tag::NON_BLOCKING);
+    fails(ipc::receive(next, none), Error::WouldBlock)?;
+    ipc::reply(call.token, Tag::SHORT, [55; 4])?;
+    ipc::reply(closed.token, Tag::SHORT, [0; 4])?;
+    succeeded(pid)?;
+    ipc::close(next)?;
+    Ok(ipc::close(other)?)
+}
+
+/// A server that never replies delays its own clients only, and they can be killed.
+fn a_silent_server() -> Outcome {
+    let (silent, port) = (ipc::port_create()?, ipc::port_create()?);
+    let waiting = spawn(|| Ok(ipc::call(silent, Tag::SHORT, [1; 4]).map(drop)?))?;
+    let unanswered = ipc::receive(silent, Tag::SHORT)?;
+    let server = spawn(|| {
+        let mut call = ipc::receive(port, Tag::SHORT)?;
+        loop {
+            call = ipc::reply_receive(port, call.token, Tag::SHORT, call.words)?;
+        }
+    })?;
+    for number in 0..100 {
+        let reply = ipc::call(port, Tag::SHORT, [number; 4])?;
+        equal(reply.words, [number; 4])?;
+    }
+    until_asleep(waiting)?;
+    for pid in [waiting, server] {
+        kill(pid as i32, SIGKILL)?;
+        equal(status_of(pid)?, SIGKILL)?;
+    }
+    fails(
+        ipc::reply(unanswered.token, Tag::SHORT, [0; 4]),
+        Error::NoSuchProcess,
+    )?;
+    ipc::close(silent)?;
+    Ok(ipc::close(port)?)
 }

@@ -39,6 +39,11 @@ pub fn rounds() -> u64 {
     number("rounds", 1)
 }
 
+/// How many clients call how many servers in the stress test of those.
+pub fn clients_and_servers() -> (u64, u64) {
+    (number("clients", 16), number("servers", 4))
+}
+
 fn number(key: &str, default: u64) -> u64 {
     value(key)
         .and_then(|text| text.parse().ok())

@@ -1,6 +1,7 @@
 //! Much at once, by chance: the seed on the command line makes it happen again.
 
 mod crowd;
+mod deaths;
 
 use ferrix_abi::Error;
 use ferrix_abi::handle::Handle;
@@ -15,6 +16,7 @@ use crate::support::*;
 
 pub const TESTS: &[Test] = &[
     ("calls_and_deaths", calls_and_deaths),
+    ("clients_and_servers", clients_and_servers),
     ("forks", forks),
     ("page_ranges", page_ranges),
     ("timers_and_kills", timers_and_kills),
@@ -128,6 +130,11 @@ fn calls(port: Handle, client: u64, random: &mut Random) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Many clients and servers, all of which may be killed at any moment.
+fn clients_and_servers() -> Outcome {
+    each_round(deaths::run)
 }
 
 /// Trees of processes whose parents end before, with or after their children.
