@@ -6,6 +6,7 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::lockdep::{Class, Held};
+use super::section::{Lock, Section};
 use super::spin::contend;
 use crate::arch::cpu::{self, IrqState};
 
@@ -25,6 +26,7 @@ unsafe impl<T: ?Sized + Send> Sync for IrqSpinLock<T> {}
 pub struct IrqSpinLockGuard<'a, T: ?Sized> {
     lock: &'a IrqSpinLock<T>,
     held: Held,
+    section: Section,
     state: IrqState,
     // A guard stays on its CPU.
     _not_send: core::marker::PhantomData<*const ()>,
@@ -45,7 +47,7 @@ impl<T> IrqSpinLock<T> {
 impl<T: ?Sized> IrqSpinLock<T> {
     /// Waits for the lock.
     #[inline]
-    #[cfg_attr(feature = "lockdep", track_caller)]
+    #[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
     pub fn lock(&self) -> IrqSpinLockGuard<'_, T> {
         let state = cpu::interrupts_save_and_disable();
         let held = Held::waiting(&self.class);
@@ -55,6 +57,7 @@ impl<T: ?Sized> IrqSpinLock<T> {
         IrqSpinLockGuard {
             lock: self,
             held,
+            section: Section::begin(Lock::Irq),
             state,
             _not_send: core::marker::PhantomData,
         }
@@ -62,7 +65,7 @@ impl<T: ?Sized> IrqSpinLock<T> {
 
     /// Takes the lock if it is free.
     #[inline]
-    #[cfg_attr(feature = "lockdep", track_caller)]
+    #[cfg_attr(any(feature = "sections", feature = "lockdep"), track_caller)]
     pub fn try_lock(&self) -> Option<IrqSpinLockGuard<'_, T>> {
         let state = cpu::interrupts_save_and_disable();
         if self.locked.swap(true, Ordering::Acquire) {
@@ -72,6 +75,7 @@ impl<T: ?Sized> IrqSpinLock<T> {
         Some(IrqSpinLockGuard {
             lock: self,
             held: Held::tried(&self.class),
+            section: Section::begin(Lock::Irq),
             state,
             _not_send: core::marker::PhantomData,
         })
@@ -104,6 +108,7 @@ impl<T: ?Sized> DerefMut for IrqSpinLockGuard<'_, T> {
 impl<T: ?Sized> Drop for IrqSpinLockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        self.section.end();
         self.held.end();
         self.lock.locked.store(false, Ordering::Release);
         cpu::interrupts_restore(self.state);

@@ -1,5 +1,5 @@
 //! How long locks are held: the longest section of each place that takes one. While the core lock is held, interrupts
-//! are off; while a spin lock is, preemption is.
+//! are off; while a spin lock is, preemption is; while one of those that interrupt handlers take is, interrupts are too.
 //!
 //! Only in a kernel built with the feature `sections` (`cargo xtask sections`); in others a [`Section`] is nothing.
 
@@ -32,6 +32,12 @@ mod on {
 
     /// Places that are told apart, of each kind of lock.
     const PLACES: usize = 256;
+    /// The kinds of locks, in the order of their numbers.
+    const KINDS: [(Lock, &str); 3] = [
+        (Lock::Core, "core lock"),
+        (Lock::Spin, "spin lock"),
+        (Lock::Irq, "lock of interrupt handlers"),
+    ];
     /// Cycles that no section should take longer than; with QEMU's `-icount`, instructions.
     const BOUND: u64 = 2000;
 
@@ -50,7 +56,7 @@ mod on {
         count: AtomicU64,
     }
 
-    static SLOTS: [[Slot; PLACES]; 2] = [const {
+    static SLOTS: [[Slot; PLACES]; KINDS.len()] = [const {
         [const {
             Slot {
                 place: AtomicPtr::new(core::ptr::null_mut()),
@@ -58,7 +64,7 @@ mod on {
                 count: AtomicU64::new(0),
             }
         }; PLACES]
-    }; 2];
+    }; KINDS.len()];
 
     impl Section {
         /// The caller's caller has just taken a lock.
@@ -101,7 +107,7 @@ mod on {
 
     /// Logs the place with the longest section of each kind of lock, and all that are longer than they should be.
     pub fn report() {
-        for (lock, name) in [(Lock::Core, "core lock"), (Lock::Spin, "spin lock")] {
+        for (lock, name) in KINDS {
             let mut bound = u64::MAX;
             while bound > BOUND {
                 let below = SLOTS[lock as usize]
@@ -141,4 +147,6 @@ pub enum Lock {
     Core,
     /// A spin lock: preemption is off.
     Spin,
+    /// A spin lock that interrupt handlers take too: interrupts are off.
+    Irq,
 }
