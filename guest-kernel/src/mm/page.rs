@@ -81,6 +81,13 @@ impl Page {
         last
     }
 
+    /// Page tables: one address space uses it no more, if others do. Else nothing changes.
+    #[inline]
+    pub fn leave_to_others(&self) -> bool {
+        let fewer = |sharers: u32| sharers.checked_sub(SHARER);
+        self.state.fetch_update(AcqRel, Relaxed, fewer).is_ok()
+    }
+
     /// The list links: (next, previous).
     #[inline]
     pub fn links(&self) -> (u32, u32) {

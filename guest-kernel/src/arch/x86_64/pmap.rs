@@ -18,7 +18,7 @@ use ferrix_abi::vm::Prot;
 use super::frame::{self, page};
 use super::phys::{Frame, PhysAddr};
 pub use super::pte::Pte;
-pub use super::share::{Extent, Release, TableCopy, is_dense, region};
+pub use super::share::{Extent, Progress, Release, TableCopy, is_dense, region};
 use super::table::{LINE, ROOT_LEVEL, descend, gain, index, lines, new_table, set, shift, table};
 pub use super::table::{map_kernel, table_pages};
 pub use super::walk::Visitor;

@@ -136,12 +136,26 @@ const COPIED_AT_ONCE: u64 = if cfg!(test) { 16 } else { 48 };
 
 /// A shared table on its way to become an address space's own, some entries at a time. Meanwhile it counts as one of
 /// those that use the table, so that nobody changes it.
+///
+/// Its end may have to take a whole table apart: no lock should be held.
 #[derive(Debug)]
 pub struct TableCopy {
     shared: Frame,
-    copy: Frame,
+    /// None: it is in use.
+    copy: Option<Frame>,
     /// Entries copied.
     done: u64,
+}
+
+/// How far [`Pmap::own_some`] got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The table is the address space's own, or can be at once. A copy that is still there is not needed.
+    Own,
+    /// There is more to be done; before that the lock should be given back.
+    More,
+    /// The copy is one of another table: it is to be given back first.
+    Stale,
 }
 
 impl TableCopy {
@@ -150,58 +164,62 @@ impl TableCopy {
         page(shared).join();
         Ok(TableCopy {
             shared,
-            copy,
+            copy: Some(copy),
             done: 0,
         })
     }
 }
 
-/// It was not needed after all.
 impl Drop for TableCopy {
     fn drop(&mut self) {
         let mut release = Release::default();
-        release.tree(self.copy, 0);
+        if let Some(copy) = self.copy {
+            // It was not needed after all.
+            release.tree(copy, 0);
+        }
         release.shared(self.shared);
         release.finish();
     }
 }
 
 impl Pmap {
-    /// Goes on to make the table for an address this address space's own; false: there is more to be done, after
-    /// which the lock may be released. Beside memory nothing changes before that.
+    /// Goes on to make the table for an address this address space's own. Beside memory nothing changes before it is.
     #[cold]
-    pub fn own_some(&mut self, address: u64, copy: &mut Option<TableCopy>) -> Result<bool> {
+    pub fn own_some(&mut self, address: u64, copy: &mut Option<TableCopy>) -> Result<Progress> {
         let Some(entry) = self.leaf_entry(address) else {
-            return Ok(true);
+            return Ok(Progress::Own);
         };
         let shared = Pte(entry.load(Relaxed));
         if !shared.has(Pte::SHARED) || page(shared.frame()).is_left_alone() {
-            return Ok(true);
+            return Ok(Progress::Own);
         }
         let part = match copy {
             Some(part) if part.shared == shared.frame() => part,
-            _ => copy.insert(TableCopy::begin(shared.frame())?),
+            Some(_) => return Ok(Progress::Stale),
+            None => copy.insert(TableCopy::begin(shared.frame())?),
+        };
+        let Some(own) = part.copy else {
+            return Ok(Progress::Stale);
         };
         let all = region(address);
         let start = all.start + part.done * PAGE_SIZE;
         let end = all.end.min(start + COPIED_AT_ONCE * PAGE_SIZE);
-        copy_entries(part.shared, part.copy, &(start..end));
+        copy_entries(part.shared, own, &(start..end));
         part.done += COPIED_AT_ONCE;
         if end < all.end {
-            return Ok(false);
+            return Ok(Progress::More);
         }
-        let own = part.copy.address().0 | Pte::TABLE;
-        entry.store(own, Relaxed);
-        // Our use of the table; that of the copy, which took over nothing of it, goes with the copy's end.
+        entry.store(own.address().0 | Pte::TABLE, Relaxed);
+        part.copy = None;
         tlb::flush(self.root(), Flush::Pages(all.start, 512));
-        if let Some(done) = copy.take() {
-            let mut release = Release::default();
-            release.shared(done.shared);
-            release.shared(done.shared);
-            release.finish();
-            core::mem::forget(done);
+        // Our use of the table, and that of the copy. If all others have left meanwhile, the copy's end takes the
+        // table apart.
+        let shared = page(part.shared);
+        shared.leave();
+        if shared.leave_to_others() {
+            core::mem::forget(copy.take());
         }
-        Ok(true)
+        Ok(Progress::Own)
     }
 }
 

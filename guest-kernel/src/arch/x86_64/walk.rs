@@ -94,8 +94,8 @@ impl Pmap {
     }
 }
 
-/// Where a walk over a range that shows more than `left` pages should pause; none: it shows no more. A shared table is
-/// not divided. At least one page, or table, lies before the pause.
+/// Where a walk over a range that shows more than `left` pages should pause; none: it shows no more. A table that others
+/// use too is not divided. At least one page, or table, lies before the pause.
 fn pause(node: Frame, level: u32, range: &Range<u64>, left: &mut u32) -> Option<u64> {
     let base = range.start >> shift(level + 1) << shift(level + 1);
     for slots in lines(page(node).mask(), range, level) {
@@ -116,8 +116,10 @@ fn pause(node: Frame, level: u32, range: &Range<u64>, left: &mut u32) -> Option<
             if *left == 0 {
                 return Some(part.start);
             }
-            if level == 1 && (pte.has(Pte::SHARED) || page(pte.frame()).refs() <= *left) {
-                *left = left.saturating_sub(page(pte.frame()).refs());
+            let descriptor = page(pte.frame());
+            let whole = pte.has(Pte::SHARED) && !descriptor.is_left_alone();
+            if level == 1 && (whole || descriptor.refs() <= *left) {
+                *left = left.saturating_sub(descriptor.refs());
             } else if let Some(pause) = pause(pte.frame(), level - 1, &part, left) {
                 return Some(pause);
             }

@@ -12,7 +12,7 @@ use crate::mm::entry::{Kind, VmEntry};
 use crate::mm::frame::{self, page};
 use crate::mm::object::{Missing, VmObject};
 use crate::mm::phys::{Frame, PhysAddr};
-use crate::mm::pmap::{Pmap, Pte};
+use crate::mm::pmap::{Pmap, Progress, Pte};
 use crate::mm::tlb::{self, Flush};
 use crate::sync::SpinLockGuard;
 
@@ -131,10 +131,18 @@ impl AddressSpace {
         let mut copy = None;
         loop {
             let mut inner = self.lock();
-            if inner.pmap.own_some(address, &mut copy)? {
-                // Others may have left it meanwhile.
-                inner.pmap.own_page(address)?;
-                return Ok(inner);
+            match inner.pmap.own_some(address, &mut copy)? {
+                Progress::Own if copy.is_none() => {
+                    // Others may have left it meanwhile.
+                    inner.pmap.own_page(address)?;
+                    return Ok(inner);
+                }
+                Progress::More => {}
+                // What is left of the copy takes long to give back: not under the lock.
+                Progress::Own | Progress::Stale => {
+                    drop(inner);
+                    copy = None;
+                }
             }
         }
     }

@@ -158,7 +158,7 @@ impl AddressSpace {
         let mut edges = Edges::Unknown;
         loop {
             let mut inner = self.lock();
-            if edges == Edges::Unknown && inner.pmap.may_share() {
+            if edges == Edges::Unknown && inner.has_shared_edge(&range) {
                 drop(inner);
                 self.own_edges(&range)?;
                 edges = Edges::Own;
@@ -263,6 +263,15 @@ impl AddressSpace {
 }
 
 impl Inner {
+    /// Whether a table that shows more than the range is one that others may use too.
+    #[inline]
+    fn has_shared_edge(&mut self, range: &Range<u64>) -> bool {
+        self.pmap.may_share()
+            && [range.start, range.end]
+                .into_iter()
+                .any(|edge| region(edge).start != edge && !self.pmap.is_own(edge))
+    }
+
     /// Decides where an entry goes, and makes room if it replaces others.
     fn place(&mut self, entry: &VmEntry, flags: MapFlags, root: PhysAddr) -> Result<Range<u64>> {
         let length = entry.length();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mm::pmap::{TableCopy, table_pages};
+use crate::mm::pmap::{Progress, TableCopy, table_pages};
 
 /// Bytes under one table.
 const REGION: u64 = 512 * PAGE_SIZE;
@@ -216,7 +216,8 @@ proptest! {
 fn steps(space: &AddressSpace, address: u64, most: usize) -> Option<TableCopy> {
     let mut copy = None;
     for _ in 0..most {
-        if space.lock().pmap.own_some(address, &mut copy).unwrap() {
+        let progress = space.lock().pmap.own_some(address, &mut copy).unwrap();
+        if progress == Progress::Own {
             break;
         }
     }
@@ -244,6 +245,64 @@ fn a_table_is_copied_a_part_at_a_time() {
 }
 
 #[test]
+fn a_table_that_all_others_leave_meanwhile_is_given_back_with_the_copy() {
+    let _memory = host::memory();
+    let all = free();
+    let parent = AddressSpace::new().unwrap();
+    let start = full(&parent, 1);
+    let child = parent.fork().unwrap();
+    let copy = steps(&child, start, 3);
+    drop(parent);
+    let mut copy = copy;
+    let frames = free();
+    for _ in 0..32 {
+        // The copy counts as one of those that use the table, so it goes on.
+        if child.lock().pmap.own_some(start, &mut copy) == Ok(Progress::Own) {
+            break;
+        }
+    }
+    assert!(copy.is_some());
+    drop(copy);
+    assert!(free() > frames, "the shared table is given back");
+    assert!((0..512).all(|page| byte(&child, start + page * PAGE_SIZE) == page as u8));
+    drop(child);
+    assert_eq!(free(), all, "every page is given back");
+}
+
+#[test]
+fn a_copy_of_another_table_is_given_back_first() {
+    let _memory = host::memory();
+    let all = free();
+    let parent = AddressSpace::new().unwrap();
+    let start = full(&parent, 2);
+    let child = parent.fork().unwrap();
+    let mut copy = steps(&child, start, 2);
+    let progress = child.lock().pmap.own_some(start + REGION, &mut copy);
+    assert_eq!(progress, Ok(Progress::Stale));
+    drop(copy);
+    write(&child, start, 512, 99);
+    assert_eq!(byte(&parent, start + REGION), 512u64 as u8);
+    drop((child, parent));
+    assert_eq!(free(), all, "every page is given back");
+}
+
+#[test]
+fn who_is_left_alone_with_a_table_unmaps_it_in_parts() {
+    let _memory = host::memory();
+    let all = free();
+    let parent = AddressSpace::new().unwrap();
+    let start = full(&parent, 2);
+    let child = parent.fork().unwrap();
+    let range = start..start + 2 * REGION;
+    assert_eq!(child.lock().pmap.some_pages(&range, 2), start + REGION);
+    drop(parent);
+    assert!(child.lock().pmap.some_pages(&range, 2) < start + REGION);
+    child.unmap(start, 2 * REGION).unwrap();
+    drop(child);
+    assert_eq!(free(), all, "every page is given back");
+}
+
+#[test]
 fn a_copy_that_comes_too_late_changes_nothing() {
     let _memory = host::memory();
     let all = free();
@@ -255,7 +314,8 @@ fn a_copy_that_comes_too_late_changes_nothing() {
     assert!(ours.is_some() && theirs.is_some());
     write(&child, start, 7, 1);
     assert_eq!(byte(&parent, start + 7 * PAGE_SIZE), 7);
-    assert!(child.lock().pmap.own_some(start, &mut { ours }).unwrap());
+    let progress = child.lock().pmap.own_some(start, &mut { ours });
+    assert_eq!(progress, Ok(Progress::Own));
     child.unmap(start, REGION).unwrap();
     write(&parent, start, 8, 2);
     drop(theirs);
