@@ -25,6 +25,8 @@ pub struct CpuSched {
     pub idle: CoreCell<Option<&'static Thread>>,
     /// The time stamp at which the running thread's slice ends; 0: it is not timed.
     pub slice_end: CoreCell<u64>,
+    /// Cycles in a slice, since the first one.
+    pub slice: CoreCell<u64>,
     /// The time stamp that the timer is set to; 0: it is not set.
     pub armed: CoreCell<u64>,
     /// Whether the slice is over.
@@ -55,6 +57,7 @@ impl CpuSched {
             timers: DeadlineQueue::new(),
             idle: CoreCell::new(None),
             slice_end: CoreCell::new(0),
+            slice: CoreCell::new(0),
             armed: CoreCell::new(0),
             slice_over: CoreCell::new(false),
             since: CoreCell::new(0),

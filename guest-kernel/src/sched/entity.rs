@@ -195,7 +195,8 @@ impl Entity {
 
     /// It used up a slice.
     pub fn used_slice(&self, core: &Core) {
-        if ages(self.parameters.get(core).base) && self.boost.get(core) > -BOOST_MAX {
+        // Most who use up slices are at the lowest already.
+        if self.boost.get(core) > -BOOST_MAX && ages(self.parameters.get(core).base) {
             self.add_boost(core, -1);
         }
     }

@@ -54,7 +54,7 @@ pub use loans::{init_inheritance, lend, return_loans};
 #[cfg(target_os = "none")]
 pub use switch::{
     Next, block, block_inside, hand_over, is_timed, next, only_next, resume, running_on,
-    slice_expired, yield_current,
+    slice_expired, slice_expired_below_top, yield_current,
 };
 #[cfg(target_os = "none")]
 pub use wake::{change_parameters, dequeue, notify_running, place, requeue, wake, wake_all};

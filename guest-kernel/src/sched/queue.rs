@@ -22,7 +22,8 @@ pub trait Runnable: Linked<InQueue> {
 
 const LOWEST: u8 = *NORMAL.start();
 const RING: u8 = *NORMAL.end() - LOWEST + 1;
-const TOP: u8 = RING - 1;
+/// Places that the ring has, a power of two, so that it turns by a mask: the priorities use as many of them in a row.
+const SLOTS: u8 = 64;
 /// Places from here on are the ring's, those below are priorities.
 const RING_PLACES: u8 = PRIORITIES as u8;
 /// As many as a byte can name, so that none has to be checked; the last ones are not used.
@@ -60,7 +61,7 @@ impl<T: Runnable> RunQueue<T> {
         ("queue.list_size", size_of::<List<T, InQueue>>()),
         ("queue.first", core::mem::offset_of!(RunQueue<T>, first)),
         ("queue.ring_places", RING_PLACES as usize),
-        ("queue.ring", RING as usize),
+        ("queue.ring", SLOTS as usize),
         ("queue.lowest", LOWEST as usize),
         ("queue.length", core::mem::offset_of!(RunQueue<T>, length)),
     ];
@@ -102,8 +103,7 @@ impl<T: Runnable> RunQueue<T> {
     /// The place of the ring's n-th priority.
     #[inline(always)]
     fn ring_place(&self, core: &Core, level: u8) -> u8 {
-        let index = self.first.get(core) + level;
-        RING_PLACES + if index >= RING { index - RING } else { index }
+        slot(self.first.get(core) + level)
     }
 
     #[inline(always)]
@@ -198,12 +198,12 @@ impl<T: Runnable> RunQueue<T> {
 
     fn top_below_64(&self, core: &Core) -> u8 {
         let low = self.used[0].get(core);
+        // A place that has just left the ring's part in use may have its bit still.
         let ring = self.used[2].get(core);
-        if ring == 0 || low >> (LOWEST + RING) != 0 {
+        let turned = ring.rotate_right(self.first.get(core).into()) & RING_BITS;
+        if turned == 0 || low >> (LOWEST + RING) != 0 {
             return highest(low | 1);
         }
-        let first = self.first.get(core) as u32;
-        let turned = (ring >> first | ring << (RING as u32 - first)) & RING_BITS;
         LOWEST + highest(turned)
     }
 
@@ -245,25 +245,47 @@ impl<T: Runnable> RunQueue<T> {
     /// A slice has passed: every thread that waits in the ageing range rises by one priority.
     #[inline(always)]
     pub fn age(&self, core: &Core) {
-        if !self.has_ageing(core) || self.length.get(core) == 0 {
-            return;
+        if self.age_below_top(core).is_none() {
+            self.age_with_top(core);
         }
-        // The places of the top and of what is below it: the ring turns down by one.
-        let index = down(self.first.get(core));
-        self.first.set(core, index);
-        let (oldest, below) = (RING_PLACES + index, RING_PLACES + down(index));
-        // The top cannot rise: it joins, in front, those that have just come up.
+    }
+
+    /// As [`age`](Self::age), and says what is [above](Self::above) then. None: nothing has changed, for somebody is at
+    /// the top already.
+    #[inline(always)]
+    pub fn age_below_top(&self, core: &Core) -> Option<u8> {
+        let (above, first) = (self.above.get(core), self.first.get(core));
+        if above <= LOWEST {
+            return Some(above);
+        }
+        let top = usize::from(first.wrapping_add(RING - 1) % SLOTS);
+        if !self.lists[usize::from(RING_PLACES) + top].is_empty(core) {
+            return None;
+        }
+        // The ring turns down by one. The places stay; what they mean has changed.
+        self.first.set(core, first.wrapping_sub(1) % SLOTS);
+        if above > *NORMAL.end() {
+            return Some(above);
+        }
+        self.above.set(core, above + 1);
+        Some(above + 1)
+    }
+
+    /// As [`age`](Self::age), where somebody is at the top: who cannot rise joins, in front, those that have just come up.
+    #[cold]
+    #[inline(never)]
+    fn age_with_top(&self, core: &Core) {
+        self.first
+            .set(core, self.first.get(core).wrapping_sub(1) % SLOTS);
+        let (oldest, top) = (self.ring_place(core, RING), self.ring_place(core, RING - 1));
         while let Some(item) = self.list(oldest).last(core) {
             self.list(oldest).remove(core, item);
-            self.list(below).push_front(core, item);
-            item.place().set(core, below);
-            self.mark(core, below);
+            self.list(top).push_front(core, item);
+            item.place().set(core, top);
         }
-        // The places stay; what they mean has changed.
-        match self.above.get(core) - 1 {
-            top if !ages(top) => {}
-            top if top == *NORMAL.end() => self.best.set(core, below),
-            top => self.above.set(core, top + 2),
+        self.mark(core, top);
+        if self.above.get(core) == *NORMAL.end() + 1 {
+            self.best.set(core, top);
         }
     }
 
@@ -276,13 +298,10 @@ impl<T: Runnable> RunQueue<T> {
     }
 }
 
-/// The ring's index before another one.
+/// The place of the ring that is so many after its begin.
 #[inline(always)]
-const fn down(index: u8) -> u8 {
-    match index.checked_sub(1) {
-        Some(below) => below,
-        None => TOP,
-    }
+const fn slot(index: u8) -> u8 {
+    RING_PLACES + index % SLOTS
 }
 
 /// The number of the highest bit of a word that is not zero.

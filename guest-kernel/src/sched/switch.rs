@@ -4,7 +4,7 @@ use ferrix_abi::error::{Error, Result, encode};
 
 use super::cpu::{CpuSched, local};
 use super::queue::ages;
-use super::turn::end_slice;
+use super::turn::{Turn, end_slice, end_slice_aged};
 use crate::arch::TrapFrame;
 use crate::arch::cpu::{self, PerCpu};
 use crate::arch::trace_point;
@@ -124,7 +124,9 @@ pub(super) fn time_slice(core: &Core, sched: &'static CpuSched, thread: &Thread)
 #[cold]
 fn start_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
     if slice_needed(core, sched, thread) {
-        let end = time::cycles() + time::ns_to_cycles(SLICE_NS);
+        let slice = time::ns_to_cycles(SLICE_NS);
+        sched.slice.set(core, slice);
+        let end = time::cycles() + slice;
         sched.slice_end.set(core, end);
         timer::arm(core, sched, end);
     }
@@ -260,18 +262,41 @@ fn yield_unusually() -> Next {
     Next::Switch(guard, next)
 }
 
-/// At the time stamp `now` the timer says that the slice of the running thread is over. If nobody takes over, the next one begins; the caller
-/// sets the timer. Returns when it ends; 0: none has begun.
-#[inline(always)]
-pub fn slice_expired(core: &Core, sched: &'static CpuSched, now: u64) -> u64 {
-    let mut end = 0;
+/// At the time stamp `now` the timer says that the slice of the running thread is over. If nobody takes over, the next
+/// one begins; the caller sets the timer.
+pub fn slice_expired(core: &Core, sched: &'static CpuSched, now: u64) {
     let running = current();
-    if end_slice(core, &sched.queue, &running.sched) {
-        sched.slice_over.set(core, running.sched.shares(core));
-        cpu::this_cpu().set_need_resched();
-    } else if slice_needed(core, sched, running) {
-        end = now + time::ns_to_cycles(SLICE_NS);
-    }
+    let turn = end_slice(core, &sched.queue, &running.sched);
+    begin_turn(core, sched, running, turn, now);
+}
+
+/// As [`slice_expired`]. Returns when the next slice ends; 0: none has begun. None: nothing has changed, for somebody
+/// waits at the top, which takes longer.
+#[inline(always)]
+pub fn slice_expired_below_top(core: &Core, sched: &'static CpuSched, now: u64) -> Option<u64> {
+    let above = sched.queue.age_below_top(core)?;
+    let running = current();
+    let turn = end_slice_aged(core, above, &running.sched);
+    Some(begin_turn(core, sched, running, turn, now))
+}
+
+#[inline(always)]
+fn begin_turn(
+    core: &Core,
+    sched: &'static CpuSched,
+    running: &Thread,
+    turn: Turn,
+    now: u64,
+) -> u64 {
+    let end = match turn {
+        Turn::Another => {
+            sched.slice_over.set(core, running.sched.shares(core));
+            cpu::this_cpu().set_need_resched();
+            0
+        }
+        Turn::Again => now + sched.slice.get(core),
+        Turn::Alone => 0,
+    };
     sched.slice_end.set(core, end);
     end
 }

@@ -5,21 +5,47 @@
 //! `TOP - lowest` of them it is at the top. From then on nobody comes before it: who rises to the top, or is queued there,
 //! goes behind; who runs gives way to an equal when its slice ends. So at most the n - 1 others have a slice each before.
 
+use ferrix_abi::sched::NORMAL;
+
 use super::Entity;
-use super::queue::{RunQueue, Runnable};
+use super::queue::{RunQueue, Runnable, ages};
 use crate::object::Core;
 
-/// The slice of the running thread ends: those who wait rise, it sinks. Whether the first of them takes over.
+/// What comes after a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The first of those who wait takes over.
+    Another,
+    /// Nobody does yet: the next slice.
+    Again,
+    /// Nobody waits who ever would.
+    Alone,
+}
+
+/// The slice of the running thread ends: those who wait rise, it sinks.
 #[inline(always)]
-pub fn end_slice<T: Runnable>(core: &Core, queue: &RunQueue<T>, running: &Entity) -> bool {
+pub fn end_slice<T: Runnable>(core: &Core, queue: &RunQueue<T>, running: &Entity) -> Turn {
     queue.age(core);
+    end_slice_aged(core, queue.above(core), running)
+}
+
+/// As [`end_slice`], when those who wait have risen and `above` is one more than the highest of them.
+#[inline(always)]
+pub fn end_slice_aged(core: &Core, above: u8, running: &Entity) -> Turn {
     running.used_slice(core);
-    queue.above(core) > running.priority.get(core)
+    let priority = running.priority.get(core);
+    if above > priority {
+        Turn::Another
+    } else if ages(priority) && above > *NORMAL.start() {
+        Turn::Again
+    } else {
+        Turn::Alone
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use ferrix_abi::sched::{NORMAL, Policy};
+    use ferrix_abi::sched::Policy;
     use proptest::prelude::*;
 
     use super::super::Parameters;
@@ -59,7 +85,7 @@ mod tests {
     fn share(
         bases: &[u8],
         slices: usize,
-        end: impl Fn(&Core, &RunQueue<Busy>, &Entity) -> bool,
+        end: impl Fn(&Core, &RunQueue<Busy>, &Entity) -> Turn,
     ) -> Vec<usize> {
         let core = lock();
         let queue: RunQueue<Busy> = RunQueue::new();
@@ -83,7 +109,7 @@ mod tests {
         let (mut ran, mut longest) = (vec![0; bases.len()], vec![0; bases.len()]);
         let mut running = queue.pop(&core).unwrap();
         for slice in 1..=slices {
-            if end(&core, &queue, &running.entity) {
+            if end(&core, &queue, &running.entity) == Turn::Another {
                 queue.push_back(&core, running, running.entity.priority.get(&core));
                 ran[running.number] = slice;
                 running = queue.pop(&core).unwrap();
@@ -117,9 +143,34 @@ mod tests {
         let bases: Vec<u8> = (0..20).map(|number| 4 + 2 * number).collect();
         let waits = share(&bases, 10_000, |core, queue, running| {
             running.used_slice(core);
-            queue.above(core) > running.priority.get(core)
+            match queue.above(core) > running.priority.get(core) {
+                true => Turn::Another,
+                false => Turn::Again,
+            }
         });
         assert_eq!(waits[0], 10_000);
+    }
+
+    #[test]
+    fn who_is_alone_is_not_interrupted() {
+        let core = lock();
+        let queue: RunQueue<Busy> = RunQueue::new();
+        let [busy, other, idle] = [(0, 24), (1, 20), (2, 0)].map(|(number, base)| {
+            &*Box::leak(Box::new(Busy {
+                number,
+                base,
+                entity: Entity::new(),
+                queue: QueuePlace::new(),
+            }))
+        });
+        busy.entity
+            .start(&core, Parameters::new(Policy::Other, busy.base).unwrap(), 1);
+        queue.push_back(&core, other, other.base);
+        assert_eq!(end_slice(&core, &queue, &busy.entity), Turn::Again);
+        assert_eq!(queue.pop(&core).map(|item| item.number), Some(other.number));
+        assert_eq!(end_slice(&core, &queue, &busy.entity), Turn::Alone);
+        queue.push_back(&core, idle, idle.base);
+        assert_eq!(end_slice(&core, &queue, &busy.entity), Turn::Alone);
     }
 
     proptest! {

@@ -59,27 +59,50 @@ pub fn interrupt() {
 }
 
 /// The timer interrupt of a program, if all there is to it is that a slice is over and nobody takes over, which is what
-/// a busy CPU has most. False: [`interrupt_after_all`] is to see what there is.
-pub extern "C" fn interrupt_of_program() -> bool {
+/// a busy CPU has most. Not 0: [`interrupt_after_all`] is to see what there is.
+pub extern "C" fn interrupt_of_program() -> u32 {
     apic::eoi();
     count_interrupt(TIMER);
     let Some(core) = try_lock() else {
-        return false;
+        return 1;
     };
     let cpu = cpu::this_cpu();
     let sched = &cpu.sched;
     let now = time::cycles();
     let end = sched.slice_end.get(&core);
-    if end == 0 || end > now || now >= sched.look.get(&core) || !sched.timers.is_empty(&core) {
-        return false;
+    if end == 0 || end > now || !sched.timers.is_empty(&core) {
+        return 1;
     }
-    let end = sched::slice_expired(&core, sched, now);
-    if end == 0 {
-        return false;
-    }
+    let Some(end) = sched::slice_expired_below_top(&core, sched, now) else {
+        return 1;
+    };
     sched.armed.set(&core, end);
+    if end == 0 {
+        return cpu.work();
+    }
+    if now >= sched.look.get(&core) {
+        return look_too(&core, now, end);
+    }
+    drop(core);
     apic::set_timer(end);
-    cpu.work() == 0
+    cpu::this_cpu().work()
+}
+
+/// The end of [`interrupt_of_program`] if it is time to look at the loads.
+#[cold]
+#[inline(never)]
+fn look_too(core: &Core, now: u64, end: u64) -> u32 {
+    apic::set_timer(end);
+    let cpu = cpu::this_cpu();
+    look(core, &cpu.sched, now);
+    cpu.work()
+}
+
+/// Looks at the loads.
+fn look(core: &Core, sched: &CpuSched, now: u64) {
+    sched.look.set(core, now + time::ns_to_cycles(REFRESH_NS));
+    sched::refresh_hint(core);
+    sched::sample_load(core, time::ns_at(now));
 }
 
 /// What [`interrupt_of_program`] has left.
@@ -100,9 +123,7 @@ pub fn expired(core: &mut Core) {
         sched::slice_expired(core, sched, now);
     }
     if now >= sched.look.get(core) {
-        sched.look.set(core, now + time::ns_to_cycles(REFRESH_NS));
-        sched::refresh_hint(core);
-        sched::sample_load(core, now_ns);
+        look(core, sched, now);
     }
     let next = sched.timers.earliest(core).map_or(u64::MAX, time::tsc_at);
     let end = sched.slice_end.get(core);

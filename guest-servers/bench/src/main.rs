@@ -18,6 +18,8 @@ use ferrix_rt::sys::system;
 
 /// Milestones of benchmarks count from here: number n begins operation n, n + 1 ends it.
 const FIRST_MILESTONE: u8 = 16;
+/// The last milestone is this and the number of interrupts in the operation before.
+const INTERRUPTS: u8 = 128;
 
 #[expect(unsafe_code, reason = "the entry point's name is fixed")]
 mod entry {
@@ -28,14 +30,23 @@ mod entry {
     }
 }
 
+/// Interrupts so far.
+fn interrupts() -> u64 {
+    system::statistics().map_or(0, |stats| stats.interrupts)
+}
+
 fn run() -> ! {
+    let mut before = 0;
     for (operation, number) in operations::ALL.iter().zip(FIRST_MILESTONE..) {
         let state = (operation.prepare)();
         // Once unmeasured: first touches are not what is counted.
         (operation.rounds)(&state, 1);
+        before = interrupts();
         system::milestone(2 * (number - FIRST_MILESTONE) + FIRST_MILESTONE);
         (operation.rounds)(&state, operation.count);
         system::milestone(2 * (number - FIRST_MILESTONE) + FIRST_MILESTONE + 1);
     }
+    let count = (interrupts() - before).min(u64::from(u8::MAX - INTERRUPTS));
+    system::milestone(INTERRUPTS + count as u8);
     operations::end_machine()
 }

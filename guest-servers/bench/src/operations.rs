@@ -44,8 +44,9 @@ const STACK: u64 = 64 * 1024;
 
 /// How often an operation is done.
 const MANY: u64 = 1000;
-/// How many slices one takes that is counted in slices, and how long they are.
-const TICKS: u64 = 100;
+/// How many slices one takes that is counted in slices, and how long they are. (After 36 somebody takes over who has
+/// the lowest priority.)
+const TICKS: u64 = 30;
 const SLICE_NS: u64 = 10_000_000;
 /// How often one that takes long is.
 const FEW: u64 = 8;
@@ -140,11 +141,20 @@ fn far_below() -> State {
         Handle::NONE,
     ));
     expect(thread::set_scheduling(0, Policy::Other, top, Handle::NONE));
-    State::default()
+    // Who uses up slices sinks: what is measured begins when this process has, and with the other one at the bottom.
+    let state = State::default();
+    ticks(&state, 8);
+    expect(thread::set_scheduling(
+        partner,
+        Policy::Other,
+        bottom,
+        Handle::NONE,
+    ));
+    state
 }
 
-/// Computes for so many slices: as another thread waits, the timer interrupts at the end of each, nearly always to no
-/// effect.
+/// Computes for so many slices: as another thread waits, the timer interrupts at the end of each, to no effect. Where
+/// the host has other work, it does so less often.
 fn ticks(_: &State, rounds: u64) {
     let end = clock::monotonic_ns() + rounds * SLICE_NS;
     while clock::monotonic_ns() < end {
