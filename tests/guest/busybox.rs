@@ -54,7 +54,10 @@ fn tools_work() -> Result<()> {
             "1\n",
         ),
         ("$b timeout 1 $b sleep 50; echo $?", "Terminated\n143\n"),
-        ("t=GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512BW", ""),
+        (
+            "t=GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512BW,-AVX_Fast_Unaligned_Load",
+            "",
+        ),
         // Wherever the strings on the stack end.
         (
             "for i in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do x=$i$x; $b env X=$x $t $b true || echo $x; done",

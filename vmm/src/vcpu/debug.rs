@@ -13,8 +13,8 @@ use crate::control::CrashCause;
 
 /// Vector of `#BP`.
 const BREAKPOINT: u32 = 3;
-/// How often in a row a program may try an instruction that KVM could not emulate.
-const TRIES: u32 = 8;
+/// Vector of `#UD`.
+const UNDEFINED_OPCODE: u8 = 6;
 
 /// A stop of interest to a debugger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,12 +111,13 @@ impl Vcpu {
     }
 
     /// `KVM_EXIT_INTERNAL_ERROR`. Where KVM emulates the kernel, an `INT3` there ends as a failure to
-    /// emulate, with the instruction pointer on it and an undefined-opcode fault on its way.
+    /// emulate, with the instruction pointer on it and an undefined-opcode fault on its way. A program at level 3 gets
+    /// such a fault: what it does is no end of the guest.
     pub(super) fn internal_error(&self, fd: &mut VcpuFd, context: &Context) {
         let suberror = run_page::internal_suberror(fd);
         let debug = context.debug.as_ref();
         let ours = debug.is_some_and(|debug| debug.owns_breakpoint(fd));
-        if suberror == KVM_INTERNAL_ERROR_EMULATION && !ours && self.may_try_again(fd) {
+        if suberror == KVM_INTERNAL_ERROR_EMULATION && !ours && refuse_program(fd) {
             return;
         }
         if suberror != KVM_INTERNAL_ERROR_EMULATION || !ours {
@@ -128,22 +129,6 @@ impl Vcpu {
         }
     }
 
-    /// Lets a program run its instruction once more. KVM emulates a program's write to a page that held a page table
-    /// before, and cannot if it is a vector instruction; by then KVM has forgotten the table, and the processor can
-    /// execute the instruction itself. Not without end: false if it was tried often at this place.
-    fn may_try_again(&self, fd: &mut VcpuFd) -> bool {
-        let (Ok(regs), Ok(sregs)) = (fd.get_regs(), fd.get_sregs()) else {
-            return false;
-        };
-        let mut stumble = self.stumble.lock();
-        if stumble.rip != regs.rip {
-            (stumble.rip, stumble.times) = (regs.rip, 0);
-        }
-        stumble.times += 1;
-        let user = sregs.cs.selector & 3 == 3;
-        user && stumble.times <= TRIES && cancel_exception(fd).is_ok()
-    }
-
     fn debug_stop(&self, reason: DebugReason, context: &Context) {
         if let Some(debug) = &context.debug {
             context.gate.pause();
@@ -153,6 +138,19 @@ impl Vcpu {
             });
         }
     }
+}
+
+/// Gives the program at level 3 that runs an undefined-opcode fault; false if it is the kernel that runs.
+fn refuse_program(fd: &VcpuFd) -> bool {
+    let user = fd.get_sregs().is_ok_and(|sregs| sregs.cs.selector & 3 == 3);
+    user && raise_undefined_opcode(fd).is_ok()
+}
+
+fn raise_undefined_opcode(fd: &VcpuFd) -> Result<(), Error> {
+    let mut events = fd.get_vcpu_events()?;
+    (events.exception.injected, events.exception.pending) = (1, 0);
+    (events.exception.nr, events.exception.has_error_code) = (UNDEFINED_OPCODE, 0);
+    fd.set_vcpu_events(&events)
 }
 
 /// The guest's own breakpoint goes to the guest.

@@ -50,15 +50,7 @@ pub struct Vcpu {
     pub stats: Option<VcpuStats>,
     fd: Mutex<VcpuFd>,
     debug: Mutex<DebugMode>,
-    stumble: Mutex<Stumble>,
     kick: Kick,
-}
-
-/// A program's instruction that KVM could not emulate, and how often in a row.
-#[derive(Debug, Default)]
-struct Stumble {
-    rip: u64,
-    times: u32,
 }
 
 /// What every vCPU thread needs.
@@ -84,7 +76,6 @@ impl Vcpu {
             stats,
             fd: Mutex::new(fd),
             debug: Mutex::default(),
-            stumble: Mutex::default(),
             kick,
         }
     }

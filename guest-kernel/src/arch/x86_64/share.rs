@@ -19,7 +19,8 @@ use super::phys::{Frame, PhysAddr};
 use super::pmap::Pmap;
 use super::pte::Pte;
 use super::table::{
-    LINE, ROOT_LEVEL, Table, descend, free_tables, index, lines, new_table, set, shift, table,
+    LINE, ROOT_LEVEL, Table, descend, free_tables, index, lines, new_table, retire, set, shift,
+    table,
 };
 use super::tlb::{self, Flush};
 use super::walk::{Visitor, visit};
@@ -304,7 +305,7 @@ impl Release {
                 }
             }
         }
-        self.tables.push(node);
+        self.empty(node);
     }
 
     /// Leaves a shared table to the others; the last takes it apart.
@@ -316,6 +317,7 @@ impl Release {
 
     /// An empty table that nobody can reach.
     pub fn empty(&mut self, table: Frame) {
+        retire(table);
         self.tables.push(table);
     }
 

@@ -1,7 +1,7 @@
 //! Single page tables: their entries, the count and the mask of lines in their descriptors.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use ferrix_abi::error::{Error, Result};
 
@@ -51,6 +51,18 @@ pub(super) fn new_table() -> Result<Frame> {
     page(frame).set_state(0);
     TABLES.fetch_add(1, Relaxed);
     Ok(frame)
+}
+
+/// Ends a frame's time as a page table; it is empty, and nothing leads to it any more.
+///
+/// A KVM that shadows page tables goes on watching the frame: it carries out every write there itself, also those of a
+/// program that gets the frame next, and cannot do that with instructions of AVX. Nobody writes an entry by a byte in
+/// its middle: that tells it that the frame is a table no longer (docs/kvm.md).
+#[inline]
+pub(super) fn retire(frame: Frame) {
+    let bytes = frame.pointer().cast::<[AtomicU8; 8]>();
+    // SAFETY: the frame is in the direct map, and its owner is about to give it back: nobody else uses it.
+    unsafe { (*bytes)[1].store(0, Relaxed) };
 }
 
 /// Gives back pages, and tables that hold only zeroes.
