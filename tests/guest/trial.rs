@@ -1,19 +1,28 @@
 //! On which machines a test makes sense. Where it does not run, the reason stands in its line, and in the
 //! table of `scripts/test`.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use ferrix_tests::host::Need;
 use ferrix_tests::{Machine, extent};
 use libtest_mimic::{Failed, Trial};
 
 /// A test of the kernel, the servers or the programs: it runs on every machine.
 pub fn everywhere(name: &str, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
-    let body = move || test().map_err(|error| Failed::from(format!("{error:#}")));
+    let name = name.to_string();
+    let called = name.clone();
+    let body = move || test().map_err(|error| failed(&called, &error));
     let trial = Trial::test(name, body);
     match machine().lacking() {
         None => trial,
         Some(reason) => left_out(trial, &format!("missing: {reason}")),
     }
+}
+
+/// Tells it at once as well: the machine that the tests run in may stop before their program comes to its end.
+fn failed(name: &str, error: &Error) -> Failed {
+    let words = format!("{error:#}");
+    println!("\nfailure of {name}\n{words}\nend of failure");
+    Failed::from(words)
 }
 
 /// A test of our monitor, on every KVM; `why` QEMU is no machine for it.

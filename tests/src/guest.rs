@@ -259,7 +259,7 @@ impl Ending {
 
 fn report(what: &str, state: &str, screen: &str, log: &str) -> Error {
     anyhow!(
-        "{what}\n--- the machine {state}; its console:\n{screen}\n--- its log and messages:\n{log}\n---"
+        "{what}\n--- the machine {state}; its log and messages:\n{log}\n--- its console:\n{screen}\n---"
     )
 }
 

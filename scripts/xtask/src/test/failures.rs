@@ -1,4 +1,5 @@
-//! What tests said when they failed: test programs print it once all have run, far above the end of a long log.
+//! What tests said when they failed: test programs print it once all have run, far above the end of a long log. Guest
+//! tests print it at once, too, between two lines of their own, as their machine may not live to the end.
 
 use std::fmt;
 
@@ -9,11 +10,19 @@ const LEAST: usize = 10;
 /// Of the first lines.
 const HEAD: usize = 2;
 
-/// Collects the sections `---- NAME ----` (or `---- NAME stdout ----`) that follow a line `failures:`.
+/// Before a test's words that come at once, with its name; tests/guest/trial.rs writes it.
+const AT_ONCE: &str = "failure of ";
+/// Behind them.
+const AT_ONCE_END: &str = "end of failure";
+
+/// Collects the sections `---- NAME ----` (or `---- NAME stdout ----`) that follow a line `failures:`, and those
+/// from `failure of NAME` to `end of failure`.
 #[derive(Debug, Default)]
 pub struct Failures {
     sections: Vec<Section>,
     inside: bool,
+    /// The lines are of the last section.
+    open: bool,
 }
 
 /// One test's words.
@@ -30,14 +39,35 @@ impl Failures {
         if line == "failures:" || line.starts_with("test result:") {
             // The second such line heads a list of names only, but no section follows it.
             self.inside = line == "failures:" && !self.inside;
+            self.open = false;
+        } else if line == AT_ONCE_END {
+            self.open = false;
+        } else if let Some(test) = line.strip_prefix(AT_ONCE) {
+            self.begin(test);
         } else if let Some(test) = self.inside.then(|| heading(line)).flatten() {
+            self.begin(test);
+        } else if let Some(section) = self.sections.last_mut().filter(|_| self.open) {
+            section.lines.push(line.into());
+        }
+    }
+
+    /// A test is told once.
+    fn begin(&mut self, test: &str) {
+        self.open = self.sections.iter().all(|section| section.test != test);
+        if self.open {
             self.sections.push(Section {
                 test: test.into(),
                 lines: Vec::new(),
             });
-        } else if let Some(section) = self.sections.last_mut().filter(|_| self.inside) {
-            section.lines.push(line.into());
         }
+    }
+
+    /// One more, that the program itself could not tell.
+    pub fn tell(&mut self, test: &str, why: String) {
+        self.sections.push(Section {
+            test: test.into(),
+            lines: vec![why],
+        });
     }
 
     /// These, said of `place`.
@@ -100,6 +130,20 @@ mod tests {
                     test result: FAILED. 0 passed\nfailures:\n\n---- b::c ----\nwhy\n";
         let shown = read(text).to_string();
         assert_eq!(shown, "FAILED: a\n    because\nFAILED: b::c\n    why\n");
+    }
+
+    #[test]
+    fn what_is_told_at_once_is_told_once() {
+        let text = "test a ... failure of a\nwhy\nend of failure\nFAILED\ntest b ... ok\n";
+        let shown = "FAILED: a\n    why\n";
+        let text = text.replace("... failure", "...\nfailure");
+        assert_eq!(
+            read(&text).to_string(),
+            shown,
+            "the machine did not live on"
+        );
+        let whole = format!("{text}\nfailures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n");
+        assert_eq!(read(&whole).to_string(), shown);
     }
 
     #[test]

@@ -19,8 +19,9 @@ use std::time::Instant;
 const EXTENT: &str = "FERRIX_TESTS";
 /// Names the tests that need not run again: `tests/guest/main.rs`.
 const DONE: &str = "FERRIX_DONE";
-/// A run that takes longer, in seconds, hangs.
-const LIMIT: &str = "2400";
+
+/// What there is to say of a test that does not end.
+const HUNG: &str = "it did not end, or its machine stopped in it twice";
 
 /// The built program with what every run of it gets.
 pub struct Program {
@@ -105,9 +106,12 @@ impl Program {
             match run.end {
                 End::Status(status) if status.success() || failed => break None,
                 End::Status(status) => break Some(format!("the run itself: {status}")),
-                End::Stopped(test) => match stops.again(test) {
+                End::Stopped(test) | End::Hung(test) => match stops.again(test, machine) {
                     Ok(None) => {}
-                    Ok(Some(guilty)) => drop(outcomes.insert(guilty, Outcome::Failed)),
+                    Ok(Some(guilty)) => {
+                        failures.tell(&format!("{}: {guilty}", machine.name()), HUNG.into());
+                        outcomes.insert(guilty, Outcome::Failed);
+                    }
                     Err(why) => break Some(why),
                 },
             }
@@ -129,10 +133,7 @@ impl Program {
         let names: Vec<&str> = done.keys().map(String::as_str).collect();
         let mut settings = vec![format!("{DONE}={}", names.join(" "))];
         settings.push(format!("{EXTENT}={}", self.extent.name()));
-        let mut command = Command::new("timeout");
-        command.args(["--foreground", "--kill-after", "10", LIMIT]);
-        let inner = machine.command(&self.path, &settings);
-        command.arg(inner.get_program()).args(inner.get_args());
+        let mut command = machine.command(&self.path, &settings);
         command.args(["--color", "never"]).args(&self.arguments);
         command
     }

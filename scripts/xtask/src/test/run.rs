@@ -5,9 +5,14 @@ use super::machine::Machine;
 use super::output::{Outcome, Reader};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A test that says nothing for longer than this hangs, on the slowest host too: tests have shorter limits themselves.
+const PATIENCE: Duration = Duration::from_secs(400);
 
 /// What came of it.
 pub struct Outcomes {
@@ -23,48 +28,117 @@ pub enum End {
     Status(ExitStatus),
     /// Its machine stopped, in this test; none: before or between tests.
     Stopped(Option<String>),
+    /// It was ended, as this test did not end.
+    Hung(Option<String>),
 }
 
 /// Runs it; shows its lines behind the machine's name, with the time that each test took.
-pub fn run(mut command: Command, machine: Machine) -> Result<Outcomes> {
+pub fn run(command: Command, machine: Machine) -> Result<Outcomes> {
+    run_within(command, machine, PATIENCE)
+}
+
+fn run_within(mut command: Command, machine: Machine, patience: Duration) -> Result<Outcomes> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("{command:?}"))?;
-    let mut output = BufReader::new(child.stdout.take().context("the program's output")?);
-    let mut outcomes = BTreeMap::new();
-    let mut reader = Reader::default();
-    let mut failures = Failures::default();
-    let mut since = Instant::now();
-    let mut bytes = Vec::new();
-    // The name of a test comes before its outcome, and alone if the machine stops in it.
-    while output.read_until(b'\n', &mut bytes)? > 0 {
+    let output = pieces(&mut child)?;
+    let mut lines = Lines::new(machine);
+    let hung = loop {
+        match output.recv_timeout(patience) {
+            Ok(piece) => lines.more(&piece),
+            Err(RecvTimeoutError::Disconnected) => break false,
+            Err(RecvTimeoutError::Timeout) => break true,
+        }
+    };
+    if hung {
+        child.kill().context("ending a test that hangs")?;
+    }
+    lines.last();
+    let status = child.wait()?;
+    let open = lines.reader.open_test().map(String::from);
+    let end = match (hung, machine.stopped(status)) {
+        (true, _) => End::Hung(open),
+        (_, true) => End::Stopped(open),
+        _ => End::Status(status),
+    };
+    Ok(Outcomes {
+        outcomes: lines.outcomes,
+        failures: lines.failures,
+        end,
+    })
+}
+
+/// What it writes, as it comes: a name of a test comes before its outcome, on the same line.
+fn pieces(child: &mut Child) -> Result<Receiver<Vec<u8>>> {
+    let mut output = child.stdout.take().context("the program's output")?;
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut piece = vec![0; 4096];
+        while let Ok(length @ 1..) = output.read(&mut piece) {
+            if sender.send(piece[..length].to_vec()).is_err() {
+                break; // it hung, and nobody reads on
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// Puts lines together, shows them and reads them.
+struct Lines {
+    machine: Machine,
+    bytes: Vec<u8>,
+    since: Instant,
+    reader: Reader,
+    outcomes: BTreeMap<String, Outcome>,
+    failures: Failures,
+}
+
+impl Lines {
+    fn new(machine: Machine) -> Self {
+        Self {
+            machine,
+            bytes: Vec::new(),
+            since: Instant::now(),
+            reader: Reader::default(),
+            outcomes: BTreeMap::new(),
+            failures: Failures::default(),
+        }
+    }
+
+    fn more(&mut self, piece: &[u8]) {
+        for &byte in piece {
+            match byte {
+                b'\n' => self.line(),
+                byte => self.bytes.push(byte),
+            }
+        }
+    }
+
+    /// The end may have no line feed.
+    fn last(&mut self) {
+        if !self.bytes.is_empty() {
+            self.line();
+        }
+    }
+
+    fn line(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
         let line = String::from_utf8_lossy(&bytes);
         let line = line.trim_end();
-        let name = machine.name();
-        failures.line(line);
-        match reader.line(line) {
+        let name = self.machine.name();
+        self.failures.line(line);
+        match self.reader.line(line) {
             Some((test, outcome)) => {
-                let seconds = since.elapsed().as_secs_f32();
-                since = Instant::now();
+                let seconds = self.since.elapsed().as_secs_f32();
+                self.since = Instant::now();
                 println!("{name}: {test} ... {} ({seconds:.1} s)", outcome.word());
-                outcomes.insert(test, outcome);
+                self.outcomes.insert(test, outcome);
             }
             None => println!("{name}: {line}"),
         }
-        bytes.clear();
     }
-    let status = child.wait()?;
-    let end = match machine.stopped(status) {
-        true => End::Stopped(reader.open_test().map(String::from)),
-        false => End::Status(status),
-    };
-    Ok(Outcomes {
-        outcomes,
-        failures,
-        end,
-    })
 }
 
 #[cfg(test)]
@@ -86,6 +160,15 @@ mod tests {
         assert_eq!(run.outcomes["b"], Outcome::Failed);
         assert_eq!(run.outcomes.len(), 2);
         assert!(matches!(run.end, End::Status(status) if status.code() == Some(3)));
+    }
+
+    #[test]
+    fn a_test_that_hangs_is_told() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "printf 'test a ... ok\\ntest b ... '; exec sleep 600"]);
+        let run = run_within(command, Machine::Kvm, Duration::from_millis(300)).unwrap();
+        assert_eq!(run.end, End::Hung(Some("b".into())));
+        assert_eq!(run.outcomes.len(), 1);
     }
 
     #[test]

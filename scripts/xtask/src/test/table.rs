@@ -54,9 +54,9 @@ impl Outcome {
 }
 
 impl Column {
-    /// A run that ended early leaves tests without an outcome: that is a failure.
+    /// A run that ended early leaves tests without an outcome: each counts as a failure.
     fn cell(&self, name: &str) -> &'static str {
-        self.outcomes.get(name).map_or("FAILED", Outcome::word)
+        self.outcomes.get(name).map_or("not run", Outcome::word)
     }
 
     fn count(&self, names: &[String]) -> Count {
