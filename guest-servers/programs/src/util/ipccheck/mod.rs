@@ -6,6 +6,7 @@ mod mq;
 mod mq_notify;
 mod socket;
 mod socket_ends;
+mod socket_limits;
 mod sysv;
 
 use super::lockcheck::start;
@@ -23,6 +24,7 @@ const GROUPS: &[&[(&str, Check)]] = &[
     epoll::CHECKS,
     socket::CHECKS,
     socket_ends::CHECKS,
+    socket_limits::CHECKS,
     sysv::CHECKS,
 ];
 
