@@ -18,7 +18,10 @@ mod wake;
 
 pub use cpu::{CpuSched, local, refresh_hint, sample_load};
 pub use loans::{lend, return_loans};
-pub use switch::{Next, block, block_inside, hand_over, next, resume, running_on, slice_expired};
+pub use switch::{
+    Next, block, block_inside, hand_over, next, resume, running_on, slice_expired,
+    slice_expired_below_top,
+};
 pub use wake::{notify_running, place, requeue, wake};
 
 /// As in the kernel.

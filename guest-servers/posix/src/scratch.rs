@@ -6,6 +6,7 @@ use ferrix_rt::sys::memory;
 
 /// Up to so many take little of the stack: each page of it that is touched is one more that `fork` has to copy.
 const FEW: usize = 16;
+const BEYOND_FEW: usize = FEW + 1;
 /// Up to so many are on the stack.
 const MANY: usize = 256;
 
@@ -15,9 +16,9 @@ const MANY: usize = 256;
 /// `ENOMEM` when there is no memory for a long list; what `work` says.
 pub fn with<T: Default, R>(count: usize, work: impl FnOnce(&mut [T]) -> Result<R>) -> Result<R> {
     match count {
-        0..=FEW => on_stack::<FEW, T, R>(count, work),
-        0..=MANY => on_stack::<MANY, T, R>(count, work),
-        _ => work(&mut *Mapped::new(count)?),
+        ..=FEW => on_stack::<FEW, T, R>(count, work),
+        BEYOND_FEW..=MANY => on_stack::<MANY, T, R>(count, work),
+        _ => work(&mut Mapped::new(count)?),
     }
 }
 
