@@ -63,7 +63,7 @@ pub fn init(cpus: usize) {
     }
 }
 
-/// Shows a buffer to the monitor, and begins it anew.
+/// Shows a buffer to the monitor, which then has read it.
 fn show(buffer: &Buffer, cpu: usize) {
     let head = Head {
         cpu: cpu as u32,
@@ -74,7 +74,6 @@ fn show(buffer: &Buffer, cpu: usize) {
     let page = physical(core::ptr::from_ref(buffer)).0 >> 12;
     // SAFETY: the machine has the port, and only reads the buffer.
     unsafe { out32(port::TRACE, page as u32) }
-    buffer.head.set(Head { records: 0, ..head });
 }
 
 /// Notes a record, now, on this CPU.
@@ -93,7 +92,7 @@ fn append(record: Record) {
         compiler_fence(Release);
         let records = head.records + 1;
         buffer.head.set(Head { records, ..head });
-        if records as usize == RECORDS {
+        if records.is_multiple_of(RECORDS as u64) {
             show(buffer, id);
         }
     }

@@ -1,10 +1,14 @@
 //! The trace: what a kernel tells of itself when the monitor asks for it (`vmm run --trace`, which sets
 //! [`FERRIX_TRACE`](crate::cpuid::FERRIX_TRACE)).
 //!
-//! Each CPU has a buffer of [`BUFFER_SIZE`] bytes in RAM, aligned to as many: a [`Head`], then [`Record`]s from
-//! the oldest on. A 32-bit write of the buffer's page number to [`port::TRACE`](crate::port::TRACE) shows it to
-//! the monitor, which then has read what it holds: the kernel writes it when the buffer is new or full, and begins it
-//! anew. What a buffer holds when the machine ends is read too.
+//! Each CPU has a buffer of [`BUFFER_SIZE`] bytes in RAM, aligned to as many: a [`Head`], then room for [`RECORDS`]
+//! [`Record`]s, of which number N has place N modulo [`RECORDS`]. A 32-bit write of the buffer's page number to
+//! [`port::TRACE`](crate::port::TRACE) shows it to the monitor, which then has read what it holds: the kernel writes it
+//! when the buffer is new or full, before the next record takes the place of one. What a buffer holds when the machine
+//! ends is read too.
+//!
+//! The monitor reads all buffers whenever one is shown, while other CPUs write to theirs: the records that the head
+//! counts are whole, and each keeps its place until the monitor has read it.
 
 /// Bytes of a buffer.
 pub const BUFFER_SIZE: usize = 64 << 10;
@@ -17,14 +21,14 @@ pub const RECORDS: usize = BUFFER_SIZE / RECORD_SIZE - 1;
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Head {
-    /// How many records follow. Counted when it is written: the monitor may read a buffer at any time.
-    pub records: u32,
+    /// How many records were written so far. Counted when each is written.
+    pub records: u64,
     /// Whose they are.
     pub cpu: u32,
+    /// Zero.
+    pub reserved: [u32; 3],
     /// The time stamp counter when the buffer was shown.
     pub now: u64,
-    /// Zero.
-    pub reserved: [u64; 2],
 }
 
 /// Something that happened on a CPU. What a field means depends on the [`kind`]; the others are zero.

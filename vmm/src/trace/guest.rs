@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ferrix_machine::trace::{BUFFER_SIZE, RECORD_SIZE, RESCHEDULE, Record, TIMER, kind};
+use ferrix_machine::trace::{
+    BUFFER_SIZE, Head, RECORD_SIZE, RECORDS, RESCHEDULE, Record, TIMER, kind,
+};
 use serde_json::{Value, json};
 use vm_memory::{Bytes, GuestAddress};
 
@@ -54,6 +56,8 @@ struct Cpu {
     running: Option<(u32, u64)>,
     /// The time of its last record.
     last: u64,
+    /// How many of its records were read.
+    read: u64,
 }
 
 struct Thread {
@@ -138,19 +142,22 @@ impl Told {
 
     /// The new records of a buffer. `None` if it cannot be one.
     fn read(&mut self, ram: &Ram, address: u64) -> Option<Vec<(usize, Record)>> {
-        let (mut head, mut records) = ([0; RECORD_SIZE], vec![0; BUFFER_SIZE - RECORD_SIZE]);
+        let mut records = vec![0; BUFFER_SIZE - RECORD_SIZE];
         // The head first: its CPU may be adding records, each before it counts it.
-        ram.read_slice(&mut head, GuestAddress(address)).ok()?;
+        let head = head(ram, address)?;
         let after = GuestAddress(address + RECORD_SIZE as u64);
         ram.read_slice(&mut records, after).ok()?;
-        let (count, cpu) = (half(&head, 0) as usize, half(&head, 4) as usize);
-        let last = self.cpus.get(cpu)?.last;
-        let now = word(&head, 8);
-        self.origin = self.origin.or_else(|| Some((now, elapsed_us()?)));
-        let records = records.get(..count.checked_mul(RECORD_SIZE)?)?;
-        let records = records.chunks_exact(RECORD_SIZE).map(parse);
-        let new = records.filter(|record| record.time > last);
-        Some(new.map(|record| (cpu, record)).collect())
+        let cpu = head.cpu as usize;
+        let read = std::mem::replace(&mut self.cpus.get_mut(cpu)?.read, head.records);
+        if head.records.checked_sub(read)? > RECORDS as u64 {
+            return None;
+        }
+        self.origin = self.origin.or_else(|| Some((head.now, elapsed_us()?)));
+        let new = (read..head.records).map(|number| {
+            let place = (number % RECORDS as u64) as usize * RECORD_SIZE;
+            (cpu, parse(&records[place..place + RECORD_SIZE]))
+        });
+        Some(new.collect())
     }
 
     fn note(&mut self, cpu: usize, record: &Record) {
@@ -320,6 +327,17 @@ fn half(bytes: &[u8], at: usize) -> u32 {
 
 fn word(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array_at(bytes, at))
+}
+
+fn head(ram: &Ram, address: u64) -> Option<Head> {
+    let mut bytes = [0; RECORD_SIZE];
+    ram.read_slice(&mut bytes, GuestAddress(address)).ok()?;
+    Some(Head {
+        records: word(&bytes, 0),
+        cpu: half(&bytes, 8),
+        now: word(&bytes, 24),
+        ..Head::default()
+    })
 }
 
 fn parse(bytes: &[u8]) -> Record {

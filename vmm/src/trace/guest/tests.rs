@@ -22,8 +22,8 @@ fn told(cpus: usize) -> Told {
 
 fn fill(ram: &Ram, address: u64, head: [u32; 2], records: &[Record]) {
     let at = |offset: usize| GuestAddress(address + offset as u64);
-    ram.write_obj(head[0], at(0)).unwrap();
-    ram.write_obj(head[1], at(4)).unwrap();
+    ram.write_obj(u64::from(head[0]), at(0)).unwrap();
+    ram.write_obj(head[1], at(8)).unwrap();
     for (index, record) in records.iter().enumerate() {
         let base = RECORD_SIZE * (index + 1);
         ram.write_obj(record.time, at(base)).unwrap();
@@ -140,10 +140,11 @@ fn names_cannot_break_the_file() {
 fn buffers_that_cannot_be_are_counted() {
     let (ram, mut told) = (ram(), told(2));
     fill(&ram, 0, [1, 2], &call());
-    fill(&ram, MIB, [RECORDS as u32 + 1, 0], &call());
+    fill(&ram, MIB, [0, 0], &[]);
+    told.cpus[0].read = 1;
     for (address, lost, why) in [
         (0, 1, "no such CPU"),
-        (MIB, 3, "too long, and the first one again"),
+        (MIB, 3, "fewer than before, and the first one again"),
         (2 * MIB, 4, "more buffers than CPUs"),
     ] {
         told.show(&ram, address);
@@ -154,6 +155,38 @@ fn buffers_that_cannot_be_are_counted() {
     assert_eq!(told.lost, 5, "beyond the end of RAM");
     let is_name = |event: &serde_json::Value| event["ph"] == "M";
     assert!(events(&told.text).iter().all(is_name), "{}", told.text);
+}
+
+#[test]
+fn places_come_round() {
+    let (ram, mut told) = (ram(), told(1));
+    let begin = |time: u64| Record {
+        time,
+        kind: kind::BEGIN,
+        thread: time as u32,
+        ..Record::default()
+    };
+    let all: Vec<Record> = (1..=RECORDS as u64).map(begin).collect();
+    fill(&ram, 0, [RECORDS as u32, 0], &all);
+    told.show(&ram, 0);
+    assert_eq!((told.threads.len(), told.lost), (RECORDS, 0));
+    fill(
+        &ram,
+        0,
+        [RECORDS as u32 + 2, 0],
+        &[begin(50_000), begin(50_001)],
+    );
+    told.show(&ram, 0);
+    assert_eq!((told.threads.len(), told.lost), (RECORDS + 2, 0));
+    assert!(told.threads.contains_key(&50_001));
+}
+
+#[test]
+fn more_than_a_buffer_holds_cannot_be() {
+    let (ram, mut told) = (ram(), told(1));
+    fill(&ram, 0, [RECORDS as u32 + 1, 0], &call());
+    told.show(&ram, 0);
+    assert_eq!((told.threads.len(), told.lost), (0, 1));
 }
 
 #[test]
@@ -181,7 +214,7 @@ proptest! {
     ) {
         let (ram, mut told) = (ram(), told(2));
         let mut bytes = bytes;
-        bytes[..8].copy_from_slice(&[11, 0, 0, 0, 1, 0, 0, 0]);
+        bytes[..12].copy_from_slice(&[11, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
         for index in 0..11 {
             let at = RECORD_SIZE * (index + 1);
             bytes[at + 8] = kinds[index];
