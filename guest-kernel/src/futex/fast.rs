@@ -59,7 +59,7 @@ fn may_queue(core: &Core, cpu: &PerCpu, waker: &Thread, waiter: &Thread) -> bool
         && cpu::cpu_count() == 1
         && !waiter.sched.rises(core)
         && waiter.sched.priority.get(core) <= waker.sched.priority.get(core)
-        && sched::is_timed(core, cpu, waker)
+        && sched::is_timed(core, cpu)
 }
 
 /// `FutexWait` without a deadline, if the word has not changed and another thread is ready here: then it does not return.

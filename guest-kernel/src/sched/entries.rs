@@ -139,7 +139,7 @@ pub fn idle_loop() -> ! {
         let id = cpu::cpu_id();
         let next = local().queue.pop(&core).or_else(|| steal(&core, id));
         if let Some(next) = next {
-            time_slice(&core, local(), next);
+            time_slice(&core, local());
             idle.state.set(&core, State::Ready);
             switch(core, next);
             continue;

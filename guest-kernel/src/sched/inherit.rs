@@ -144,8 +144,11 @@ fn unlink<T: Inheritor>(core: &Core, donor: &'static T) -> Option<&'static T> {
 }
 
 /// `donor` waits no longer, if it did.
+///
+/// A chain that led back to it may be closed no more, so that it comes to lend again, to whom it waits for by then: that
+/// ends, too.
 pub fn withdraw<T: Inheritor>(core: &Core, donor: &'static T) {
-    if let Some(donee) = unlink(core, donor) {
+    while let Some(donee) = unlink(core, donor) {
         settle(core, donee);
     }
 }

@@ -84,12 +84,6 @@ impl<T: Runnable> RunQueue<T> {
         self.length.get(core)
     }
 
-    /// Whether threads may wait that age.
-    #[inline(always)]
-    pub fn has_ageing(&self, core: &Core) -> bool {
-        self.used[2].get(core) != 0
-    }
-
     /// The place of a priority.
     #[inline(always)]
     fn place(&self, core: &Core, priority: u8) -> u8 {

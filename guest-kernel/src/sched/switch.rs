@@ -3,7 +3,6 @@
 use ferrix_abi::error::{Error, Result, encode};
 
 use super::cpu::{CpuSched, local};
-use super::queue::ages;
 use super::turn::{Turn, end_slice, end_slice_aged};
 use crate::arch::TrapFrame;
 use crate::arch::cpu::{self, PerCpu};
@@ -73,7 +72,7 @@ pub fn next(core: &Core) -> &'static Thread {
     let sched = local();
     match sched.queue.pop(core) {
         Some(thread) => {
-            time_slice(core, sched, thread);
+            time_slice(core, sched);
             thread
         }
         None => {
@@ -91,17 +90,17 @@ pub fn only_next(core: &Core, cpu: &PerCpu) -> Option<&'static Thread> {
         return None;
     }
     let next = queue.first(core)?;
-    if next.work.get(core) & work::AT_RETURN != 0 || !is_timed(core, cpu, next) {
+    if next.work.get(core) & work::AT_RETURN != 0 || !is_timed(core, cpu) {
         return None;
     }
     queue.clear(core);
     Some(next)
 }
 
-/// Whether nothing is to be done about the slice when `thread` runs or goes on.
+/// Whether nothing is to be done about the slice when another thread runs, or when somebody begins to wait.
 #[inline(always)]
-pub fn is_timed(core: &Core, cpu: &PerCpu, thread: &Thread) -> bool {
-    cpu.sched.slice_end.get(core) != 0 || !thread.sched.shares(core)
+pub fn is_timed(core: &Core, cpu: &PerCpu) -> bool {
+    cpu.sched.slice_end.get(core) != 0
 }
 
 fn idle_thread(core: &Core, sched: &CpuSched) -> &'static Thread {
@@ -111,33 +110,23 @@ fn idle_thread(core: &Core, sched: &CpuSched) -> &'static Thread {
     }
 }
 
-/// Times the slice of `thread`, which is about to run, if others wait for their turn. A slice that
-/// is timed already goes on: who takes over from a thread that waits gets the rest of it.
+/// Times a slice if anybody waits. One that is timed already goes on: who takes over from a thread that waits gets the
+/// rest of it. Nor does it matter who runs: a server, or a thread that does not share, may hand the CPU over to one that
+/// does without a look at the queue.
 #[inline(always)]
-pub(super) fn time_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
+pub(super) fn time_slice(core: &Core, sched: &'static CpuSched) {
     if sched.slice_end.get(core) == 0 && sched.queue.length(core) != 0 {
-        start_slice(core, sched, thread);
+        start_slice(core, sched);
     }
 }
 
-/// Starts a slice if the queue holds who would get the next one.
 #[cold]
-fn start_slice(core: &Core, sched: &'static CpuSched, thread: &Thread) {
-    if slice_needed(core, sched, thread) {
-        let slice = time::ns_to_cycles(SLICE_NS);
-        sched.slice.set(core, slice);
-        let end = time::cycles() + slice;
-        sched.slice_end.set(core, end);
-        timer::arm(core, sched, end);
-    }
-}
-
-/// Whether the turn of `thread` must end: somebody waits who would get the next one.
-fn slice_needed(core: &Core, sched: &CpuSched, thread: &Thread) -> bool {
-    let priority = thread.sched.priority.get(core);
-    let waits =
-        sched.queue.top(core) == Some(priority) || ages(priority) && sched.queue.has_ageing(core);
-    waits && thread.sched.shares(core)
+fn start_slice(core: &Core, sched: &'static CpuSched) {
+    let slice = time::ns_to_cycles(SLICE_NS);
+    sched.slice.set(core, slice);
+    let end = time::cycles() + slice;
+    sched.slice_end.set(core, end);
+    timer::arm(core, sched, end);
 }
 
 /// Accounts the time since the last switch, and notes that `thread`, whose CPU is this one already, runs.
@@ -232,7 +221,7 @@ pub fn yield_current() -> Next {
     match queue.first(&guard) {
         Some(next)
             if above - 1 == priority
-                && is_timed(&guard, cpu, next)
+                && is_timed(&guard, cpu)
                 && next.work.get(&guard) & work::AT_RETURN == 0
                 && caller.work.get(&guard) & work::NICE == 0 =>
         {
@@ -258,7 +247,7 @@ fn yield_unusually() -> Next {
     };
     caller.state.set(&guard, State::Ready);
     sched.queue.push_back(&guard, caller, priority);
-    time_slice(&guard, sched, next);
+    time_slice(&guard, sched);
     Next::Switch(guard, next)
 }
 
@@ -315,7 +304,7 @@ pub(super) fn preempting(core: &Core) -> Option<&'static Thread> {
     let leaves = !running.sched.may_run_on(core, cpu::cpu_id());
     let yields = top.is_some_and(|top| top > priority || over && top == priority);
     if !leaves && !yields {
-        time_slice(core, sched, running);
+        time_slice(core, sched);
         return None;
     }
     running.state.set(core, State::Ready);

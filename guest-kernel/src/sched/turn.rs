@@ -5,10 +5,8 @@
 //! `TOP - lowest` of them it is at the top. From then on nobody comes before it: who rises to the top, or is queued there,
 //! goes behind; who runs gives way to an equal when its slice ends. So at most the n - 1 others have a slice each before.
 
-use ferrix_abi::sched::NORMAL;
-
 use super::Entity;
-use super::queue::{RunQueue, Runnable, ages};
+use super::queue::{RunQueue, Runnable};
 use crate::object::Core;
 
 /// What comes after a slice.
@@ -18,7 +16,7 @@ pub enum Turn {
     Another,
     /// Nobody does yet: the next slice.
     Again,
-    /// Nobody waits who ever would.
+    /// Nobody waits.
     Alone,
 }
 
@@ -36,7 +34,8 @@ pub fn end_slice_aged(core: &Core, above: u8, running: &Entity) -> Turn {
     let priority = running.priority.get(core);
     if above > priority {
         Turn::Another
-    } else if ages(priority) && above > *NORMAL.start() {
+    } else if above != 0 {
+        // Who waits may never come before this thread, but before the one that it hands the CPU over to.
         Turn::Again
     } else {
         Turn::Alone
@@ -45,7 +44,7 @@ pub fn end_slice_aged(core: &Core, above: u8, running: &Entity) -> Turn {
 
 #[cfg(test)]
 mod tests {
-    use ferrix_abi::sched::Policy;
+    use ferrix_abi::sched::{NORMAL, Policy};
     use proptest::prelude::*;
 
     use super::super::Parameters;
@@ -170,7 +169,7 @@ mod tests {
         assert_eq!(queue.pop(&core).map(|item| item.number), Some(other.number));
         assert_eq!(end_slice(&core, &queue, &busy.entity), Turn::Alone);
         queue.push_back(&core, idle, idle.base);
-        assert_eq!(end_slice(&core, &queue, &busy.entity), Turn::Alone);
+        assert_eq!(end_slice(&core, &queue, &busy.entity), Turn::Again);
     }
 
     proptest! {

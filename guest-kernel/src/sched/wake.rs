@@ -48,7 +48,7 @@ fn enqueue(core: &Core, thread: &'static Thread, id: usize) {
             apic::send_ipi(id, vector::RESCHEDULE);
         }
     } else if here {
-        time_slice(core, sched, running);
+        time_slice(core, sched);
     } else if sched.slice_end.get(core) == 0 {
         // That CPU times its slices itself, with its own timer.
         apic::send_ipi(id, vector::RESCHEDULE);

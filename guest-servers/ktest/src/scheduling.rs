@@ -24,6 +24,7 @@ pub const TESTS: &[Test] = &[
         fifo_keeps_its_equals_waiting,
     ),
     ("slices_are_shared", slices_are_shared),
+    ("a_reply_begins_a_slice", a_reply_begins_a_slice),
     ("idle_policy_waits", idle_policy_waits),
     ("nice_time_counts_apart", nice_time_counts_apart),
     ("nothing_ticks", nothing_ticks),
@@ -244,6 +245,37 @@ fn slices_are_shared() -> Outcome {
         )?;
     }
     Ok(())
+}
+
+/// Who gets the CPU by a reply is timed, for the sake of one that the server has woken.
+fn a_reply_begins_a_slice() -> Outcome {
+    static WOKEN: AtomicU32 = AtomicU32::new(0);
+    static RAN: AtomicU32 = AtomicU32::new(0);
+    thread::set_affinity(0, 1)?;
+    thread::set_scheduling(0, Policy::Other, 30, resource())?;
+    let woken = start_thread(|| {
+        thread::set_scheduling(0, Policy::Other, 20, resource())?;
+        wait_while(&WOKEN, 0);
+        RAN.store(1, SeqCst);
+        Ok(())
+    })?;
+    let server = start_thread(|| {
+        thread::set_scheduling(0, Policy::Fifo, 100, resource())?;
+        let call = ipc::receive(Handle::NONE, Tag::SHORT)?;
+        WOKEN.store(1, SeqCst);
+        wake_all(&WOKEN)?;
+        ipc::reply_receive(Handle::NONE, call.token, Tag::SHORT, [0; 4])?;
+        Ok(())
+    })?;
+    sleep_ms(5);
+    ipc::call_thread(server.tid, Tag::SHORT, [0; 4])?;
+    let end = after_ms(2000);
+    while RAN.load(SeqCst) == 0 {
+        holds(clock::monotonic_ns() < end, "the other one gets its turn")?;
+    }
+    ipc::send_thread(server.tid, Tag::SHORT, [0; 4])?;
+    server.join()?;
+    woken.join()
 }
 
 /// Nothing for `Idle` while somebody else wants the CPU.

@@ -5,12 +5,17 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use ferrix_abi::error::Error;
 use ferrix_abi::futex::PRIVATE;
 use ferrix_abi::ipc::FOREVER;
 use talc::lock_api::{self, GuardNoSend};
 
-use crate::sys::thread::{futex_lock_pi, futex_unlock_pi, yield_now};
+use crate::clock::monotonic_ns;
+use crate::sys::thread::{futex_lock_pi, futex_unlock_pi, sleep_until};
 use crate::sys::utcb::tid;
+
+/// How long a thread sleeps that cannot lend its priority, in nanoseconds.
+const PAUSE_NS: u64 = 1_000_000;
 
 /// The futex's word: 0, or the owner's tid with flags ([`ferrix_abi::futex`]).
 #[derive(Debug)]
@@ -23,9 +28,14 @@ impl RawMutex {
 
     #[cold]
     fn lock_contended(&self) {
-        // A signal interrupts the wait; a chain of too many lenders refuses it.
-        while futex_lock_pi(self.address(), FOREVER, PRIVATE).is_err() {
-            yield_now();
+        loop {
+            match futex_lock_pi(self.address(), FOREVER, PRIVATE) {
+                Ok(()) => return,
+                // By a signal.
+                Err(Error::Interrupted) => {}
+                // A chain of too many lenders: without the loan others must get the CPU, less urgent ones too.
+                Err(_) => drop(sleep_until(monotonic_ns() + PAUSE_NS)),
+            }
         }
     }
 
