@@ -220,8 +220,20 @@ impl Server {
                 back => back,
             },
         };
-        if let Some(letter) = back {
-            self.put_back(letter);
+        // The caller goes on with whoever waits next; `put_back` would come here again, once for each that has died.
+        if let Some(Parcel {
+            bytes,
+            charge,
+            origin: Some(Origin::Messages { kind, .. }),
+            ..
+        }) = back
+            && let Some(queue) = self.message_queue(id)
+        {
+            queue.put_back(Message {
+                kind,
+                bytes,
+                charge,
+            });
         }
     }
 

@@ -230,10 +230,18 @@ impl<W: PartialEq> Set<W> {
         None
     }
 
-    /// Whether somebody who was still blocked before these operations may not be now: that takes more, or nothing at all.
+    /// Whether somebody who was still blocked before these operations may not be now: that takes more, or nothing at all,
+    /// or less for who takes some away itself before it waits for 0.
     fn frees_others(&self, operations: &[Operation]) -> bool {
         let at = |op: &Operation| self.semaphores[usize::from(op.number)].value;
-        let frees = |op: &Operation| op.change > 0 || op.change < 0 && at(op) == 0;
+        let waits_for_less = |op: &Operation| {
+            let looked_at = self.waiting.iter().take(self.looked_at);
+            let here = |waiting: &Waiting<W>| waiting.at.number == op.number;
+            let mut here = looked_at.filter(|waiting| here(waiting));
+            here.any(|waiting| waiting.at.change == 0 && waiting.before < 0)
+        };
+        let frees =
+            |op: &Operation| op.change > 0 || op.change < 0 && (at(op) == 0 || waits_for_less(op));
         operations.iter().any(frees)
     }
 

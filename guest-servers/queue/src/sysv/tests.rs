@@ -207,6 +207,20 @@ fn who_came_before_goes_on_when_a_later_one_makes_it_possible() {
 }
 
 #[test]
+fn less_is_more_for_who_takes_some_away_and_waits_for_zero() {
+    let mut set = Set::<u8>::new(2);
+    set.operate(9, &[op(0, 2, 0)]).unwrap();
+    set.wait(1, 1, vec![op(0, -1, 0), op(0, 0, 0)]);
+    set.wait(2, 1, vec![op(1, -1, 0), op(0, -1, 0)]);
+    set.operate(9, &[op(1, 2, 0)]).unwrap();
+    let done: Vec<u8> = core::iter::from_fn(|| set.next_ready())
+        .map(|one| one.who)
+        .collect();
+    assert_eq!(done, [2, 1]);
+    assert_eq!(set.semaphores[0].value, 0);
+}
+
+#[test]
 fn operations_on_one_semaphore_add_up() {
     let mut set = Set::<u8>::new(1);
     set.wait(1, 1, vec![op(0, 1, 0), op(0, -3, 0)]);
