@@ -71,10 +71,6 @@ fn lock_faults() -> Result<()> {
             "switch",
             format!("gives up its CPU while the lock of {place}"),
         ),
-        (
-            "block",
-            format!("are allocated with interrupts off since {place}"),
-        ),
     ];
     for (fault, message) in faults {
         let options = Options::lock_tests().append(&format!("lockdep={fault}"));

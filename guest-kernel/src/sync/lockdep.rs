@@ -7,14 +7,13 @@
 //! - a lock that closes a cycle, or one of a class of which one is held already;
 //! - a switch to another thread while a lock other than the core lock is held;
 //! - the core lock taken with interrupts on;
-//! - in an interrupt's handler above code that holds a lock: a lock that others take with interrupts on;
-//! - memory of more than a page that is allocated with interrupts off: the frame allocator may have to merge single ones.
+//! - in an interrupt's handler above code that holds a lock: a lock that others take with interrupts on.
 //!
-//! What else is allocated while interrupts are off is counted, by the place that had turned them off: small objects,
-//! which the heap has at hand, and single pages.
+//! Memory that is allocated while interrupts are off is counted, by the place that had turned them off: small objects,
+//! which the heap has at hand, and blocks of pages, for which it may have to merge single ones.
 //!
-//! `images/lockdep.toml` runs the kernel's own tests so; `lockdep=order` on the kernel's command line (or `class`,
-//! `switch`, or `block`) breaks the rule on purpose ([`provoke`]).
+//! `images/lockdep.toml` runs the kernel's own tests so; `lockdep=order` on the kernel's command line (or `class`, or
+//! `switch`) breaks the rule on purpose ([`provoke`]).
 //!
 //! Only in a kernel built with the feature `lockdep`; in others classes and what is held are nothing.
 

@@ -3,8 +3,6 @@
 use core::panic::Location;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 
-use ferrix_abi::layout::PAGE_SIZE;
-
 use super::graph::{CLASSES, Graph, Path};
 use crate::arch::cpu::{self, MAX_CPUS};
 
@@ -337,13 +335,6 @@ pub fn allocating(bytes: usize) {
     }
     let first = with_cpu(|cpu| cpu.held().next());
     let Some((_, place)) = first else { return };
-    if bytes > PAGE_SIZE as usize && !FOUND.load(Relaxed) {
-        found();
-        panic!(
-            "lock discipline: {bytes} bytes are allocated with interrupts off since {}",
-            name(place)
-        );
-    }
     for slot in &ALLOCATIONS {
         let none = core::ptr::null_mut();
         let known = slot.place.compare_exchange(none, place, Relaxed, Relaxed);

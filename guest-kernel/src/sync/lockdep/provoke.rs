@@ -1,10 +1,5 @@
 //! Faults on purpose, so that tests see them found.
 
-use alloc::vec::Vec;
-use core::hint::black_box;
-
-use ferrix_abi::layout::PAGE_SIZE;
-
 use crate::arch::cpu;
 use crate::object::core_lock;
 use crate::sync::SpinLock;
@@ -32,9 +27,6 @@ pub fn provoke(fault: &str) {
             cpu::disable_interrupts();
             core_lock::lock().leave();
         }
-        "block" => core_lock::with_lock(|_| {
-            drop(black_box(Vec::<u8>::with_capacity(2 * PAGE_SIZE as usize)));
-        }),
         _ => {}
     }
 }
