@@ -108,10 +108,9 @@ fn violations() -> Result<()> {
         "1\n",
     )?;
     guest.check("grep -c '^open files .* 3 .* [1-9] *files$' /tmp/v", "1\n")?;
-    guest.check(
-        "grep -c 'Violations:.[1-9]' /proc/$!/status; kill -9 $!",
-        "1\n",
-    )?;
+    guest.check("grep -c 'Violations:.[1-9]' /proc/$!/status", "1\n")?;
+    // The shell may tell of the end before its prompt, or later.
+    guest.run("kill -9 $!")?;
     guest.run("wait")?;
     let failures = guest.run(
         "check_memory_violation 99999; asuser 1000 check_memory_violation 1; echo $?; check_memory_violation x",
